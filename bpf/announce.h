@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * announce — tells user space of a file it does not know, so that it is opened while a process still
+ * maps it.
+ *
+ * A per-CPU table of plain stores remembers what was announced lately; while the file stays unknown
+ * it is announced again. The ring wakes its reader: the process may live a millisecond.
+ */
+
+#include "key.h"
+#include "maps.h"
+
+#define ANNOUNCE_AGAIN_NS 50000000ull
+
+static __always_inline bool announced_lately(const struct cprof_key *key, __u64 now)
+{
+	__u32 zero = 0;
+	struct recents *r = bpf_map_lookup_elem(&cprof_recent, &zero);
+	__u64 hash = key_hash(key);
+	struct recent *slot;
+
+	if (!r)
+		return true;
+	slot = &r->slots[hash & (RECENT_MAX - 1)];
+	if (slot->hash == hash && now - slot->at_ns < ANNOUNCE_AGAIN_NS)
+		return true;
+	slot->hash = hash;
+	slot->at_ns = now;
+	return false;
+}
+
+/* The mapping to open it by; NULL: the executable. */
+struct announce_vma {
+	__u64 start, end, pgoff;
+};
+
+static __always_inline void announce(__u8 type, struct task_struct *task, __u32 pid,
+				     const struct inode *inode, const struct cprof_key *key,
+				     const struct announce_vma *vma)
+{
+	struct task_struct *leader;
+	struct cprof_announce *a;
+
+	if (announced_lately(key, kenv_now()))
+		return;
+	a = bpf_ringbuf_reserve(&cprof_events, sizeof(*a), 0);
+	if (!a) {
+		count(COUNTER_announce_full, 1);
+		return;
+	}
+	leader = BPF_CORE_READ(task, group_leader);
+	a->head.size = sizeof(*a);
+	a->head.version = CPROF_ABI_VERSION;
+	a->head.type = type;
+	a->head.session = 0;
+	a->key = *key;
+	a->start_ns = BPF_CORE_READ(leader, start_boottime);
+	a->vm_start = vma ? vma->start : 0;
+	a->vm_end = vma ? vma->end : 0;
+	a->vm_pgoff = vma ? vma->pgoff : 0;
+	key_describe(a, inode);
+	a->pid = pid;
+	a->uid = BPF_CORE_READ(task, cred, uid.val);
+	a->exec = identity_exec(leader);
+	bpf_ringbuf_submit(a, 0);
+	count(COUNTER_announce_sent, 1);
+}

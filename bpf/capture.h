@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * capture — one tick to one record: filter, identity, kernel stack, user stack with object and offset
+ * of each frame, and out into the ring.
+ *
+ * The record is built in per-CPU scratch memory and copied out at its exact size: reserving would take
+ * the largest size for each sample. A tick cannot interrupt a tick on the same CPU, so one scratch
+ * suffices.
+ */
+
+#include "maps.h"
+#include "announce.h"
+#include "locate.h"
+#include "fpwalk.h"
+
+/* Register words of the interrupted context at their ABI offsets (struct pt_regs, x86-64): the
+ * types of 6.18 (FRED) do not relocate on older kernels. */
+#define REGS_BP 32
+#define REGS_IP 128
+#define REGS_CS 136
+#define REGS_SP 152
+#define REGS_CS_USER64 0x33
+
+struct user_regs {
+	__u64 ip, sp, bp, cs;
+};
+
+static __always_inline __u64 regs_word(void *ctx, int off)
+{
+	return *(volatile __u64 *)(ctx + off);
+}
+
+/* The user's registers: of the interrupt itself, or saved at the entry to the kernel. */
+static __always_inline int user_regs_read(void *ctx, struct task_struct *task, bool user_mode,
+					  struct user_regs *r)
+{
+	struct pt_regs *regs;
+
+	if (user_mode) {
+		r->ip = regs_word(ctx, REGS_IP);
+		r->sp = regs_word(ctx, REGS_SP);
+		r->bp = regs_word(ctx, REGS_BP);
+		r->cs = regs_word(ctx, REGS_CS);
+		return 0;
+	}
+	regs = (void *)bpf_task_pt_regs(task);
+	return kenv_read_kernel(&r->ip, 8, (__u64)regs + REGS_IP) ||
+	       kenv_read_kernel(&r->sp, 8, (__u64)regs + REGS_SP) ||
+	       kenv_read_kernel(&r->bp, 8, (__u64)regs + REGS_BP) ||
+	       kenv_read_kernel(&r->cs, 8, (__u64)regs + REGS_CS);
+}
+
+/* Appends one located frame; false when the buffer is full. */
+static __always_inline bool put_frame(struct scratch *s, const struct place *p, __u32 flags)
+{
+	__u32 pos = s->pos;
+	struct cprof_frame *f;
+
+	if (pos > sizeof(s->bytes) - sizeof(*f))
+		return false;
+	f = (void *)(s->bytes + pos);
+	f->offset = p->offset;
+	f->object = p->object;
+	f->flags = flags;
+	s->pos = pos + sizeof(*f);
+	s->user_cnt++;
+	return true;
+}
+
+/* One turn of the walk: the caller of the last frame. 1 ends it. */
+static long walk_turn(__u32 index, void *ctx)
+{
+	struct scratch *s = *(struct scratch **)ctx;
+	struct place p;
+	__u64 pc;
+
+	pc = fpwalk_step(&s->fp, &s->user_end);
+	if (pc == 0)
+		return 1;
+	locate(s, pc, &p);
+	if (!p.exec) {
+		/* Not an address of code: this was no frame. */
+		s->user_end = CPROF_END_FP_BAD;
+		return 1;
+	}
+	if (s->user_cnt >= frames_max || !put_frame(s, &p, 0)) {
+		s->user_end = CPROF_END_LIMIT;
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline void capture_user(void *ctx, struct task_struct *task, struct scratch *s,
+					 bool user_mode)
+{
+	struct user_regs r = { 0 };
+	struct place p;
+
+	if (!s->mm_root)
+		return;
+	if (user_regs_read(ctx, task, user_mode, &r)) {
+		s->user_end = CPROF_END_FP_FAULT;
+		return;
+	}
+	if (r.cs != REGS_CS_USER64) {
+		s->user_end = CPROF_END_COMPAT;
+		s->cred |= CPROF_CRED_COMPAT;
+		return;
+	}
+	locate(s, r.ip, &p);
+	put_frame(s, &p, CPROF_FRAME_EXACT);
+	s->fp.fp = r.bp;
+	s->fp.low = r.sp;
+	s->user_end = CPROF_END_LIMIT;
+	kenv_loop(CPROF_USER_FRAMES_MAX, walk_turn, &s);
+}
+
+static __always_inline void capture_kernel(void *ctx, struct scratch *s, bool user_mode)
+{
+	long sz;
+
+	if (user_mode)
+		return;
+	sz = bpf_get_stack(ctx, s->bytes + sizeof(struct cprof_sample), CPROF_KERNEL_FRAMES_MAX * 8,
+			   0);
+	if (sz <= 0 || sz > CPROF_KERNEL_FRAMES_MAX * 8) {
+		s->kernel_end = CPROF_END_KERNEL_FAULT;
+		return;
+	}
+	s->kernel_cnt = (__u32)sz / 8;
+	s->kernel_end = s->kernel_cnt == CPROF_KERNEL_FRAMES_MAX ? CPROF_END_LIMIT : CPROF_END_ROOT;
+	s->pos = sizeof(struct cprof_sample) + s->kernel_cnt * 8;
+}
+
+/* The keys of files that user space does not know yet go behind the frames. */
+static __always_inline void put_keys(struct scratch *s)
+{
+	__u32 pos = s->pos, cnt = s->keys_cnt;
+
+	if (cnt == 0 || cnt > CPROF_KEYS_MAX)
+		return;
+	if (pos > sizeof(s->bytes) - sizeof(s->keys))
+		return;
+	if (bpf_probe_read_kernel(s->bytes + pos, cnt * sizeof(struct cprof_key), s->keys))
+		return;
+	s->pos = pos + cnt * sizeof(struct cprof_key);
+}
+
+static __always_inline void fill_head(struct scratch *s, struct task_struct *task,
+				      struct cpu_state *st, __u32 pid, __u64 weight)
+{
+	struct cprof_sample *out = (void *)s->bytes;
+
+	out->head.version = CPROF_ABI_VERSION;
+	out->head.type = CPROF_RECORD_SAMPLE;
+	out->head.session = 0;
+	out->time_ns = bpf_ktime_get_boot_ns();
+	out->weight_ns = weight;
+	out->seq = st->seq;
+	out->missed = st->missed;
+	identity_fill(out, task, our_ns(), pid);
+	out->cred |= s->cred;
+	out->exe = s->exe;
+	out->cpu = bpf_get_smp_processor_id();
+	out->keys_cnt = s->keys_cnt;
+	out->kernel_cnt = s->kernel_cnt;
+	out->user_cnt = s->user_cnt;
+	out->interp_cnt = 0;
+	out->kernel_end = s->kernel_end;
+	out->user_end = s->user_end;
+	out->interp_end = CPROF_END_NONE;
+	out->pad = 0;
+	out->pad2 = 0;
+}
+
+static __always_inline void emit(struct scratch *s, struct cpu_state *st, __u64 weight)
+{
+	__u32 size = s->pos;
+
+	((struct cprof_sample *)s->bytes)->head.size = size;
+	if (size > sizeof(s->bytes) || size < sizeof(struct cprof_sample) ||
+	    bpf_ringbuf_output(&cprof_samples, s->bytes, size, BPF_RB_NO_WAKEUP)) {
+		count(COUNTER_drop_ring_full, 1);
+		count(COUNTER_weight_dropped_ns, weight);
+		return;
+	}
+	st->missed = 0; /* told with this record; a dropped one leaves it to the next */
+}
+
+static __always_inline void capture(void *ctx, struct task_struct *task, struct cpu_state *st,
+				    __u64 now)
+{
+	bool user_mode = regs_word(ctx, REGS_CS) & 3;
+	__u64 weight = grid_weight(&st->grid), missed = grid_missed(&st->grid);
+	__u32 pid = identity_pid(task, our_ns());
+	struct scratch *s;
+
+	if (missed) {
+		st->missed += missed;
+		count(COUNTER_missed, missed);
+	}
+	if (!filter_passes(task, pid)) {
+		count(COUNTER_filtered, 1);
+		return;
+	}
+	count(COUNTER_runs, 1);
+	count(COUNTER_weight_ns, weight);
+	if (pid == 0)
+		count(COUNTER_outside_namespace, 1);
+	st->seq++;
+	s = scratch_get();
+	if (!s) {
+		count(COUNTER_drop_scratch, 1);
+		count(COUNTER_weight_dropped_ns, weight);
+		return;
+	}
+	scratch_reset(s, task, pid, now);
+	capture_kernel(ctx, s, user_mode);
+	locate_exe(s, task);
+	capture_user(ctx, task, s, user_mode);
+	put_keys(s);
+	fill_head(s, task, st, pid, weight);
+	emit(s, st, weight);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+
+/*
+ * cpu.bpf — the programs: a tick on a CPU becomes a record in the sample ring.
+ *
+ * Mechanism only: filter, capture, emit. The sampling program updates no hash map (a spinlock in an
+ * interrupt can lock a machine up): it writes per-CPU arrays and the rings, and reads hashes that
+ * user space fills. What each file does: grid.h due ticks and busy time, identity.h whose, maple.h
+ * which mapping, key.h which file, fpwalk.h the user stack, capture.h all of it into one record.
+ */
+
+#include "capture.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Where a switch to idle was not shown to us: how much of the time since was busy. */
+static __always_inline __u64 ran_ns(const struct cpu_state *st)
+{
+	return st->grid.idle ? 0 : runner_ran_ns(&st->runner);
+}
+
+/* A tick of a CPU's clock. */
+SEC("perf_event")
+int cprof_tick(void *ctx)
+{
+	__u64 now = kenv_now();
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct cprof_rate *rate = bpf_map_lookup_elem(&cprof_rates, &cpu);
+	struct cpu_state *st = state_get();
+
+	if (!rate || !st || !rate->enabled_ns)
+		return 0;
+	if (task->pid == 0) {
+		grid_tick(&st->grid, rate, now, 1, ran_ns(st));
+		count(COUNTER_idle, 1);
+		return 0;
+	}
+	grid_tick(&st->grid, rate, now, 0, 0);
+	runner_set(&st->runner, task);
+	capture(ctx, task, st, now);
+	count(COUNTER_bpf_ns, kenv_now() - now);
+	return 0;
+}
+
+/* Only the edges of idleness matter: when a CPU is busy, ticks are due. */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(cprof_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	struct cprof_rate *rate;
+	struct cpu_state *st;
+	__u32 cpu;
+	__u64 now;
+
+	if (prev->pid != 0 && next->pid != 0)
+		return 0;
+	now = kenv_now();
+	cpu = bpf_get_smp_processor_id();
+	rate = bpf_map_lookup_elem(&cprof_rates, &cpu);
+	st = state_get();
+	if (!rate || !st || !rate->enabled_ns)
+		return 0;
+	grid_switch(&st->grid, rate, now, next->pid == 0, next->pid ? ran_ns(st) : 0);
+	if (next->pid != 0)
+		runner_set(&st->runner, next);
+	count(COUNTER_bpf_ns, kenv_now() - now);
+	return 0;
+}
+
+/* A new executable that is not known yet: announced at once, while the process lives. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(cprof_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	__u32 pid = identity_pid(task, our_ns());
+	const struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
+	struct cprof_key key = { 0 };
+
+	if (!inode || !pid || !filter_passes(task, pid))
+		return 0;
+	key_read(&key, inode);
+	if (bpf_map_lookup_elem(&cprof_objects, &key))
+		return 0;
+	announce(CPROF_RECORD_EXEC, task, pid, inode, &key, NULL);
+	return 0;
+}
+
+/* Children and threads of what is recorded with its descendants are recorded too. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(cprof_fork, struct task_struct *parent, struct task_struct *child)
+{
+	__u32 *tag = bpf_task_storage_get(&cprof_tags, parent, NULL, 0);
+
+	if (!tag || !*tag)
+		return 0;
+	if (!bpf_task_storage_get(&cprof_tags, child, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		count(COUNTER_tag_failed, 1);
+	return 0;
+}
+
+/*
+ * A process is gone for good: the group leader goes last, and only now is the sum of all CPU time
+ * final. Its struct pid is detached already, so its number in a nested pid namespace is not known
+ * any more: user space matches by start and exec.
+ */
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(cprof_free, struct task_struct *task)
+{
+	struct cprof_exit e = { 0 };
+
+	if (task->pid != task->tgid)
+		return 0;
+	e.head.size = sizeof(e);
+	e.head.version = CPROF_ABI_VERSION;
+	e.head.type = CPROF_RECORD_EXIT;
+	e.time_ns = bpf_ktime_get_boot_ns();
+	e.start_ns = task->start_boottime;
+	e.pid = our_level == 0 ? task->tgid : 0;
+	e.exec = identity_exec(task);
+	e.cpu_ns = BPF_CORE_READ(task, signal, sum_sched_runtime);
+	if (bpf_ringbuf_output(&cprof_samples, &e, sizeof(e), BPF_RB_NO_WAKEUP))
+		count(COUNTER_exit_full, 1);
+	return 0;
+}
+
+/* Run once by user space (BPF_PROG_TEST_RUN): at which level of pid namespaces are we? */
+SEC("syscall")
+int cprof_self(struct cprof_self *self)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	self->level = BPF_CORE_READ(task, thread_pid, level);
+	self->layouts_ok = layouts_ok();
+	return 0;
+}

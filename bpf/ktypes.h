@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * ktypes — the few fields of kernel structures that we read, relocated by CO-RE at load time.
+ *
+ * No vmlinux.h: what is declared here is the whole list of what we depend on. Where a field moved
+ * between kernels, flavours (struct x___suffix) name both places.
+ */
+
+#include "kenv.h"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct maple_tree {
+	void *ma_root;
+};
+
+/* Only for their layouts, which the walk in maple.h is written for. */
+struct maple_range_64 {
+	unsigned long pivot[15];
+	void *slot[16];
+};
+
+struct maple_arange_64 {
+	unsigned long pivot[9];
+	void *slot[10];
+};
+
+typedef struct {
+	unsigned long __mm_flags[1];
+} mm_flags_t;
+
+typedef struct {
+	void *vdso;
+} mm_context_t;
+
+struct user_namespace {
+	int level;
+};
+
+struct super_block {
+	unsigned int s_dev;
+	unsigned long s_magic;
+	struct user_namespace *s_user_ns;
+};
+
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+struct timespec64 {
+	long long tv_sec;
+	long tv_nsec;
+};
+
+struct inode {
+	unsigned short i_mode;
+	kuid_t i_uid;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	long long i_size;
+	unsigned int i_generation;
+	/* 6.11 and later */
+	long long i_mtime_sec;
+	long long i_ctime_sec;
+	unsigned int i_mtime_nsec;
+	unsigned int i_ctime_nsec;
+};
+
+/* before 6.6 */
+struct inode___v1 {
+	struct timespec64 i_mtime;
+	struct timespec64 i_ctime;
+};
+
+/* 6.6 to 6.10; the mtime was renamed in 6.7 */
+struct inode___v2 {
+	struct timespec64 __i_mtime;
+	struct timespec64 __i_ctime;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	unsigned long vm_flags;
+	unsigned long vm_pgoff;
+	struct file *vm_file;
+};
+
+struct mm_struct {
+	struct maple_tree mm_mt;
+	unsigned long flags;
+	mm_context_t context;
+	struct file *exe_file;
+};
+
+/* 6.18: the flags became a bitmap */
+struct mm_struct___bitmap {
+	mm_flags_t flags;
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
+struct cred {
+	kuid_t uid;
+	kuid_t suid;
+	kuid_t euid;
+};
+
+struct signal_struct {
+	unsigned long long sum_sched_runtime;
+};
+
+struct sched_entity {
+	unsigned long long sum_exec_runtime;
+};
+
+struct task_struct {
+	unsigned int flags;
+	int pid;
+	int tgid;
+	struct sched_entity se;
+	struct mm_struct *mm;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	unsigned long long start_boottime;
+	const struct cred *cred;
+	struct signal_struct *signal;
+	char comm[CPROF_COMM_SZ];
+	unsigned long long self_exec_id;
+};
+
+/* before 5.7, and some backports */
+struct task_struct___v1 {
+	unsigned int self_exec_id;
+};
+
+struct linux_binprm {
+	struct file *file;
+};
+
+#pragma clang attribute pop
+
+#define KTYPES_PF_KTHREAD 0x00200000u
+/* PF_IO_WORKER, PF_USER_WORKER (6.4; unused bit before), PF_KTHREAD: include/linux/sched.h */
+#define KTYPES_PF_KERNEL_ONLY (0x00000010u | 0x00004000u | KTYPES_PF_KTHREAD)
+#define KTYPES_VM_EXEC 0x4ul

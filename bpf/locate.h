@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * locate — an address of the current process to (object, offset), by the maple-tree walk.
+ *
+ * A mapping that the stack met before is found again in a small list: consecutive frames share few
+ * mappings. What was read of a VMA is checked by reading its start and file once more at the end; a
+ * VMA that changed under the walk is looked up once again, then given up as "no object".
+ */
+
+#include "announce.h"
+#include "maps.h"
+
+static __always_inline void place_at(struct place *p, const struct vma_hit *h, __u64 addr)
+{
+	p->object = h->object;
+	p->exec = h->exec;
+	p->offset = addr - h->start + h->base;
+	if (h->object == CPROF_OBJECT_ANON || h->object == CPROF_OBJECT_NONE)
+		p->offset = addr;
+}
+
+/* The reference of a file: its id, or the index of its key in this record. */
+static __always_inline __u32 object_ref(struct scratch *s, const struct inode *inode,
+					const struct announce_vma *vma)
+{
+	__u64 at = (__u64)inode;
+	__u32 i, *id;
+
+	for (i = 0; i < CPROF_KEYS_MAX && i < s->keys_cnt; i++) {
+		if (s->key_inodes[i] == at)
+			return CPROF_OBJECT_KEY | i;
+	}
+	i = s->keys_cnt;
+	if (i >= CPROF_KEYS_MAX) {
+		count(COUNTER_keys_full, 1);
+		return CPROF_OBJECT_NONE;
+	}
+	key_read(&s->keys[i], inode);
+	id = bpf_map_lookup_elem(&cprof_objects, &s->keys[i]);
+	if (id)
+		return *id;
+	s->key_inodes[i] = at;
+	s->keys_cnt = i + 1;
+	if (s->pid)
+		announce(CPROF_RECORD_OBJECT, bpf_get_current_task_btf(), s->pid, inode,
+			 &s->keys[i], vma);
+	return CPROF_OBJECT_KEY | i;
+}
+
+/* Reads the VMA at @at and what it maps. 0, -EAGAIN when it changed meanwhile. */
+static __always_inline int vma_read(struct scratch *s, __u64 at, __u64 addr, struct vma_hit *h)
+{
+	const struct vm_area_struct *vma = (const void *)at;
+	struct announce_vma range;
+	const struct inode *inode;
+	const struct file *file;
+
+	range.start = BPF_CORE_READ(vma, vm_start);
+	range.end = BPF_CORE_READ(vma, vm_end);
+	if (addr < range.start || addr >= range.end)
+		return -KENV_EAGAIN;
+	range.pgoff = BPF_CORE_READ(vma, vm_pgoff) << 12;
+	h->start = range.start;
+	h->end = range.end;
+	h->exec = !!(BPF_CORE_READ(vma, vm_flags) & KTYPES_VM_EXEC);
+	file = BPF_CORE_READ(vma, vm_file);
+	if (!file) {
+		h->base = 0;
+		h->object = range.start == s->vdso ? CPROF_OBJECT_VDSO : CPROF_OBJECT_ANON;
+	} else {
+		h->base = range.pgoff;
+		inode = BPF_CORE_READ(file, f_inode);
+		h->object = inode && h->exec ? object_ref(s, inode, &range) : CPROF_OBJECT_NONE;
+	}
+	if (BPF_CORE_READ(vma, vm_file) != file || BPF_CORE_READ(vma, vm_start) != range.start)
+		return -KENV_EAGAIN;
+	return 0;
+}
+
+static __always_inline int locate_walk(struct scratch *s, __u64 addr, struct vma_hit *h)
+{
+	__u64 vma = 0;
+	int r;
+
+	r = maple_find(&s->maple, s->mm_root, addr, &vma);
+	if (r)
+		return r;
+	return vma_read(s, vma, addr, h);
+}
+
+__noinline int locate_new(struct scratch *s, __u64 addr)
+{
+	struct vma_hit *h;
+	int r;
+
+	if (!s)
+		return 0;
+	h = &s->hits[s->hits_next & (HITS_MAX - 1)];
+	s->hits_next++;
+	r = locate_walk(s, addr, h);
+	if (r == -KENV_EAGAIN) {
+		count(COUNTER_walk_retry, 1);
+		r = locate_walk(s, addr, h);
+	}
+	if (r == 0)
+		return 0;
+	count(r == -KENV_ENOENT ? COUNTER_walk_none : COUNTER_walk_failed, 1);
+	h->start = addr;
+	h->end = 0; /* never found again */
+	h->base = 0;
+	h->object = CPROF_OBJECT_NONE;
+	h->exec = r != -KENV_ENOENT; /* a hole is no code; a failed walk proves nothing */
+	return 0;
+}
+
+static __always_inline void locate(struct scratch *s, __u64 addr, struct place *p)
+{
+	for (int i = 0; i < HITS_MAX; i++) {
+		struct vma_hit *h = &s->hits[i];
+
+		if (addr >= h->start && addr < h->end) {
+			place_at(p, h, addr);
+			return;
+		}
+	}
+	locate_new(s, addr);
+	place_at(p, &s->hits[(s->hits_next - 1) & (HITS_MAX - 1)], addr);
+}
+
+static __always_inline void locate_exe(struct scratch *s, struct task_struct *task)
+{
+	struct mm_struct *mm = task->mm;
+	const struct inode *inode;
+
+	if (!mm)
+		return;
+	inode = BPF_CORE_READ(mm, exe_file, f_inode);
+	if (inode)
+		s->exe = object_ref(s, inode, NULL);
+}

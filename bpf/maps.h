@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/* maps — all maps and load-time settings of cpu.bpf.c, and small accessors. */
+
+#include "ktypes.h"
+#include "cprof/counters.h"
+#include "fpwalk.h"
+#include "grid.h"
+#include "identity.h"
+#include "maple.h"
+
+#define HITS_MAX 8
+#define RECENT_MAX 256
+#define FILTER_NSEC_PER_TICK 10000000ull /* USER_HZ is 100 on x86 */
+
+/* Load-time settings. */
+const volatile __u32 frames_max = CPROF_USER_FRAMES_MAX;
+const volatile bool filter_all = true;
+const volatile bool filter_tree = false;
+
+/* Our pid namespace: set after loading, when cprof_self has told the level. */
+__u32 our_level;
+__u32 our_inum;
+
+/* A mapping that this stack has met already. */
+struct vma_hit {
+	__u64 start, end;
+	__u64 base; /* offset = address - start + base */
+	__u32 object;
+	__u32 exec;
+};
+
+struct place {
+	__u64 offset;
+	__u32 object;
+	__u32 exec; /* the mapping is executable */
+};
+
+struct scratch {
+	__u64 mm_root; /* 0: no address space */
+	__u64 vdso;
+	__u64 now;
+	struct fpwalk fp;
+	__u32 pid;
+	__u32 pos; /* in bytes */
+	__u32 cred;
+	__u32 exe;
+	__u32 hits_next;
+	__u16 kernel_cnt, user_cnt, keys_cnt;
+	__u8 kernel_end, user_end;
+	struct maple_scratch maple;
+	struct vma_hit hits[HITS_MAX];
+	__u64 key_inodes[CPROF_KEYS_MAX];
+	struct cprof_key keys[CPROF_KEYS_MAX];
+	__u8 bytes[sizeof(struct cprof_sample) + CPROF_KERNEL_FRAMES_MAX * 8 +
+		   CPROF_USER_FRAMES_MAX * sizeof(struct cprof_frame) +
+		   CPROF_KEYS_MAX * sizeof(struct cprof_key)] __attribute__((aligned(8)));
+};
+
+/* Who ended the idleness of a CPU; never followed but by a checked read. */
+struct runner {
+	__u64 task;
+	__u64 ran_ns; /* its CPU time when it began */
+	__u32 pid;
+	__u32 pad;
+};
+
+struct cpu_state {
+	struct grid grid;
+	struct runner runner;
+	__u64 seq;
+	__u32 missed; /* to be told with the next record */
+	__u32 pad;
+};
+
+struct recent {
+	__u64 hash;
+	__u64 at_ns;
+};
+
+struct recents {
+	struct recent slots[RECENT_MAX];
+};
+
+struct cprof_self {
+	__u32 level;
+	__u32 layouts_ok;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} cprof_samples SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+} cprof_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTER_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} cprof_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* one per possible CPU, set before loading */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct cprof_rate);
+} cprof_rates SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cpu_state);
+} cprof_states SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} cprof_scratch SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct recents);
+} cprof_recent SEC(".maps");
+
+/* Files known to user space. Filled by user space only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct cprof_key);
+	__type(value, __u32);
+} cprof_objects SEC(".maps");
+
+/* Processes asked for: pid in our namespace to start in clock ticks (0: any). Filled by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u64);
+} cprof_pids SEC(".maps");
+
+/* Tasks recorded with their descendants: inherited at fork. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} cprof_tags SEC(".maps");
+
+static __always_inline struct identity_ns our_ns(void)
+{
+	return (struct identity_ns){ .level = our_level, .inum = our_inum };
+}
+
+static __always_inline void count(__u32 counter, __u64 n)
+{
+	__u64 *v = bpf_map_lookup_elem(&cprof_counters, &counter);
+
+	if (v)
+		*v += n; /* this CPU's own */
+}
+
+static __always_inline struct cpu_state *state_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&cprof_states, &zero);
+}
+
+static __always_inline void runner_set(struct runner *r, struct task_struct *task)
+{
+	r->task = (__u64)task;
+	r->pid = task->pid;
+	r->ran_ns = task->se.sum_exec_runtime;
+}
+
+/* For how long it ran since; 0 when it is gone. */
+static __always_inline __u64 runner_ran_ns(const struct runner *r)
+{
+	struct task_struct *task = (void *)r->task;
+
+	if (!task || (__u32)BPF_CORE_READ(task, pid) != r->pid)
+		return 0;
+	return BPF_CORE_READ(task, se.sum_exec_runtime) - r->ran_ns;
+}
+
+static __always_inline struct scratch *scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&cprof_scratch, &zero);
+}
+
+static __always_inline void scratch_reset(struct scratch *s, struct task_struct *task, __u32 pid,
+					  __u64 now)
+{
+	struct mm_struct *mm = task->mm;
+
+	/* Kernel threads and workers of io_uring and vhost run no user code: their registers are stale. */
+	if (task->flags & KTYPES_PF_KERNEL_ONLY)
+		mm = NULL;
+	s->mm_root = mm ? (__u64)BPF_CORE_READ(mm, mm_mt.ma_root) : 0;
+	s->vdso = mm ? (__u64)BPF_CORE_READ(mm, context.vdso) : 0;
+	s->now = now;
+	s->pid = pid;
+	s->pos = sizeof(struct cprof_sample);
+	s->cred = 0;
+	s->exe = CPROF_OBJECT_NONE;
+	s->hits_next = 0;
+	s->kernel_cnt = 0;
+	s->user_cnt = 0;
+	s->keys_cnt = 0;
+	s->kernel_end = CPROF_END_NONE;
+	s->user_end = CPROF_END_NONE;
+	for (int i = 0; i < HITS_MAX; i++)
+		s->hits[i].end = 0;
+}
+
+/* The pid alone names nobody: it may have been taken by another process since. */
+static __always_inline bool filter_has_pid(struct task_struct *task, __u32 pid)
+{
+	const __u64 *start = bpf_map_lookup_elem(&cprof_pids, &pid);
+
+	if (!start)
+		return false;
+	return *start == 0 ||
+	       BPF_CORE_READ(task, group_leader, start_boottime) / FILTER_NSEC_PER_TICK == *start;
+}
+
+/* Did the session ask for this task? */
+static __always_inline bool filter_passes(struct task_struct *task, __u32 pid)
+{
+	if (filter_all)
+		return true;
+	if (pid && filter_has_pid(task, pid))
+		return true;
+	if (filter_tree) {
+		__u32 *tag = bpf_task_storage_get(&cprof_tags, task, NULL, 0);
+
+		return tag && *tag;
+	}
+	return false;
+}
+
+/* Is the maple tree laid out as maple.h believes? */
+static __always_inline bool layouts_ok(void)
+{
+	struct maple_range_64 *range = NULL;
+	struct maple_arange_64 *arange = NULL;
+
+	return bpf_core_field_offset(range->pivot) == 8 &&
+	       bpf_core_field_size(range->pivot) == 8 * MAPLE_RANGE_PIVOTS &&
+	       bpf_core_field_offset(range->slot) == 8 + 8 * MAPLE_RANGE_PIVOTS &&
+	       bpf_core_field_offset(arange->pivot) == 8 &&
+	       bpf_core_field_size(arange->pivot) == 8 * MAPLE_ARANGE_PIVOTS &&
+	       bpf_core_field_offset(arange->slot) == 8 + 8 * MAPLE_ARANGE_PIVOTS;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+#pragma once
+
+/*
+ * abi — what the BPF side and the sampler say to each other: records in two rings, and the layout
+ * of shared maps. Compiled by both; every size is asserted on both sides.
+ *
+ * Words: pid is the process (the kernel's tgid), tid the thread, both in *our* pid namespace. An
+ * "object" is a mapped file, the vDSO or the kernel. Times are nanoseconds. Everything is
+ * little-endian and 8-byte aligned; padding is explicit and zero.
+ */
+
+#ifdef __bpf__
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef int __s32;
+typedef unsigned long long __u64;
+typedef long long __s64;
+#else
+#include <linux/types.h>
+#endif
+
+#define CPROF_ABI_VERSION 1
+
+enum cprof_record_type {
+	CPROF_RECORD_SAMPLE = 1, /* sample ring */
+	CPROF_RECORD_OBJECT = 2, /* event ring: struct cprof_announce, a file not known yet */
+	CPROF_RECORD_EXEC =
+		3, /* event ring: struct cprof_announce, the new executable not known yet */
+	CPROF_RECORD_EXIT = 4, /* sample ring: struct cprof_exit, a process is gone */
+};
+
+/* The first 8 bytes of every record. */
+struct cprof_head {
+	__u32 size; /* of the whole record, a multiple of 8 */
+	__u8 version;
+	__u8 type; /* enum cprof_record_type */
+	__u16 session;
+};
+
+/*
+ * The kernel's own identity of a mapped inode: an opaque token for equality, good for as long as
+ * the file is not changed. Never stored on disk. The ctime nanoseconds are masked: since multigrain
+ * timestamps bit 31 tells only that somebody called stat.
+ */
+struct cprof_key {
+	__u64 sb; /* superblock, an address: only ever compared */
+	__u64 ino;
+	__u64 size;
+	__s64 ctime_s;
+	__s64 mtime_s;
+	__u32 ctime_ns;
+	__u32 mtime_ns;
+	__u32 dev; /* (major << 20) | minor, the superblock's */
+	__u32 generation;
+};
+
+/* Object references: below CPROF_OBJECT_KEY an id; above it, an index into the record's keys. */
+#define CPROF_OBJECT_KEY 0x80000000u
+enum cprof_object_id {
+	CPROF_OBJECT_NONE = 0,	 /* no mapping there, or the walk failed: offset is the address */
+	CPROF_OBJECT_KERNEL = 1, /* offset is the address */
+	CPROF_OBJECT_VDSO = 2,	 /* offset from the vDSO's start */
+	CPROF_OBJECT_ANON = 3,	 /* executable memory without a file (JIT): offset is the address */
+	CPROF_OBJECT_FIRST = 16, /* mapped files */
+};
+
+struct cprof_frame {
+	__u64 offset; /* file offset for files; else see the object */
+	__u32 object;
+	__u32 flags; /* CPROF_FRAME_* */
+};
+
+/* The pc is exact (leaf, or interrupted by a signal), not a return address. */
+#define CPROF_FRAME_EXACT 1u
+
+/* Why a stack ends where it does. Shared with status, the documentation and files' comments. */
+enum cprof_stack_end {
+	CPROF_END_NONE = 0, /* no such stack: a kernel thread has no user stack */
+#define CPROF_END(name, value, complete, prose) CPROF_END_##name = value,
+#include "cprof/stack_ends.def"
+	CPROF_END_MAX = 32,
+};
+
+#define CPROF_COMM_SZ 16
+#define CPROF_KERNEL_FRAMES_MAX 127
+#define CPROF_USER_FRAMES_MAX 1024
+#define CPROF_KEYS_MAX 64
+
+#define CPROF_CRED_DUMPABLE 3u /* mask: the mm's dumpable mode, 0 to 2 */
+#define CPROF_CRED_CHANGED 4u  /* uid differs from euid or suid: credentials were changed */
+#define CPROF_CRED_KTHREAD 8u  /* a kernel thread */
+#define CPROF_CRED_COMPAT 16u  /* a 32-bit process */
+
+/*
+ * A sample. Followed by kernel_cnt addresses (__u64, leaf first), user_cnt frames (struct
+ * cprof_frame, leaf first), interp_cnt frames of an interpreter's own stack (0 for now), keys_cnt
+ * keys (struct cprof_key).
+ */
+struct cprof_sample {
+	struct cprof_head head;
+	__u64 time_ns;	 /* CLOCK_BOOTTIME */
+	__u64 weight_ns; /* busy time of this CPU since its previous run */
+	__u64 seq;	 /* of runs on this CPU, from 1, dense */
+	__u64 start_ns;	 /* the process's start, CLOCK_BOOTTIME; with pid and exec its identity */
+	__u64 cgroup;	 /* id in the hierarchy below */
+	__u32 pid;	 /* 0: not in our pid namespace */
+	__u32 tid;
+	__u32 inner_pid; /* in the process's own pid namespace */
+	__u32 exec;	 /* self_exec_id: changes with exec, inherited over fork */
+	__u32 uid;
+	__u32 euid;
+	__u32 cred;   /* CPROF_CRED_* */
+	__u32 exe;    /* object reference of the executable; CPROF_OBJECT_NONE for kernel threads */
+	__u32 missed; /* ticks due on this CPU since the previous run that never reached us */
+	__u16 cpu;
+	__u16 keys_cnt;
+	__u16 kernel_cnt;
+	__u16 user_cnt;
+	__u16 interp_cnt;
+	__u8 kernel_end; /* enum cprof_stack_end */
+	__u8 user_end;
+	__u8 interp_end;
+	__u8 cgroup_hierarchy; /* 0: the default hierarchy */
+	__u16 pad;
+	__u32 pad2;
+	char comm[CPROF_COMM_SZ];	  /* the thread's */
+	char process_comm[CPROF_COMM_SZ]; /* the group leader's */
+};
+
+/* A file that user space does not know yet, to be opened while a process still maps it. */
+struct cprof_announce {
+	struct cprof_head head;
+	struct cprof_key key;
+	__u64 start_ns;
+	__u64 vm_start; /* of the mapping; 0: the executable, by /proc/PID/exe */
+	__u64 vm_end;
+	__u64 vm_pgoff; /* in bytes */
+	__u64 fs_magic; /* s_magic of the file system */
+	__u32 pid;
+	__u32 uid;	      /* of the process */
+	__u32 owner;	      /* of the inode */
+	__u32 mode;	      /* of the inode */
+	__u32 foreign_userns; /* the superblock belongs to another than the initial user namespace */
+	__u32 exec;
+};
+
+struct cprof_exit {
+	struct cprof_head head;
+	__u64 time_ns; /* CLOCK_BOOTTIME */
+	__u64 start_ns;
+	__u64 cpu_ns; /* all CPU time the process ever used, by the kernel's account */
+	__u32 pid;
+	__u32 exec;
+};
+
+/*
+ * What user space tells BPF about one CPU's event, in an array map indexed by CPU. `epoch` is odd
+ * while the period is being changed; period and since belong to even epochs.
+ */
+struct cprof_rate {
+	__u64 epoch;
+	__u64 period_ns;
+	__u64 since_ns;	  /* CLOCK_MONOTONIC when this period began */
+	__u64 enabled_ns; /* CLOCK_MONOTONIC when the event was switched on; 0: not yet */
+};
+
+#define CPROF_ASSERT(cond) _Static_assert(cond, #cond)
+CPROF_ASSERT(sizeof(struct cprof_head) == 8);
+CPROF_ASSERT(sizeof(struct cprof_key) == 56);
+CPROF_ASSERT(sizeof(struct cprof_frame) == 16);
+CPROF_ASSERT(sizeof(struct cprof_sample) == 136);
+CPROF_ASSERT(sizeof(struct cprof_announce) == 128);
+CPROF_ASSERT(sizeof(struct cprof_exit) == 40);
+CPROF_ASSERT(sizeof(struct cprof_rate) == 32);
