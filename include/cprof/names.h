@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * names — what is known about (object, offset): a function's name and where it starts.
+ *
+ * Filled by symbolize, read by encode, kept over windows. Strings are interned, clean UTF-8.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cprof/abi.h"
+#include "cprof/base/cleanup.h"
+
+struct name {
+	uint32_t function; /* string id; 0: there is no name */
+	uint32_t linkage;  /* string id of the mangled name; 0: the same, or none */
+	uint64_t start;	   /* offset in the object where the function begins */
+};
+
+struct names;
+
+/* The place whose name a frame has: a return address belongs to the call before it. */
+static inline uint64_t names_offset(uint64_t offset, uint32_t frame_flags)
+{
+	return frame_flags & CPROF_FRAME_EXACT || offset == 0 ? offset : offset - 1;
+}
+
+int names_new(uint64_t seed, struct names **ret);
+struct names *names_free(struct names *n);
+
+/* Remembers the answer for a place, also "no name" (function 0); 0 or -ENOMEM. */
+int names_put(struct names *n, uint32_t object, uint64_t offset, const struct name *name);
+/* True when the place was answered before. */
+bool names_get(const struct names *n, uint32_t object, uint64_t offset, struct name *ret);
+
+/* Interns text that was cleaned (str_clean); 0 and *ret_id, or -ENOMEM. */
+int names_string(struct names *n, const char *s, size_t len, uint32_t *ret_id);
+const char *names_text(const struct names *n, uint32_t id);
+
+DEFINE_CLEANUP(struct names *, names_free);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * window — all data of one interval: processes, unique stacks and how often each was seen.
+ *
+ * Plain data with 32-bit ids instead of pointers; everything lives in the window's arena or vectors
+ * and goes away with window_free(). Filled by fold, read by symbolize and encode.
+ */
+
+#include <stdint.h>
+
+#include "cprof/abi.h"
+#include "cprof/base/arena.h"
+#include "cprof/base/cleanup.h"
+#include "cprof/base/map.h"
+#include "cprof/base/vec.h"
+
+#define WINDOW_NONE UINT32_MAX
+
+/* One generation of a process: (pid, start, exec). */
+struct window_process {
+	uint64_t start_ns; /* CLOCK_BOOTTIME */
+	uint64_t cgroup;
+	uint32_t pid;
+	uint32_t inner_pid;
+	uint32_t exec;
+	uint32_t uid;
+	uint32_t euid;
+	uint32_t cred;
+	uint32_t exe; /* object index */
+	uint8_t cgroup_hierarchy;
+	char comm[3 * CPROF_COMM_SZ + 1]; /* the process's, clean UTF-8 */
+	uint64_t samples;		  /* runs */
+	uint64_t weight_ns;
+	uint64_t cpu_true_ns;  /* by the kernel's account in the window; UINT64_MAX: not known */
+	uint64_t complete;     /* samples whose stack reached its root */
+	uint32_t first_sample; /* of the chain of its samples; WINDOW_NONE: there is none */
+	uint32_t last_sample;
+};
+
+/* A located frame: an object of the object table, and a place in it. */
+struct window_frame {
+	uint64_t offset; /* as in struct cprof_frame */
+	uint32_t object; /* object index */
+	uint32_t flags;	 /* CPROF_FRAME_* */
+};
+
+/* Kernel frames first, then user frames, both leaf first: the order of profile.proto. */
+struct window_stack {
+	const struct window_frame *frames; /* in the arena */
+	uint32_t cnt;
+	uint8_t kernel_end; /* enum cprof_stack_end */
+	uint8_t user_end;
+	uint8_t complete;
+};
+
+struct window_sample {
+	uint32_t process;
+	uint32_t stack;
+	uint32_t next; /* of the same process; WINDOW_NONE at the end */
+	uint64_t cnt;
+	uint64_t weight_ns;
+};
+
+/* The bytes of a stack as they came, so that equal ones are found before they are located. */
+struct window_raw {
+	const void *bytes; /* in the arena */
+	uint32_t sz;
+	uint32_t stack;
+};
+
+struct window {
+	struct arena arena;
+	VEC(struct window_process) processes;
+	VEC(struct window_stack) stacks;
+	VEC(struct window_sample) samples;
+	uint64_t from_boot_ns, to_boot_ns; /* CLOCK_BOOTTIME */
+	uint64_t from_real_ns;		   /* wall time, derived once per window */
+	uint64_t missed;
+	uint64_t lost; /* runs that were dropped or discarded */
+	uint32_t hz;
+	uint64_t seed;
+	struct map process_map, raw_map, stack_map, sample_map; /* fold's indexes */
+	VEC(struct window_raw) raws;
+};
+
+struct window *window_new(uint64_t from_boot_ns, uint64_t from_real_ns, uint64_t seed);
+struct window *window_free(struct window *w);
+
+/* Adds the sample at @idx to the chain of its process. */
+void window_chain(struct window *w, uint32_t idx);
+
+DEFINE_CLEANUP(struct window *, window_free);

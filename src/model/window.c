@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Birth and death of a window; what goes on between is fold's. The indexes begin empty and grow
+ * with what is seen: a window of an idle machine costs nothing but this structure.
+ */
+
+#include <stdlib.h>
+
+#include "cprof/window.h"
+
+struct window *window_new(uint64_t from_boot_ns, uint64_t from_real_ns, uint64_t seed)
+{
+	struct window *w;
+
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	w->arena = ARENA_INIT;
+	w->process_map = w->raw_map = w->stack_map = w->sample_map = MAP_INIT;
+	w->from_boot_ns = from_boot_ns;
+	w->from_real_ns = from_real_ns;
+	w->seed = seed;
+	return w;
+}
+
+struct window *window_free(struct window *w)
+{
+	if (!w)
+		return NULL;
+	vec_done(&w->processes);
+	vec_done(&w->stacks);
+	vec_done(&w->samples);
+	vec_done(&w->raws);
+	map_done(&w->process_map);
+	map_done(&w->raw_map);
+	map_done(&w->stack_map);
+	map_done(&w->sample_map);
+	arena_done(&w->arena);
+	free(w);
+	return NULL;
+}
+
+void window_chain(struct window *w, uint32_t idx)
+{
+	struct window_process *p = &w->processes.v[w->samples.v[idx].process];
+
+	if (p->first_sample == WINDOW_NONE)
+		p->first_sample = idx;
+	else
+		w->samples.v[p->last_sample].next = idx;
+	p->last_sample = idx;
+}

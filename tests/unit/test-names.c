@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* names: answers by place, "no name" as an answer, replacement, shared text. */
+
+#include "check.h"
+#include "fail.h"
+
+#include <errno.h>
+
+#include "cprof/names.h"
+
+TEST(put_and_get)
+{
+	_cleanup_(names_freep) struct names *n = NULL;
+	struct name got = { .start = 99 };
+	uint32_t id, linkage;
+
+	CHECK_EQ(names_new(1, &n), 0);
+	CHECK(!names_get(n, 16, 0x1000, &got));
+	CHECK_EQ(got.start, 99);
+	CHECK_EQ(names_string(n, "foo(int)", 8, &id), 0);
+	CHECK_EQ(names_string(n, "_Z3fooi", 7, &linkage), 0);
+	CHECK_EQ(names_put(n, 16, 0x1000,
+			   &(struct name){ .function = id, .linkage = linkage, .start = 0xff0 }),
+		 0);
+	CHECK(names_get(n, 16, 0x1000, &got));
+	CHECK_STR(names_text(n, got.function), "foo(int)");
+	CHECK_STR(names_text(n, got.linkage), "_Z3fooi");
+	CHECK_EQ(got.start, 0xff0);
+
+	/* Neither another offset, nor the same one of another object, nor both exchanged. */
+	CHECK(!names_get(n, 16, 0x1001, &got));
+	CHECK(!names_get(n, 17, 0x1000, &got));
+	CHECK(!names_get(n, 0x1000, 16, &got));
+}
+
+TEST(no_name_is_an_answer)
+{
+	_cleanup_(names_freep) struct names *n = NULL;
+	struct name got = { .function = 5 };
+
+	CHECK_EQ(names_new(1, &n), 0);
+	CHECK_EQ(names_put(n, 16, 1, &(struct name){ .start = 1 }), 0);
+	CHECK(names_get(n, 16, 1, &got));
+	CHECK_EQ(got.function, 0);
+	CHECK_STR(names_text(n, got.function), "");
+}
+
+TEST(later_answer_replaces)
+{
+	_cleanup_(names_freep) struct names *n = NULL;
+	struct name got;
+	uint32_t id;
+
+	CHECK_EQ(names_new(1, &n), 0);
+	CHECK_EQ(names_put(n, 16, 1, &(struct name){ 0 }), 0);
+	CHECK_EQ(names_string(n, "late", 4, &id), 0);
+	CHECK_EQ(names_put(n, 16, 1, &(struct name){ .function = id }), 0);
+	CHECK(names_get(n, 16, 1, &got));
+	CHECK_EQ(got.function, id);
+}
+
+TEST(many)
+{
+	_cleanup_(names_freep) struct names *n = NULL;
+	struct name got;
+	uint32_t id;
+
+	CHECK_EQ(names_new(1, &n), 0);
+	CHECK_EQ(names_string(n, "shared", 6, &id), 0);
+	for (uint32_t i = 0; i < 20000; i++)
+		CHECK_EQ(names_put(n, i % 7, i * 16ULL << 20,
+				   &(struct name){ .function = id, .start = i }),
+			 0);
+	for (uint32_t i = 0; i < 20000; i++) {
+		CHECK(names_get(n, i % 7, i * 16ULL << 20, &got));
+		CHECK_EQ(got.start, i);
+	}
+	CHECK(!names_free(NULL));
+}
+
+TEST(no_memory)
+{
+	_cleanup_(names_freep) struct names *n = NULL;
+	struct name got;
+
+	for (long k = 0;; k++) {
+		int r;
+
+		fail_at(k);
+		r = names_new(1, &n);
+		if (fail_over()) {
+			CHECK_EQ(r, 0);
+			break;
+		}
+		CHECK_EQ(r, -ENOMEM);
+		CHECK(!n);
+	}
+	for (uint32_t i = 0; i < 200; i++) {
+		char s[16];
+		uint32_t id;
+
+		snprintf(s, sizeof(s), "f%u", i);
+		for (bool done = false; !done;) {
+			fail_at(0);
+			done = names_string(n, s, strlen(s), &id) == 0;
+			CHECK_EQ(done, fail_over());
+			if (!done)
+				CHECK_EQ(names_string(n, s, strlen(s), &id), 0);
+		}
+		CHECK_EQ(id, i + 1);
+		for (bool done = false; !done;) {
+			fail_at(0);
+			done = names_put(n, 16, i, &(struct name){ .function = id }) == 0;
+			CHECK_EQ(done, fail_over());
+			CHECK_EQ(names_get(n, 16, i, &got), done);
+			if (!done)
+				CHECK_EQ(names_put(n, 16, i, &(struct name){ .function = id }), 0);
+		}
+	}
+	for (uint32_t i = 0; i < 200; i++) {
+		CHECK(names_get(n, 16, i, &got));
+		CHECK_EQ(got.function, i + 1);
+	}
+}
+
+CHECK_MAIN
