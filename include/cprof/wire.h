@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * wire — the messages between the roles (launcher, sampler, opener, symbolizer).
+ *
+ * SOCK_SEQPACKET, fixed little-endian headers, bounded payload, request id echoed, descriptors by
+ * SCM_RIGHTS. Nobody believes a weaker role: wire_check() verifies type, sizes and counts of a
+ * message before anything of it is used; strings carry a length and are not terminated.
+ *
+ *	launcher -> role	PEER (a socket to a neighbour), KALLSYMS (a descriptor), STOP
+ *	role -> launcher	READY
+ *	sampler -> launcher	PEER without a socket: replace this role, it hangs or lies
+ *	sampler -> opener	OPEN
+ *	opener -> sampler	OPENED
+ *	opener -> symbolizer	FILE (with the descriptor)
+ *	symbolizer -> sampler	OBJECT, NAMED
+ *	sampler -> symbolizer	NAMES, FORGET
+ *
+ * A role is started with one descriptor, WIRE_CONTROL_FD, to the launcher; all others come by PEER,
+ * at the start and again whenever a neighbour was restarted (the new end replaces the old).
+ */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cprof/abi.h"
+#include "cprof/object.h"
+
+#define WIRE_CONTROL_FD 3
+#define WIRE_MESSAGE_MAX 65536
+#define WIRE_PATH_MAX 4096
+#define WIRE_NAME_MAX 4096
+#define WIRE_NAMES_MAX 1024
+
+enum wire_type {
+	WIRE_PEER = 1,
+	WIRE_KALLSYMS,
+	WIRE_STOP,
+	WIRE_READY,
+	WIRE_OPEN,
+	WIRE_OPENED,
+	WIRE_FILE,
+	WIRE_OBJECT,
+	WIRE_NAMES,
+	WIRE_NAMED,
+	WIRE_FORGET,
+	WIRE_TYPE_MAX,
+};
+
+enum wire_role { WIRE_ROLE_SAMPLER = 1, WIRE_ROLE_OPENER, WIRE_ROLE_SYMBOLIZER, WIRE_ROLE_CLIENT };
+
+struct wire_head {
+	uint32_t size; /* of the whole message */
+	uint16_t type; /* enum wire_type */
+	uint16_t pad;
+	uint64_t id; /* the request's, echoed in its answers */
+};
+
+/* STOP and READY are a bare head; KALLSYMS too, with the descriptor. */
+struct wire_peer {
+	struct wire_head head;
+	uint32_t role; /* enum wire_role: whose end came with it */
+	uint32_t pad;
+};
+
+struct wire_open {
+	struct wire_head head; /* id: the object index */
+	struct cprof_key key;
+	uint64_t start_ns;
+	uint64_t vm_start; /* 0: /proc/PID/exe */
+	uint64_t vm_end;
+	uint32_t pid;
+	uint32_t owner; /* of the inode */
+};
+
+enum wire_opened_status {
+	WIRE_OPENED_OK,	     /* sent to the symbolizer */
+	WIRE_OPENED_GONE,    /* the process or the mapping is gone */
+	WIRE_OPENED_CHANGED, /* another file than the key says */
+	WIRE_OPENED_REFUSED, /* not a regular file */
+	WIRE_OPENED_FAILED,  /* no symbolizer to send it to, or another fault: ask again later */
+	WIRE_OPENED_MAX,
+};
+
+struct wire_opened {
+	struct wire_head head;
+	uint32_t status; /* enum wire_opened_status */
+	uint32_t
+		path_len; /* bytes of the path behind, at most WIRE_PATH_MAX; raw as the kernel gave it */
+};
+
+struct wire_file {
+	struct wire_head head; /* id: the object index; with the descriptor */
+	uint64_t file_sz;
+	uint32_t owner;
+	uint32_t pad;
+};
+
+enum wire_object_status {
+	WIRE_OBJECT_READY,
+	WIRE_OBJECT_UNNAMED, /* a proper ELF file without symbols; segments are valid */
+	WIRE_OBJECT_BAD,     /* not ELF, or it lies */
+	WIRE_OBJECT_LIMIT,   /* too large for the memory we may use */
+	WIRE_OBJECT_MAX,
+};
+
+/* id: the object index. For CPROF_OBJECT_KERNEL only status and text_start count. */
+struct wire_object {
+	struct wire_head head;
+	uint32_t status;     /* enum wire_object_status */
+	uint32_t elf;	     /* enum object_elf */
+	uint64_t text_start; /* kernel: _stext */
+	uint64_t text_end;   /* kernel: _etext */
+	uint32_t segments_cnt;
+	uint32_t build_id_sz;
+	struct object_segment segments[OBJECT_SEGMENTS_MAX];
+	uint8_t build_id[OBJECT_BUILD_ID_MAX];
+};
+
+/* Asks for the functions at offsets (uint64_t offsets[cnt] behind; addresses for the kernel). */
+struct wire_names {
+	struct wire_head head; /* id: the request */
+	uint32_t object;
+	uint32_t cnt; /* at most WIRE_NAMES_MAX */
+};
+
+/*
+ * Answers the first @cnt of the request's offsets (fewer when the message is full: the rest is asked
+ * again). Behind it, for each: struct wire_name, the name's bytes, the linkage name's bytes, padding
+ * to 8. status is WIRE_OBJECT_BAD with cnt 0 when the symbolizer does not know the object (it was
+ * restarted, or the file never came).
+ */
+struct wire_named {
+	struct wire_head head; /* id: the request's */
+	uint32_t object;
+	uint32_t cnt;
+	uint32_t status; /* enum wire_object_status */
+	uint32_t pad;
+};
+
+struct wire_name {
+	uint64_t start;	   /* offset of the function's first byte, as the asked offset is given */
+	uint16_t name_len; /* 0: no name */
+	uint16_t linkage_len; /* 0: as the name */
+	uint32_t pad;
+};
+
+/* id: the object index whose table may be dropped. A bare head. */
+
+/* The place of one name in a NAMED message. */
+struct wire_name_view {
+	uint64_t start;
+	const char *name;
+	const char *linkage;
+	uint16_t name_len;
+	uint16_t linkage_len;
+};
+
+/*
+ * Verifies a received message of @sz bytes, aligned to 8: a known type, exactly the size that its
+ * counts and lengths make, all of them within their limits. Returns the type, or -EBADMSG. Never
+ * reads beyond @sz.
+ */
+int wire_check(const void *msg, size_t sz);
+
+/* Walks the names of a checked NAMED message: start with *pos = 0; 1 and *ret, 0 at the end. */
+int wire_named_next(const struct wire_named *m, size_t *pos, struct wire_name_view *ret);
+
+/*
+ * Appends one name to the NAMED message @m in a buffer of @cap bytes; begins with head.size being
+ * sizeof(*m) and cnt 0, and keeps both right. 0, or -ENOSPC when it does not fit. Names are cut at
+ * WIRE_NAME_MAX; a linkage name that is the name is not sent.
+ */
+int wire_named_add(struct wire_named *m, size_t cap, const struct wire_name_view *name);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The checks of the session protocol. All its messages have a fixed size, counters included: client
+ * and sampler are of one build, and a message of another one is refused by its size. The client's
+ * numbers are held against their limits here, so that the sampler can use them as they are; the
+ * sampler's texts are held to be clean, so that the client can print them as they are.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "cprof/base/str.h"
+#include "cprof/session.h"
+
+#define SESSION_FLAGS (SESSION_ALL | SESSION_TREE | SESSION_MERGED)
+#define ERRNO_MAX 4095 /* MAX_ERRNO of the kernel's include/linux/err.h */
+
+struct session_kind {
+	size_t sz;
+	bool (*check)(const void *msg); /* NULL: nothing more to check */
+};
+
+static bool is_clean(const char *s, size_t len)
+{
+	char copy[3 * SESSION_TEXT_MAX + 1];
+	bool changed;
+
+	assert(len <= SESSION_TEXT_MAX);
+
+	return str_clean(copy, sizeof(copy), s, len, &changed) == len && !changed;
+}
+
+static bool check_start(const void *msg)
+{
+	const struct session_start *m = msg;
+
+	if (m->flags & ~(uint32_t)SESSION_FLAGS)
+		return false;
+	if (m->hz == 0 || m->hz > SESSION_HZ_MAX || (m->ring_bytes & (m->ring_bytes - 1)) != 0)
+		return false;
+	if (m->pids_cnt > SESSION_PIDS_MAX)
+		return false;
+	/* Either everything or something. */
+	if (((m->flags & SESSION_ALL) != 0) != (m->pids_cnt == 0))
+		return false;
+	for (uint32_t i = 0; i < m->pids_cnt; i++)
+		if (m->pids[i] <= 0)
+			return false;
+	return true;
+}
+
+static bool check_progress(const void *msg)
+{
+	const struct session_progress *m = msg;
+
+	return m->phase <= SESSION_WRITING;
+}
+
+static bool check_profile(const void *msg)
+{
+	const struct session_profile *m = msg;
+	const char *end = memchr(m->comm, '\0', sizeof(m->comm));
+
+	return end && is_clean(m->comm, (size_t)(end - m->comm));
+}
+
+static bool check_end(const void *msg)
+{
+	const struct session_end *m = msg;
+
+	return m->ended_by <= SESSION_ENDED_GONE && m->counters_cnt == COUNTER_MAX;
+}
+
+static bool check_failed(const void *msg)
+{
+	const struct session_failed *m = msg;
+
+	return m->error < 0 && m->error >= -ERRNO_MAX && m->text_len <= SESSION_TEXT_MAX &&
+	       is_clean(m->text, m->text_len);
+}
+
+static const struct session_kind session_kinds[SESSION_TYPE_MAX - SESSION_START] = {
+	[SESSION_START - SESSION_START] = { sizeof(struct session_start), check_start },
+	[SESSION_STARTED - SESSION_START] = { sizeof(struct session_started), NULL },
+	[SESSION_STOP - SESSION_START] = { sizeof(struct wire_head), NULL },
+	[SESSION_PROGRESS - SESSION_START] = { sizeof(struct session_progress), check_progress },
+	[SESSION_PROFILE - SESSION_START] = { sizeof(struct session_profile), check_profile },
+	[SESSION_END - SESSION_START] = { sizeof(struct session_end), check_end },
+	[SESSION_FAILED - SESSION_START] = { sizeof(struct session_failed), check_failed },
+};
+
+int session_check(const void *msg, size_t sz)
+{
+	const struct wire_head *head = msg;
+	const struct session_kind *kind;
+
+	assert((uintptr_t)msg % _Alignof(uint64_t) == 0);
+
+	if (sz < sizeof(*head) || head->size != sz)
+		return -EBADMSG;
+	if (head->type < SESSION_START || head->type >= SESSION_TYPE_MAX)
+		return -EBADMSG;
+	kind = &session_kinds[head->type - SESSION_START];
+	if (sz != kind->sz || (kind->check && !kind->check(msg)))
+		return -EBADMSG;
+	return head->type;
+}

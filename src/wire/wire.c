@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * One check per type, called through a table. Every message has one right size, computed from its
+ * own counts after these were held against their limits: what is too long is as wrong as what is
+ * too short, so nothing can ride along unseen. Structures are read in place, for the buffer is
+ * aligned and the machine little-endian (the top-level build file refuses others).
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/wire.h"
+
+_Static_assert(sizeof(struct wire_head) == 16, "wire_head");
+_Static_assert(sizeof(struct wire_open) == 104, "wire_open");
+_Static_assert(sizeof(struct wire_opened) == 24, "wire_opened");
+_Static_assert(sizeof(struct wire_object) == 848, "wire_object");
+_Static_assert(sizeof(struct wire_named) == 32, "wire_named");
+_Static_assert(sizeof(struct wire_name) == 16, "wire_name");
+
+struct wire_kind {
+	size_t min_sz;
+	/* Of a message of at least min_sz; NULL: it is exactly min_sz and anything goes. */
+	bool (*check)(const void *msg, size_t sz);
+};
+
+static bool check_peer(const void *msg, size_t sz)
+{
+	const struct wire_peer *m = msg;
+
+	return sz == sizeof(*m) && m->role >= WIRE_ROLE_SAMPLER && m->role <= WIRE_ROLE_CLIENT;
+}
+
+static bool check_opened(const void *msg, size_t sz)
+{
+	const struct wire_opened *m = msg;
+
+	return m->status < WIRE_OPENED_MAX && m->path_len <= WIRE_PATH_MAX &&
+	       sz == sizeof(*m) + m->path_len;
+}
+
+static bool check_object(const void *msg, size_t sz)
+{
+	const struct wire_object *m = msg;
+
+	return sz == sizeof(*m) && m->status < WIRE_OBJECT_MAX && m->elf <= OBJECT_ELF_DYN &&
+	       m->segments_cnt <= OBJECT_SEGMENTS_MAX && m->build_id_sz <= OBJECT_BUILD_ID_MAX;
+}
+
+static bool check_names(const void *msg, size_t sz)
+{
+	const struct wire_names *m = msg;
+
+	return m->cnt <= WIRE_NAMES_MAX && sz == sizeof(*m) + m->cnt * sizeof(uint64_t);
+}
+
+static size_t name_size(const struct wire_name *n)
+{
+	return (sizeof(*n) + n->name_len + n->linkage_len + 7) & ~(size_t)7;
+}
+
+static bool check_named(const void *msg, size_t sz)
+{
+	const struct wire_named *m = msg;
+	size_t pos = sizeof(*m);
+
+	if (m->status >= WIRE_OBJECT_MAX || m->cnt > WIRE_NAMES_MAX)
+		return false;
+	if (m->status == WIRE_OBJECT_BAD && m->cnt > 0)
+		return false;
+	for (uint32_t i = 0; i < m->cnt; i++) {
+		const struct wire_name *n;
+
+		if (sz - pos < sizeof(*n))
+			return false;
+		n = (const void *)((const char *)msg + pos);
+		if (n->name_len > WIRE_NAME_MAX || n->linkage_len > WIRE_NAME_MAX)
+			return false;
+		/* Another name for a function without a name is nonsense. */
+		if (n->name_len == 0 && n->linkage_len > 0)
+			return false;
+		if (sz - pos < name_size(n))
+			return false;
+		pos += name_size(n);
+	}
+	return pos == sz;
+}
+
+static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
+	[WIRE_PEER] = { sizeof(struct wire_peer), check_peer },
+	[WIRE_KALLSYMS] = { sizeof(struct wire_head), NULL },
+	[WIRE_STOP] = { sizeof(struct wire_head), NULL },
+	[WIRE_READY] = { sizeof(struct wire_head), NULL },
+	[WIRE_OPEN] = { sizeof(struct wire_open), NULL },
+	[WIRE_OPENED] = { sizeof(struct wire_opened), check_opened },
+	[WIRE_FILE] = { sizeof(struct wire_file), NULL },
+	[WIRE_OBJECT] = { sizeof(struct wire_object), check_object },
+	[WIRE_NAMES] = { sizeof(struct wire_names), check_names },
+	[WIRE_NAMED] = { sizeof(struct wire_named), check_named },
+	[WIRE_FORGET] = { sizeof(struct wire_head), NULL },
+};
+
+int wire_check(const void *msg, size_t sz)
+{
+	const struct wire_head *head = msg;
+	const struct wire_kind *kind;
+
+	assert((uintptr_t)msg % _Alignof(uint64_t) == 0);
+
+	if (sz < sizeof(*head) || sz > WIRE_MESSAGE_MAX || head->size != sz)
+		return -EBADMSG;
+	if (head->type == 0 || head->type >= WIRE_TYPE_MAX)
+		return -EBADMSG;
+	kind = &wire_kinds[head->type];
+	if (sz < kind->min_sz)
+		return -EBADMSG;
+	if (kind->check ? !kind->check(msg, sz) : sz != kind->min_sz)
+		return -EBADMSG;
+	return head->type;
+}
+
+int wire_named_next(const struct wire_named *m, size_t *pos, struct wire_name_view *ret)
+{
+	const struct wire_name *n;
+
+	if (*pos == 0)
+		*pos = sizeof(*m);
+	if (*pos >= m->head.size)
+		return 0;
+	n = (const void *)((const char *)m + *pos);
+	*ret = (struct wire_name_view){
+		.start = n->start,
+		.name = (const char *)(n + 1),
+		.linkage = (const char *)(n + 1) + n->name_len,
+		.name_len = n->name_len,
+		.linkage_len = n->linkage_len,
+	};
+	*pos += name_size(n);
+	return 1;
+}
+
+int wire_named_add(struct wire_named *m, size_t cap, const struct wire_name_view *name)
+{
+	struct wire_name n = {
+		.start = name->start,
+		.name_len = (uint16_t)MIN(name->name_len, WIRE_NAME_MAX),
+		.linkage_len = (uint16_t)MIN(name->linkage_len, WIRE_NAME_MAX),
+	};
+	char *at = (char *)m + m->head.size;
+
+	assert(m->head.size >= sizeof(*m) && m->head.size % 8 == 0);
+
+	if (n.name_len == 0 ||
+	    (n.linkage_len == n.name_len && memcmp(name->linkage, name->name, n.name_len) == 0))
+		n.linkage_len = 0;
+	cap = MIN(cap, (size_t)WIRE_MESSAGE_MAX);
+	if (m->cnt >= WIRE_NAMES_MAX || m->head.size > cap || name_size(&n) > cap - m->head.size)
+		return -ENOSPC;
+
+	/* The padding goes over a socket: nothing of our memory may be in it. */
+	memset(at, 0, name_size(&n));
+	memcpy(at, &n, sizeof(n));
+	if (n.name_len > 0)
+		memcpy(at + sizeof(n), name->name, n.name_len);
+	if (n.linkage_len > 0)
+		memcpy(at + sizeof(n) + n.name_len, name->linkage, n.linkage_len);
+	m->head.size += (uint32_t)name_size(&n);
+	m->cnt++;
+	return 0;
+}

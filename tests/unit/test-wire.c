@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * wire: every type at its right size and one byte beside it, every limit at its edge and beyond, and
+ * names written and read back. Messages stand at the end of exactly sized memory, so that a read
+ * beyond them is seen by AddressSanitizer.
+ */
+
+#include "check.h"
+
+#include <errno.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/wire.h"
+
+/* Checks a copy that has just these bytes. */
+static int check_copy(const void *msg, size_t sz)
+{
+	_cleanup_free_ void *copy = malloc(sz > 0 ? sz : 1);
+
+	CHECK(copy);
+	memcpy(copy, msg, sz);
+	return wire_check(copy, sz);
+}
+
+static void *message(size_t sz, uint16_t type)
+{
+	struct wire_head *h = calloc(1, sz);
+
+	CHECK(h);
+	h->size = (uint32_t)sz;
+	h->type = type;
+	return h;
+}
+
+/* At its right size it passes; a byte less or more, or a head that says something else, does not. */
+static void check_sizes(const void *msg, size_t sz, int type)
+{
+	_cleanup_free_ char *m = calloc(1, sz + 8);
+	struct wire_head *h = (struct wire_head *)m;
+
+	CHECK(m);
+	memcpy(m, msg, sz);
+	CHECK_EQ(check_copy(m, sz), type);
+	for (size_t other = 0; other < sz; other++) {
+		CHECK_EQ(check_copy(m, other), -EBADMSG);
+		h->size = (uint32_t)other;
+		CHECK_EQ(check_copy(m, other), -EBADMSG);
+		CHECK_EQ(check_copy(m, sz), -EBADMSG);
+		h->size = (uint32_t)sz;
+	}
+	for (size_t other = sz + 1; other <= sz + 8; other++) {
+		CHECK_EQ(check_copy(m, other), -EBADMSG);
+		h->size = (uint32_t)other;
+		CHECK_EQ(check_copy(m, other), -EBADMSG);
+		h->size = (uint32_t)sz;
+	}
+}
+
+TEST(fixed_sizes)
+{
+	static const struct {
+		uint16_t type;
+		size_t sz;
+	} cases[] = {
+		{ WIRE_KALLSYMS, sizeof(struct wire_head) },
+		{ WIRE_STOP, sizeof(struct wire_head) },
+		{ WIRE_READY, sizeof(struct wire_head) },
+		{ WIRE_FORGET, sizeof(struct wire_head) },
+		{ WIRE_OPEN, sizeof(struct wire_open) },
+		{ WIRE_OPENED, sizeof(struct wire_opened) },
+		{ WIRE_FILE, sizeof(struct wire_file) },
+		{ WIRE_OBJECT, sizeof(struct wire_object) },
+		{ WIRE_NAMES, sizeof(struct wire_names) },
+		{ WIRE_NAMED, sizeof(struct wire_named) },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		_cleanup_free_ void *m = message(cases[i].sz, cases[i].type);
+
+		check_sizes(m, cases[i].sz, cases[i].type);
+	}
+}
+
+TEST(unknown_types)
+{
+	static const uint16_t types[] = { 0, WIRE_TYPE_MAX, WIRE_TYPE_MAX + 1, 64, UINT16_MAX };
+
+	for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+		_cleanup_free_ void *m = message(sizeof(struct wire_head), types[i]);
+
+		CHECK_EQ(check_copy(m, sizeof(struct wire_head)), -EBADMSG);
+	}
+}
+
+TEST(peer_roles)
+{
+	struct wire_peer m = { .head = { .size = sizeof(m), .type = WIRE_PEER } };
+
+	for (uint32_t role = 0; role < 10; role++) {
+		m.role = role;
+		CHECK_EQ(check_copy(&m, sizeof(m)),
+			 role >= WIRE_ROLE_SAMPLER && role <= WIRE_ROLE_CLIENT ? WIRE_PEER
+									       : -EBADMSG);
+	}
+	m.role = UINT32_MAX;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.role = WIRE_ROLE_OPENER;
+	check_sizes(&m, sizeof(m), WIRE_PEER);
+}
+
+TEST(opened)
+{
+	_cleanup_free_ struct wire_opened *m = message(sizeof(*m) + WIRE_PATH_MAX + 1, WIRE_OPENED);
+
+	for (uint32_t len = 0; len <= WIRE_PATH_MAX + 1; len += len < 32 ? 1 : 127) {
+		m->path_len = MIN(len, (uint32_t)WIRE_PATH_MAX);
+		m->head.size = (uint32_t)sizeof(*m) + m->path_len;
+		CHECK_EQ(check_copy(m, m->head.size), WIRE_OPENED);
+		m->path_len++;
+		CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	}
+	m->path_len = WIRE_PATH_MAX + 1;
+	m->head.size = (uint32_t)sizeof(*m) + m->path_len;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	/* A length that wraps around to the right size. */
+	m->path_len = UINT32_MAX - 7;
+	m->head.size = (uint32_t)sizeof(*m) - 8;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->path_len = 0;
+	m->head.size = sizeof(*m);
+	m->status = WIRE_OPENED_FAILED;
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_OPENED);
+	m->status = WIRE_OPENED_MAX;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+}
+
+TEST(object)
+{
+	const struct wire_object good = {
+		.head = { .size = sizeof(good), .type = WIRE_OBJECT },
+		.status = WIRE_OBJECT_LIMIT,
+		.elf = OBJECT_ELF_DYN,
+		.segments_cnt = OBJECT_SEGMENTS_MAX,
+		.build_id_sz = OBJECT_BUILD_ID_MAX,
+	};
+	struct wire_object m = good;
+
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_OBJECT);
+	m.status = WIRE_OBJECT_MAX;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = good;
+	m.elf = OBJECT_ELF_DYN + 1;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = good;
+	m.segments_cnt++;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = good;
+	m.build_id_sz++;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+}
+
+TEST(names)
+{
+	_cleanup_free_ struct wire_names *m =
+		message(sizeof(*m) + (WIRE_NAMES_MAX + 1) * sizeof(uint64_t), WIRE_NAMES);
+
+	for (uint32_t cnt = 0; cnt <= WIRE_NAMES_MAX + 1; cnt++) {
+		m->cnt = cnt;
+		m->head.size = (uint32_t)(sizeof(*m) + cnt * sizeof(uint64_t));
+		CHECK_EQ(check_copy(m, m->head.size),
+			 cnt <= WIRE_NAMES_MAX ? WIRE_NAMES : -EBADMSG);
+	}
+	/* A count that wraps around to the right size. */
+	m->cnt = 0x20000000;
+	m->head.size = sizeof(*m);
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->cnt = UINT32_MAX;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+}
+
+static struct wire_name_view view(uint64_t start, const char *name, const char *linkage)
+{
+	return (struct wire_name_view){
+		.start = start,
+		.name = name,
+		.linkage = linkage,
+		.name_len = (uint16_t)strlen(name),
+		.linkage_len = (uint16_t)strlen(linkage),
+	};
+}
+
+static struct wire_named *named_new(void)
+{
+	struct wire_named *m = message(WIRE_MESSAGE_MAX, WIRE_NAMED);
+
+	m->head.size = sizeof(*m);
+	return m;
+}
+
+static void add(struct wire_named *m, const char *name, const char *linkage)
+{
+	struct wire_name_view v = view(m->cnt * 16ULL, name, linkage);
+
+	CHECK_EQ(wire_named_add(m, WIRE_MESSAGE_MAX, &v), 0);
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_NAMED);
+}
+
+TEST(named_round_trip)
+{
+	static const char *const expect[][2] = {
+		{ "main", "" }, { "foo(int)", "_Z3fooi" }, { "", "" },	       { "", "" },
+		{ "same", "" }, { "12345678", "" },	   { "1234567", "x" },
+	};
+	_cleanup_free_ struct wire_named *m = named_new();
+	struct wire_name_view v;
+	size_t pos = 0;
+
+	add(m, "main", "");
+	add(m, "foo(int)", "_Z3fooi");
+	add(m, "", "");
+	add(m, "", "_Zdropped");
+	add(m, "same", "same");
+	add(m, "12345678", "");
+	add(m, "1234567", "x");
+	CHECK_EQ(m->cnt, ELEMENTSOF(expect));
+	for (size_t i = 0; i < ELEMENTSOF(expect); i++) {
+		CHECK_EQ(wire_named_next(m, &pos, &v), 1);
+		CHECK_EQ(v.start, i * 16);
+		CHECK_EQ(v.name_len, strlen(expect[i][0]));
+		CHECK(memcmp(v.name, expect[i][0], v.name_len) == 0);
+		CHECK_EQ(v.linkage_len, strlen(expect[i][1]));
+		CHECK(memcmp(v.linkage, expect[i][1], v.linkage_len) == 0);
+	}
+	CHECK_EQ(wire_named_next(m, &pos, &v), 0);
+	CHECK_EQ(wire_named_next(m, &pos, &v), 0);
+	check_sizes(m, m->head.size, WIRE_NAMED);
+}
+
+TEST(named_empty)
+{
+	_cleanup_free_ struct wire_named *m = named_new();
+	struct wire_name_view v;
+	size_t pos = 0;
+
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_NAMED);
+	CHECK_EQ(wire_named_next(m, &pos, &v), 0);
+	m->status = WIRE_OBJECT_BAD;
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_NAMED);
+	m->status = WIRE_OBJECT_MAX;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+}
+
+TEST(named_lies)
+{
+	_cleanup_free_ struct wire_named *m = named_new();
+	struct wire_name *first = (struct wire_name *)(m + 1);
+
+	add(m, "main", "");
+	add(m, "foo", "_Z3foo");
+	m->cnt = 1;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->cnt = 3;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->cnt = UINT32_MAX;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->cnt = 2;
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_NAMED);
+	m->status = WIRE_OBJECT_BAD;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->status = WIRE_OBJECT_READY;
+	first->name_len = 0;
+	first->linkage_len = 4;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	first->name_len = UINT16_MAX;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	first->name_len = 4;
+	first->linkage_len = UINT16_MAX;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+}
+
+TEST(named_cut_and_full)
+{
+	static char huge[UINT16_MAX], at_limit[WIRE_NAME_MAX];
+	_cleanup_free_ struct wire_named *m = named_new();
+	struct wire_name_view v = { .name = huge, .name_len = UINT16_MAX };
+	size_t pos = 0;
+	uint32_t cnt = 0;
+
+	memset(huge, 'h', sizeof(huge));
+	memset(at_limit, 'h', sizeof(at_limit));
+	v.linkage = at_limit;
+	v.linkage_len = sizeof(at_limit);
+	CHECK_EQ(wire_named_add(m, WIRE_MESSAGE_MAX, &v), 0);
+	CHECK_EQ(wire_named_next(m, &pos, &v), 1);
+	CHECK_EQ(v.name_len, WIRE_NAME_MAX);
+	CHECK_EQ(v.linkage_len, 0); /* equal when cut */
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_NAMED);
+
+	v = (struct wire_name_view){ .name = huge, .name_len = 1000 };
+	while (wire_named_add(m, WIRE_MESSAGE_MAX, &v) == 0)
+		cnt++;
+	CHECK(cnt > 50 && cnt < 65);
+	CHECK_EQ(wire_named_add(m, WIRE_MESSAGE_MAX, &v), -ENOSPC);
+	CHECK_EQ(m->cnt, cnt + 1);
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_NAMED);
+	CHECK_EQ(wire_named_add(m, m->head.size, &v), -ENOSPC);
+	CHECK_EQ(wire_named_add(m, 0, &v), -ENOSPC);
+}
+
+TEST(named_count_limit)
+{
+	_cleanup_free_ struct wire_named *m = named_new();
+	struct wire_name_view v = { .name = "f", .name_len = 1 };
+
+	for (int i = 0; i < WIRE_NAMES_MAX; i++)
+		CHECK_EQ(wire_named_add(m, WIRE_MESSAGE_MAX, &v), 0);
+	CHECK_EQ(wire_named_add(m, WIRE_MESSAGE_MAX, &v), -ENOSPC);
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_NAMED);
+}
+
+/* Padding is zero: what lay in the buffer before does not leave. */
+TEST(named_leaks_nothing)
+{
+	_cleanup_free_ struct wire_named *m = named_new();
+	struct wire_name_view v = { .name = "abc", .name_len = 3 };
+	const unsigned char *end;
+
+	memset(m + 1, 0xaa, 64);
+	CHECK_EQ(wire_named_add(m, WIRE_MESSAGE_MAX, &v), 0);
+	end = (unsigned char *)m + m->head.size;
+	CHECK_EQ(m->head.size, sizeof(*m) + sizeof(struct wire_name) + 8);
+	for (int i = 1; i <= 5; i++)
+		CHECK_EQ(end[-i], 0);
+}
+
+TEST(too_large)
+{
+	_cleanup_free_ void *m = message(WIRE_MESSAGE_MAX + 8, WIRE_NAMED);
+
+	CHECK_EQ(check_copy(m, WIRE_MESSAGE_MAX + 8), -EBADMSG);
+}
+
+CHECK_MAIN
