@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * decode: every type at its size and beside it, every limit at its edge, references to keys. Records
+ * stand in memory of exactly their size, so that AddressSanitizer sees a read beyond.
+ */
+
+#include "check.h"
+#include "sample.h"
+
+#include <errno.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/decode.h"
+
+static const __u64 kernel[CPROF_KERNEL_FRAMES_MAX + 1];
+static const struct cprof_frame frames[CPROF_USER_FRAMES_MAX + 1];
+static const struct cprof_key keys[CPROF_KEYS_MAX + 1];
+static const struct sample_body zeroes = { kernel, frames, frames, keys };
+
+/* The result for a copy of just these bytes. */
+static int decode_copy(const void *bytes, size_t sz)
+{
+	_cleanup_free_ void *copy = malloc(sz > 0 ? sz : 1);
+	struct record rec;
+
+	CHECK(copy);
+	memcpy(copy, bytes, sz);
+	return decode_record(copy, sz, &rec);
+}
+
+/* Any other size fails, whether the head knows of it or not. */
+static void check_sizes(const void *bytes, size_t sz)
+{
+	_cleanup_free_ unsigned char *b = calloc(1, sz + 64);
+	struct cprof_head *h = (struct cprof_head *)b;
+
+	CHECK(b);
+	memcpy(b, bytes, sz);
+	CHECK_EQ(decode_copy(b, sz), 0);
+	for (size_t other = 0; other <= sz + 64; other++) {
+		if (other == sz)
+			continue;
+		CHECK_EQ(decode_copy(b, other), -EBADMSG);
+		h->size = (__u32)other;
+		CHECK_EQ(decode_copy(b, other), -EBADMSG);
+		CHECK_EQ(decode_copy(b, sz), -EBADMSG);
+		h->size = (__u32)sz;
+	}
+}
+
+TEST(sample)
+{
+	const struct cprof_frame user[] = { { .offset = 0x1000, .object = CPROF_OBJECT_KEY },
+					    { .offset = 0x2000, .object = 17 } };
+	const struct cprof_frame interp[] = { { .offset = 5, .object = CPROF_OBJECT_KEY + 1 } };
+	const struct cprof_key key[] = { { .ino = 1 }, { .ino = 2 } };
+	const __u64 kern[] = { 0xffffffff81000000, 0xffffffff81000010, 0xffffffff81000020 };
+	const struct cprof_sample head = { .pid = 42,
+					   .kernel_cnt = 3,
+					   .user_cnt = 2,
+					   .interp_cnt = 1,
+					   .keys_cnt = 2,
+					   .user_end = CPROF_END_ROOT,
+					   .exe = CPROF_OBJECT_KEY + 1 };
+	struct record rec;
+	struct sample s;
+
+	sample_build(&s, &head, &(struct sample_body){ kern, user, interp, key });
+	CHECK_EQ(decode_record(s.bytes, s.sz, &rec), 0);
+	CHECK_EQ(rec.type, CPROF_RECORD_SAMPLE);
+	CHECK(rec.sample.head == &s.head);
+	CHECK_EQ(rec.sample.head->pid, 42);
+	CHECK(memcmp(rec.sample.kernel, kern, sizeof(kern)) == 0);
+	CHECK(memcmp(rec.sample.user, user, sizeof(user)) == 0);
+	CHECK(memcmp(rec.sample.interp, interp, sizeof(interp)) == 0);
+	CHECK(memcmp(rec.sample.keys, key, sizeof(key)) == 0);
+	CHECK((const unsigned char *)(rec.sample.keys + 2) == s.bytes + s.sz);
+	check_sizes(s.bytes, s.sz);
+}
+
+TEST(empty_sample)
+{
+	const struct cprof_sample head = { .pid = 1 };
+	struct sample s;
+
+	sample_build(&s, &head, &zeroes);
+	check_sizes(s.bytes, s.sz);
+}
+
+TEST(limits_of_counts)
+{
+	static const struct {
+		struct cprof_sample head;
+		int result;
+	} cases[] = {
+		{ { .kernel_cnt = CPROF_KERNEL_FRAMES_MAX }, 0 },
+		{ { .kernel_cnt = CPROF_KERNEL_FRAMES_MAX + 1 }, -EBADMSG },
+		{ { .user_cnt = CPROF_USER_FRAMES_MAX }, 0 },
+		{ { .user_cnt = CPROF_USER_FRAMES_MAX + 1 }, -EBADMSG },
+		{ { .interp_cnt = CPROF_USER_FRAMES_MAX }, 0 },
+		{ { .interp_cnt = CPROF_USER_FRAMES_MAX + 1 }, -EBADMSG },
+		{ { .keys_cnt = CPROF_KEYS_MAX }, 0 },
+		{ { .keys_cnt = CPROF_KEYS_MAX + 1 }, -EBADMSG },
+		{ { .kernel_cnt = CPROF_KERNEL_FRAMES_MAX,
+		    .user_cnt = CPROF_USER_FRAMES_MAX,
+		    .interp_cnt = CPROF_USER_FRAMES_MAX,
+		    .keys_cnt = CPROF_KEYS_MAX },
+		  0 },
+		{ { .kernel_end = CPROF_END_MAX - 1 }, 0 },
+		{ { .kernel_end = CPROF_END_MAX }, -EBADMSG },
+		{ { .user_end = CPROF_END_MAX - 1 }, 0 },
+		{ { .user_end = CPROF_END_MAX }, -EBADMSG },
+		{ { .interp_end = CPROF_END_MAX - 1 }, 0 },
+		{ { .interp_end = 255 }, -EBADMSG },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		/* One element of each beyond the limits still fits. */
+		_cleanup_free_ struct sample *s = calloc(1, sizeof(*s) + 64);
+
+		CHECK(s);
+		sample_build(s, &cases[i].head, &zeroes);
+		if (decode_copy(s->bytes, s->sz) != cases[i].result)
+			CHECK_FAIL("case %zu", i);
+	}
+}
+
+TEST(references)
+{
+	static const struct {
+		__u32 object;
+		__u16 keys_cnt;
+		int result;
+	} cases[] = {
+		{ CPROF_OBJECT_NONE, 0, 0 },
+		{ CPROF_OBJECT_ANON, 0, 0 },
+		{ CPROF_OBJECT_KEY - 1, 0, 0 },
+		{ CPROF_OBJECT_KEY, 0, -EBADMSG },
+		{ CPROF_OBJECT_KEY, 1, 0 },
+		{ CPROF_OBJECT_KEY + 1, 1, -EBADMSG },
+		{ CPROF_OBJECT_KEY + CPROF_KEYS_MAX - 1, CPROF_KEYS_MAX, 0 },
+		{ CPROF_OBJECT_KEY + CPROF_KEYS_MAX, CPROF_KEYS_MAX, -EBADMSG },
+		{ UINT32_MAX, CPROF_KEYS_MAX, -EBADMSG },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		/* The last one of several frames. */
+		const struct cprof_frame f[3] = { [2] = { .object = cases[i].object } };
+		struct cprof_sample head = { .keys_cnt = cases[i].keys_cnt };
+		struct sample s;
+
+		head.user_cnt = 3;
+		sample_build(&s, &head, &(struct sample_body){ .user = f, .keys = keys });
+		CHECK_EQ(decode_copy(s.bytes, s.sz), cases[i].result);
+
+		head.user_cnt = 0;
+		head.interp_cnt = 3;
+		sample_build(&s, &head, &(struct sample_body){ .interp = f, .keys = keys });
+		CHECK_EQ(decode_copy(s.bytes, s.sz), cases[i].result);
+
+		head.interp_cnt = 0;
+		head.exe = cases[i].object;
+		sample_build(&s, &head, &(struct sample_body){ .keys = keys });
+		CHECK_EQ(decode_copy(s.bytes, s.sz), cases[i].result);
+	}
+}
+
+TEST(announce_and_exit)
+{
+	struct cprof_announce a = { .head = { .size = sizeof(a), .version = CPROF_ABI_VERSION } };
+	struct cprof_exit e = { .head = { .size = sizeof(e),
+					  .version = CPROF_ABI_VERSION,
+					  .type = CPROF_RECORD_EXIT } };
+	struct record rec;
+
+	a.head.type = CPROF_RECORD_OBJECT;
+	check_sizes(&a, sizeof(a));
+	CHECK_EQ(decode_record(&a, sizeof(a), &rec), 0);
+	CHECK_EQ(rec.type, CPROF_RECORD_OBJECT);
+	CHECK(rec.announce == &a);
+	a.head.type = CPROF_RECORD_EXEC;
+	check_sizes(&a, sizeof(a));
+	CHECK_EQ(decode_record(&a, sizeof(a), &rec), 0);
+	CHECK_EQ(rec.type, CPROF_RECORD_EXEC);
+	check_sizes(&e, sizeof(e));
+	CHECK_EQ(decode_record(&e, sizeof(e), &rec), 0);
+	CHECK_EQ(rec.type, CPROF_RECORD_EXIT);
+	CHECK(rec.exit == &e);
+}
+
+TEST(heads)
+{
+	const struct cprof_exit good = { .head = { .size = sizeof(good),
+						   .version = CPROF_ABI_VERSION,
+						   .type = CPROF_RECORD_EXIT } };
+	struct cprof_exit e = good;
+
+	CHECK_EQ(decode_copy(&e, sizeof(e)), 0);
+	e.head.version = CPROF_ABI_VERSION + 1;
+	CHECK_EQ(decode_copy(&e, sizeof(e)), -EBADMSG);
+	e.head.version = 0;
+	CHECK_EQ(decode_copy(&e, sizeof(e)), -EBADMSG);
+	for (unsigned int type = 0; type < 256; type++) {
+		e = good;
+		e.head.type = (__u8)type;
+		CHECK_EQ(decode_copy(&e, sizeof(e)), type == CPROF_RECORD_EXIT ? 0 : -EBADMSG);
+	}
+}
+
+CHECK_MAIN
