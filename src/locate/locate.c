@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A reference is resolved in two ways: an id is the index already, if there is such an object; a
+ * key is looked up in the table. The frames of a stack lie in few files, so each key of a record is
+ * looked up once and its index kept for the other frames.
+ */
+
+#include <assert.h>
+
+#include "cprof/locate.h"
+
+struct resolver {
+	struct objects *objects;
+	const struct record *rec;
+	uint32_t idx[CPROF_KEYS_MAX]; /* of each key; CPROF_OBJECT_NONE: not looked up yet */
+};
+
+static bool is_object(const struct objects *objects, uint32_t id)
+{
+	if (id < CPROF_OBJECT_FIRST)
+		return id <= CPROF_OBJECT_ANON;
+	return id < objects_cnt(objects);
+}
+
+static int resolve(struct resolver *rs, uint32_t ref, uint32_t *ret_idx)
+{
+	uint32_t i;
+	int r;
+
+	if (ref < CPROF_OBJECT_KEY) {
+		*ret_idx = is_object(rs->objects, ref) ? ref : CPROF_OBJECT_NONE;
+		return 0;
+	}
+	i = ref - CPROF_OBJECT_KEY;
+	assert(i < rs->rec->sample.head->keys_cnt && i < CPROF_KEYS_MAX);
+	if (rs->idx[i] == CPROF_OBJECT_NONE) {
+		r = objects_intern(rs->objects, &rs->rec->sample.keys[i], &rs->idx[i]);
+		if (r < 0)
+			return r;
+	}
+	*ret_idx = rs->idx[i];
+	return 0;
+}
+
+int locate_stack(struct objects *objects, const struct record *rec, struct window_frame *frames)
+{
+	struct resolver rs = { .objects = objects, .rec = rec };
+	const struct cprof_sample *s = rec->sample.head;
+	struct window_frame *f = frames;
+
+	assert(rec->type == CPROF_RECORD_SAMPLE);
+
+	for (int i = 0; i < s->kernel_cnt; i++)
+		*f++ = (struct window_frame){
+			.offset = rec->sample.kernel[i],
+			.object = CPROF_OBJECT_KERNEL,
+			/* Where the interrupt hit; all others are return addresses. */
+			.flags = i == 0 ? CPROF_FRAME_EXACT : 0,
+		};
+	for (int i = 0; i < s->user_cnt; i++) {
+		const struct cprof_frame *u = &rec->sample.user[i];
+		uint32_t idx;
+		int r;
+
+		r = resolve(&rs, u->object, &idx);
+		if (r < 0)
+			return r;
+		*f++ = (struct window_frame){
+			.offset = u->offset,
+			.object = idx,
+			.flags = u->flags,
+		};
+	}
+	return (int)(f - frames);
+}
+
+int locate_exe(struct objects *objects, const struct record *rec, uint32_t *ret_idx)
+{
+	struct resolver rs = { .objects = objects, .rec = rec };
+
+	assert(rec->type == CPROF_RECORD_SAMPLE);
+
+	return resolve(&rs, rec->sample.head->exe, ret_idx);
+}
