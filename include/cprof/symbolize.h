@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * symbolize — the sampler's side of naming: asks the opener for files and the symbolizer for names,
+ * believes neither, remembers the answers.
+ *
+ * Never blocks. A role that is gone, hangs or lies costs names: what it owed is asked again of its
+ * successor, up to a limit of tries per object. Knows no loop: the owner dispatches when a socket is
+ * readable, and gives the time.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/counters.h"
+#include "cprof/names.h"
+#include "cprof/object.h"
+#include "cprof/window.h"
+#include "cprof/wire.h"
+
+struct symbolize;
+
+struct symbolize_opts {
+	struct objects *objects;
+	struct names *names;
+	struct counters *counters;
+	/* The file was opened, or never will be: BPF may be told its id and announce it no more. */
+	void (*on_object)(uint32_t object, void *ctx);
+	/* Its table was lost with a symbolizer: BPF should forget the id and announce it again. */
+	void (*on_forget)(uint32_t object, void *ctx);
+	void *ctx;
+};
+
+int symbolize_new(const struct symbolize_opts *opts, struct symbolize **ret);
+struct symbolize *symbolize_free(struct symbolize *s);
+
+/* New ends, owned from now on (the old ones are closed); -EBADF: there is none for now. */
+void symbolize_set_opener(struct symbolize *s, int fd, uint64_t now_ns);
+void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns);
+
+/* A file was announced: has it opened unless that is done, under way, or refused. */
+void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uint64_t now_ns);
+
+/*
+ * Reads what has come; 0, or -EPIPE: that role is gone, or -EBADMSG: it lied. The owner then stops
+ * watching the descriptor, sets it to -EBADF, and has a liar replaced by the launcher.
+ */
+int symbolize_dispatch_opener(struct symbolize *s, uint64_t now_ns);
+int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns);
+
+/*
+ * Asks for every name of the window that is not known yet, in batches. Names are kept for the offset
+ * of an exact frame (a leaf), and for the offset minus one of a return address: names_offset(). Does
+ * nothing while answers to an earlier call are still owed.
+ */
+int symbolize_window(struct symbolize *s, const struct window *w, uint64_t now_ns);
+/* How many answers are still owed: files on their way, and names asked for. */
+unsigned int symbolize_pending(const struct symbolize *s);
+/* Frames of the window that have no name because the answer did not come in time. */
+uint64_t symbolize_late(struct symbolize *s, const struct window *w);
+/* True when that role owes something and was silent for @limit_ns: it hangs and should be replaced. */
+bool symbolize_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns);
+bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns);
+/* Sends what waits to be sent; for a timer, in case a socket was full. */
+void symbolize_pump(struct symbolize *s, uint64_t now_ns);
+
+DEFINE_CLEANUP(struct symbolize *, symbolize_free);

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * files — from an announcement to a table of names in the symbolizer.
+ *
+ * The sampler never holds a descriptor of a target's file: it tells the opener which mapping of which
+ * process to open, the opener sends the file straight to the symbolizer, and facts come back. Files
+ * that are not on a local file system are refused here, before anybody touches them: even fstat() of
+ * a FUSE file can hang for ever.
+ */
+
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "symbolize-internal.h"
+
+#define RETRY_NS 50000000ull
+#define XFS_MAGIC 0x58465342
+#define ZFS_MAGIC 0x2fc12fc1
+#define BCACHEFS_MAGIC 0xca451a4e
+#define VFAT_MAGIC 0x4d44
+
+/* File systems whose operations wait for nothing but a local disk. */
+static const uint64_t local_file_systems[] = {
+	EXT4_SUPER_MAGIC,      BTRFS_SUPER_MAGIC, XFS_MAGIC,	   F2FS_SUPER_MAGIC,
+	TMPFS_MAGIC,	       RAMFS_MAGIC,	  SQUASHFS_MAGIC,  EROFS_SUPER_MAGIC_V1,
+	OVERLAYFS_SUPER_MAGIC, ISOFS_SUPER_MAGIC, HUGETLBFS_MAGIC, ZFS_MAGIC,
+	BCACHEFS_MAGIC,	       VFAT_MAGIC,
+};
+
+static bool is_openable(const struct cprof_announce *a)
+{
+	if (!S_ISREG(a->mode) || a->foreign_userns)
+		return false;
+	for (size_t i = 0; i < ELEMENTSOF(local_file_systems); i++) {
+		if (a->fs_magic == local_file_systems[i])
+			return true;
+	}
+	return false;
+}
+
+/* Asks the opener by the last announcement; without an opener the object stays as it is. */
+void symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns)
+{
+	struct work *w = symbolize_work(s, object);
+	struct wire_open m = {
+		.head = { .size = sizeof(m), .type = WIRE_OPEN, .id = object },
+	};
+
+	if (!w || w->last.head.size == 0 || s->opener_fd < 0 || w->tries >= OBJECT_TRIES_MAX)
+		return;
+	m.key = w->last.key;
+	m.start_ns = w->last.start_ns;
+	m.vm_start = w->last.vm_start;
+	m.vm_end = w->last.vm_end;
+	m.pid = w->last.pid;
+	m.owner = w->last.owner;
+	if (seqpacket_send(s->opener_fd, &m, sizeof(m), -EBADF) < 0)
+		return;
+	s->opts.counters->v[COUNTER_objects_announced]++;
+	symbolize_set_state(s, object, OBJECT_ASKED, now_ns);
+}
+
+void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uint64_t now_ns)
+{
+	struct object *o;
+	struct work *w;
+	uint32_t object;
+
+	if (objects_intern(s->opts.objects, &a->key, &object) < 0)
+		return;
+	o = objects_get(s->opts.objects, object);
+	w = symbolize_work(s, object);
+	if (!o || !w)
+		return;
+	if (o->state != OBJECT_SEEN && o->state != OBJECT_GONE) {
+		/* Known by now, but the announcement was on its way before BPF was told. */
+		return;
+	}
+	w->last = *a;
+	o->foreign = a->foreign_userns != 0;
+	o->owner = a->owner;
+	if (!is_openable(a)) {
+		s->opts.counters->v[COUNTER_objects_refused]++;
+		symbolize_set_state(s, object, OBJECT_REFUSED, now_ns);
+		s->opts.on_object(object, s->opts.ctx);
+		return;
+	}
+	if (w->tries < OBJECT_TRIES_MAX) {
+		symbolize_open(s, object, now_ns);
+	} else if (o->state == OBJECT_SEEN) {
+		symbolize_set_state(s, object, OBJECT_BAD, now_ns);
+		s->opts.counters->v[COUNTER_objects_bad]++;
+		s->opts.on_object(object, s->opts.ctx);
+	}
+}
+
+static void take_path(struct symbolize *s, uint32_t object, const struct wire_opened *m)
+{
+	struct object *o = objects_get(s->opts.objects, object);
+	char path[WIRE_PATH_MAX + 1];
+	size_t len;
+
+	if (!o || o->path || m->path_len == 0)
+		return;
+	len = str_clean(path, sizeof(path), (const char *)(m + 1), m->path_len, NULL);
+	if (len > 0)
+		o->path = strndup(path, len);
+}
+
+static void on_opened(struct symbolize *s, const struct wire_opened *m, uint64_t now_ns)
+{
+	uint32_t object = (uint32_t)m->head.id;
+	struct object *o = objects_get(s->opts.objects, object);
+	struct counters *c = s->opts.counters;
+
+	if (!o || m->head.id < CPROF_OBJECT_FIRST)
+		return;
+	take_path(s, object, m);
+	if (o->state != OBJECT_ASKED)
+		return; /* the symbolizer was faster than the opener's word, or it was asked again */
+	switch (m->status) {
+	case WIRE_OPENED_OK:
+		symbolize_set_state(s, object, OBJECT_OPENED, now_ns);
+		break;
+	case WIRE_OPENED_GONE:
+		c->v[COUNTER_objects_gone]++;
+		symbolize_set_state(s, object, OBJECT_GONE, now_ns);
+		break;
+	case WIRE_OPENED_CHANGED:
+		c->v[COUNTER_objects_changed]++;
+		symbolize_set_state(s, object, OBJECT_GONE, now_ns);
+		break;
+	case WIRE_OPENED_REFUSED:
+		c->v[COUNTER_objects_refused]++;
+		symbolize_set_state(s, object, OBJECT_REFUSED, now_ns);
+		s->opts.on_object(object, s->opts.ctx);
+		break;
+	default:
+		symbolize_set_state(s, object, OBJECT_SEEN, now_ns);
+		s->retry_ns = now_ns + RETRY_NS;
+		break;
+	}
+}
+
+int symbolize_dispatch_opener(struct symbolize *s, uint64_t now_ns)
+{
+	for (;;) {
+		ssize_t sz = seqpacket_recv(s->opener_fd, s->buf, sizeof(s->buf), NULL);
+
+		if (sz == -EAGAIN)
+			return 0;
+		if (sz > 0 && wire_check(s->buf, (size_t)sz) == WIRE_OPENED) {
+			s->opener_heard_ns = now_ns;
+			on_opened(s, (const void *)s->buf, now_ns);
+			continue;
+		}
+		s->opts.counters->v[COUNTER_opener_lost]++;
+		return sz <= 0 && sz != -EMSGSIZE ? -EPIPE : -EBADMSG;
+	}
+}
+
+static void take_facts(struct object *o, const struct wire_object *m)
+{
+	o->elf = (enum object_elf)m->elf;
+	o->segments_cnt = (uint8_t)m->segments_cnt;
+	memcpy(o->segments, m->segments, m->segments_cnt * sizeof(o->segments[0]));
+	o->build_id_sz = (uint8_t)m->build_id_sz;
+	memcpy(o->build_id, m->build_id, m->build_id_sz);
+}
+
+static enum object_state state_of(const struct symbolize *s, const struct wire_object *m)
+{
+	struct counters *c = s->opts.counters;
+
+	switch (m->status) {
+	case WIRE_OBJECT_READY:
+		c->v[COUNTER_objects_named]++;
+		return OBJECT_READY;
+	case WIRE_OBJECT_UNNAMED:
+		c->v[COUNTER_objects_unnamed]++;
+		return OBJECT_UNNAMED;
+	case WIRE_OBJECT_LIMIT:
+		c->v[COUNTER_objects_limit]++;
+		return OBJECT_UNNAMED;
+	default:
+		c->v[COUNTER_objects_bad]++;
+		return OBJECT_BAD;
+	}
+}
+
+static int on_kernel(struct symbolize *s, const struct wire_object *m)
+{
+	struct object *o = objects_get(s->opts.objects, CPROF_OBJECT_KERNEL);
+
+	if (m->status == WIRE_OBJECT_READY) {
+		o->kernel_text = m->text_start;
+		o->state = OBJECT_READY;
+		s->rescan = true;
+	} else {
+		s->kernel_tried = true;
+	}
+	return 0;
+}
+
+/* The symbolizer's word on a file. One that it was not given, or told before, is a lie. */
+int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64_t now_ns)
+{
+	uint32_t object = (uint32_t)m->head.id;
+	struct object *o = objects_get(s->opts.objects, object);
+
+	if (m->head.id == CPROF_OBJECT_KERNEL)
+		return on_kernel(s, m);
+	if (!o || m->head.id < CPROF_OBJECT_FIRST || m->head.id > UINT32_MAX)
+		return -EBADMSG;
+	if (o->state != OBJECT_OPENED && o->state != OBJECT_ASKED)
+		return 0;
+	take_facts(o, m);
+	symbolize_set_state(s, object, state_of(s, m), now_ns);
+	s->opts.on_object(object, s->opts.ctx);
+	return 0;
+}
+
+/* The table is gone with its symbolizer: opened again by what is remembered, or announced again. */
+void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns)
+{
+	struct work *w = symbolize_work(s, object);
+	struct object *o = objects_get(s->opts.objects, object);
+
+	if (!w || !o)
+		return;
+	symbolize_set_state(s, object, OBJECT_SEEN, now_ns);
+	s->opts.on_forget(object, s->opts.ctx);
+}

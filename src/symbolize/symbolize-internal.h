@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* symbolize-internal — what the files of src/symbolize share. */
+
+#include "cprof/base/seqpacket.h"
+#include "cprof/base/str.h"
+#include "cprof/base/vec.h"
+#include "cprof/symbolize.h"
+
+/* An object is given to this many symbolizers; whoever dies of it is not followed by more. */
+#define OBJECT_TRIES_MAX 3
+/* Requests for names on their way at once: enough to hide the round trip, few to ask again. */
+#define ASKS_MAX 8
+
+/* What symbolize keeps for an object beyond the table's facts. Indexed by object. */
+struct work {
+	struct cprof_announce last; /* how it was announced last; head.size 0: never */
+	uint64_t asked_ns;	    /* of the opener or the symbolizer, whoever is at it */
+	uint32_t tries;
+};
+
+/* A place without a name yet. */
+struct want {
+	uint32_t object;
+	uint64_t offset;
+};
+
+/* A request on its way. */
+struct ask {
+	uint64_t id;
+	uint64_t asked_ns;
+	uint32_t object;
+	uint32_t cnt;
+	uint64_t *offsets;
+};
+
+struct symbolize {
+	struct symbolize_opts opts;
+	int opener_fd;
+	int symbolizer_fd;
+	uint64_t next_id;
+	VEC(struct work) works;
+	VEC(struct want) wants; /* sorted, those from wants_next on still to be asked */
+	size_t wants_next;
+	struct ask asks[ASKS_MAX];
+	unsigned int asks_cnt;
+	unsigned int opening; /* objects at the opener */
+	unsigned int loading; /* objects at the symbolizer */
+	bool kernel_tried;    /* the kernel's names were found not to be had */
+	bool rescan;	      /* places of stacks seen before may have become nameable */
+	const struct window *scanned_window;
+	size_t scanned;		  /* stacks of it whose places were looked at */
+	uint64_t opener_heard_ns; /* when it last said something true, or was new */
+	uint64_t symbolizer_heard_ns;
+	uint64_t retry_ns; /* when to ask the opener again for what it FAILED at; 0: nothing */
+	uint8_t buf[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
+};
+
+/* symbolize.c */
+struct work *symbolize_work(struct symbolize *s, uint32_t object); /* NULL: no memory */
+void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state state,
+			 uint64_t now_ns);
+
+void symbolize_retry(struct symbolize *s, uint64_t now_ns);
+
+/* files.c */
+void symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns);
+int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64_t now_ns);
+void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns);
+
+/* answers.c */
+int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t now_ns);
+void symbolize_asks_drop(struct symbolize *s);

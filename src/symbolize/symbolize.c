@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * symbolize — the object, its sockets, and what is asked when.
+ *
+ * The state of an object moves SEEN -> ASKED (opener) -> OPENED (symbolizer at work) -> READY,
+ * UNNAMED or BAD; GONE when it came too late, REFUSED when it may not be opened. Every state change
+ * goes through symbolize_set_state(), which keeps the counts of what is still owed.
+ */
+
+#include <string.h>
+
+#include "symbolize-internal.h"
+
+int symbolize_new(const struct symbolize_opts *opts, struct symbolize **ret)
+{
+	struct symbolize *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->opts = *opts;
+	s->opener_fd = -EBADF;
+	s->symbolizer_fd = -EBADF;
+	s->next_id = 1;
+	*ret = s;
+	return 0;
+}
+
+struct symbolize *symbolize_free(struct symbolize *s)
+{
+	if (!s)
+		return NULL;
+	symbolize_asks_drop(s);
+	vec_done(&s->works);
+	vec_done(&s->wants);
+	s->opener_fd = fd_close(s->opener_fd);
+	s->symbolizer_fd = fd_close(s->symbolizer_fd);
+	free(s);
+	return NULL;
+}
+
+struct work *symbolize_work(struct symbolize *s, uint32_t object)
+{
+	if (object >= s->works.cnt) {
+		size_t more = object + 1 - s->works.cnt;
+
+		if (vec_reserve(&s->works, more) < 0)
+			return NULL;
+		memset(s->works.v + s->works.cnt, 0, more * sizeof(*s->works.v));
+		s->works.cnt += more;
+	}
+	return &s->works.v[object];
+}
+
+void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state state,
+			 uint64_t now_ns)
+{
+	struct object *o = objects_get(s->opts.objects, object);
+	struct work *w = symbolize_work(s, object);
+
+	if (!o || !w)
+		return;
+	if (s->opening == 0 && state == OBJECT_ASKED)
+		s->opener_heard_ns = now_ns; /* it owes from now on */
+	if (s->loading + s->asks_cnt == 0 && state == OBJECT_OPENED)
+		s->symbolizer_heard_ns = now_ns;
+	if (state == OBJECT_READY)
+		s->rescan = true;
+	s->opening -= o->state == OBJECT_ASKED;
+	s->loading -= o->state == OBJECT_OPENED;
+	o->state = state;
+	s->opening += o->state == OBJECT_ASKED;
+	s->loading += o->state == OBJECT_OPENED;
+	w->asked_ns = now_ns;
+}
+
+/* What may be opened again by what is remembered of it, is. */
+static void open_seen(struct symbolize *s, uint64_t now_ns)
+{
+	for (uint32_t i = CPROF_OBJECT_FIRST; i < objects_cnt(s->opts.objects); i++) {
+		struct object *o = objects_get(s->opts.objects, i);
+
+		if (o && o->state == OBJECT_SEEN)
+			symbolize_open(s, i, now_ns);
+	}
+}
+
+/* The one that has been in this state for longest: whoever serves in order was busy with it. */
+static struct work *oldest_in(struct symbolize *s, enum object_state state)
+{
+	struct work *oldest = NULL;
+
+	for (uint32_t i = CPROF_OBJECT_FIRST; i < s->works.cnt; i++) {
+		const struct object *o = objects_get(s->opts.objects, i);
+
+		if (o && o->state == state &&
+		    (!oldest || s->works.v[i].asked_ns < oldest->asked_ns))
+			oldest = &s->works.v[i];
+	}
+	return oldest;
+}
+
+/* What it was busy with may have killed it: one try less for that one, and no other. */
+static void blame(struct symbolize *s, enum object_state state)
+{
+	struct work *w = oldest_in(s, state);
+
+	if (!w && state == OBJECT_OPENED && s->asks_cnt > 0)
+		w = symbolize_work(s, s->asks[0].object);
+	if (w)
+		w->tries++;
+}
+
+/* What the old opener owed is asked of the new one. */
+void symbolize_set_opener(struct symbolize *s, int fd, uint64_t now_ns)
+{
+	if (s->opener_fd >= 0)
+		blame(s, OBJECT_ASKED);
+	s->opener_fd = fd_close(s->opener_fd);
+	s->opener_fd = fd;
+	s->opener_heard_ns = now_ns;
+	for (uint32_t i = CPROF_OBJECT_FIRST; i < objects_cnt(s->opts.objects); i++) {
+		struct object *o = objects_get(s->opts.objects, i);
+
+		if (o && o->state == OBJECT_ASKED)
+			symbolize_set_state(s, i, OBJECT_SEEN, now_ns);
+	}
+	open_seen(s, now_ns);
+}
+
+/* The old symbolizer's tables are gone with it: the files are opened again for the new one. */
+void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
+{
+	if (s->symbolizer_fd >= 0)
+		blame(s, OBJECT_OPENED);
+	s->symbolizer_fd = fd_close(s->symbolizer_fd);
+	s->symbolizer_fd = fd;
+	s->symbolizer_heard_ns = now_ns;
+	symbolize_asks_drop(s);
+	s->kernel_tried = false;
+	for (uint32_t i = CPROF_OBJECT_FIRST; i < objects_cnt(s->opts.objects); i++) {
+		struct object *o = objects_get(s->opts.objects, i);
+
+		if (o && (o->state == OBJECT_READY || o->state == OBJECT_OPENED))
+			symbolize_table_lost(s, i, now_ns);
+	}
+	if (fd >= 0)
+		open_seen(s, now_ns);
+}
+
+/* After a pause, what the opener FAILED at (it had no symbolizer to send it to) is asked again. */
+void symbolize_retry(struct symbolize *s, uint64_t now_ns)
+{
+	if (s->retry_ns == 0 || now_ns < s->retry_ns || s->symbolizer_fd < 0)
+		return;
+	s->retry_ns = 0;
+	open_seen(s, now_ns);
+}
+
+static bool want_possible(struct symbolize *s, uint32_t object)
+{
+	struct object *o = objects_get(s->opts.objects, object);
+
+	if (object == CPROF_OBJECT_KERNEL) {
+		const struct work *w = symbolize_work(s, object);
+
+		return !s->kernel_tried && w && w->tries < OBJECT_TRIES_MAX;
+	}
+	return o && object >= CPROF_OBJECT_FIRST && o->state == OBJECT_READY;
+}
+
+static int want_compare(const void *a, const void *b)
+{
+	const struct want *x = a, *y = b;
+
+	return x->object != y->object ? CMP(x->object, y->object) : CMP(x->offset, y->offset);
+}
+
+static int want_stack(struct symbolize *s, const struct window_stack *stack)
+{
+	for (uint32_t i = 0; i < stack->cnt; i++) {
+		const struct window_frame *f = &stack->frames[i];
+		struct want want = {
+			.object = f->object,
+			.offset = names_offset(f->offset, f->flags),
+		};
+		struct name name;
+		int r;
+
+		if (!want_possible(s, f->object) ||
+		    names_get(s->opts.names, want.object, want.offset, &name))
+			continue;
+		r = vec_push(&s->wants, want);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void wants_unique(struct symbolize *s)
+{
+	size_t kept = 0;
+
+	if (s->wants.cnt == 0)
+		return;
+	qsort(s->wants.v, s->wants.cnt, sizeof(*s->wants.v), want_compare);
+	for (size_t i = 0; i < s->wants.cnt; i++) {
+		if (kept == 0 || want_compare(&s->wants.v[kept - 1], &s->wants.v[i]) != 0)
+			s->wants.v[kept++] = s->wants.v[i];
+	}
+	s->wants.cnt = kept;
+}
+
+int symbolize_window(struct symbolize *s, const struct window *w, uint64_t now_ns)
+{
+	size_t from = s->scanned;
+
+	symbolize_retry(s, now_ns);
+	if (s->asks_cnt > 0 || s->wants_next < s->wants.cnt) {
+		symbolize_pump(s, now_ns);
+		return 0;
+	}
+	s->wants.cnt = 0;
+	s->wants_next = 0;
+	/* Stacks are only ever added: what had all its names needs no second look. */
+	if (s->rescan || s->scanned_window != w || w->stacks.cnt < from)
+		from = 0;
+	for (size_t i = from; i < w->stacks.cnt; i++) {
+		int r = want_stack(s, &w->stacks.v[i]);
+
+		if (r < 0)
+			return r;
+	}
+	s->rescan = false;
+	s->scanned_window = w;
+	s->scanned = w->stacks.cnt;
+	wants_unique(s);
+	symbolize_pump(s, now_ns);
+	return 0;
+}
+
+/* Might this place still have got a name? */
+static bool is_late(struct symbolize *s, const struct window_frame *f)
+{
+	const struct object *o = objects_get(s->opts.objects, f->object);
+	struct name name;
+
+	if (names_get(s->opts.names, f->object, names_offset(f->offset, f->flags), &name))
+		return false;
+	if (f->object == CPROF_OBJECT_KERNEL)
+		return !s->kernel_tried;
+	if (!o || f->object < CPROF_OBJECT_FIRST)
+		return false;
+	return o->state == OBJECT_SEEN || o->state == OBJECT_ASKED || o->state == OBJECT_OPENED ||
+	       o->state == OBJECT_READY;
+}
+
+uint64_t symbolize_late(struct symbolize *s, const struct window *w)
+{
+	uint64_t late = 0;
+
+	for (size_t i = 0; i < w->stacks.cnt; i++) {
+		for (uint32_t k = 0; k < w->stacks.v[i].cnt; k++)
+			late += is_late(s, &w->stacks.v[i].frames[k]);
+	}
+	return late;
+}
+
+unsigned int symbolize_pending(const struct symbolize *s)
+{
+	unsigned int owed = s->retry_ns != 0;
+
+	if (s->opener_fd >= 0)
+		owed += s->opening;
+	if (s->symbolizer_fd >= 0)
+		owed += s->loading + s->asks_cnt + (unsigned int)(s->wants.cnt - s->wants_next);
+	return owed;
+}
+
+/* One that answers is at work, however long its queue: stuck is who owes and says nothing. */
+static bool is_silent(uint64_t heard_ns, uint64_t now_ns, uint64_t limit_ns)
+{
+	return heard_ns + limit_ns < now_ns;
+}
+
+bool symbolize_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
+{
+	return (s->asks_cnt > 0 || s->loading > 0) &&
+	       is_silent(s->symbolizer_heard_ns, now_ns, limit_ns);
+}
+
+bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
+{
+	return s->opening > 0 && is_silent(s->opener_heard_ns, now_ns, limit_ns);
+}
+
+int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)
+{
+	for (;;) {
+		ssize_t sz = seqpacket_recv(s->symbolizer_fd, s->buf, sizeof(s->buf), NULL);
+		int r;
+
+		if (sz == -EAGAIN)
+			break;
+		if (sz <= 0 && sz != -EMSGSIZE) {
+			s->opts.counters->v[COUNTER_symbolizer_lost]++;
+			return -EPIPE;
+		}
+		r = sz < 0 ? -EBADMSG : wire_check(s->buf, (size_t)sz);
+		if (r == WIRE_OBJECT)
+			r = symbolize_on_object(s, (const void *)s->buf, now_ns);
+		else if (r == WIRE_NAMED)
+			r = symbolize_on_named(s, (const void *)s->buf, now_ns);
+		else
+			r = -EBADMSG;
+		if (r == -EBADMSG) {
+			s->opts.counters->v[COUNTER_symbolizer_lied]++;
+			return r;
+		}
+		s->symbolizer_heard_ns = now_ns;
+	}
+	symbolize_pump(s, now_ns);
+	return 0;
+}

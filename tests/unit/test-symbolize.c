@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * test-symbolize — the sampler's side of naming against an opener and a symbolizer that the test
+ * plays itself, honest and not: whatever they do, nothing waits for ever and nothing false is kept.
+ */
+
+#include <linux/magic.h>
+#include <sys/stat.h>
+
+#include "check.h"
+#include "cprof/base/cleanup.h"
+#include "cprof/base/seqpacket.h"
+#include "cprof/symbolize.h"
+
+#define SECOND 1000000000ull
+
+struct bench {
+	struct objects *objects;
+	struct names *names;
+	struct counters counters;
+	struct symbolize *s;
+	struct window *w;
+	int opener, symbolizer; /* our ends */
+	unsigned int known, forgotten;
+	uint8_t buf[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
+};
+
+static void on_object(uint32_t object, void *ctx)
+{
+	struct bench *b = ctx;
+
+	b->known++;
+}
+
+static void on_forget(uint32_t object, void *ctx)
+{
+	struct bench *b = ctx;
+
+	b->forgotten++;
+}
+
+static void give_opener(struct bench *b)
+{
+	int fds[2];
+
+	b->opener = fd_close(b->opener);
+	CHECK_EQ(seqpacket_pair(fds), 0);
+	b->opener = fds[0];
+	symbolize_set_opener(b->s, fds[1], SECOND);
+}
+
+static void give_symbolizer(struct bench *b)
+{
+	int fds[2];
+
+	b->symbolizer = fd_close(b->symbolizer);
+	CHECK_EQ(seqpacket_pair(fds), 0);
+	b->symbolizer = fds[0];
+	symbolize_set_symbolizer(b->s, fds[1], SECOND);
+}
+
+static void begin(struct bench *b)
+{
+	struct symbolize_opts opts = { .on_object = on_object, .on_forget = on_forget, .ctx = b };
+
+	*b = (struct bench){ .opener = -EBADF, .symbolizer = -EBADF };
+	CHECK_EQ(objects_new(1, &b->objects), 0);
+	CHECK_EQ(names_new(1, &b->names), 0);
+	opts.objects = b->objects;
+	opts.names = b->names;
+	opts.counters = &b->counters;
+	CHECK_EQ(symbolize_new(&opts, &b->s), 0);
+	b->w = window_new(1, 1, 1);
+	CHECK(b->w);
+	give_opener(b);
+	give_symbolizer(b);
+}
+
+static void end(struct bench *b)
+{
+	b->s = symbolize_free(b->s);
+	b->w = window_free(b->w);
+	b->names = names_free(b->names);
+	b->objects = objects_free(b->objects);
+	b->opener = fd_close(b->opener);
+	b->symbolizer = fd_close(b->symbolizer);
+}
+
+static uint32_t announce(struct bench *b, uint64_t ino, uint64_t magic, uint32_t mode)
+{
+	struct cprof_announce a = {
+		.head = { .size = sizeof(a) },
+		.key = { .ino = ino },
+		.fs_magic = magic,
+		.mode = mode,
+		.pid = 1,
+	};
+	uint32_t object;
+
+	symbolize_announce(b->s, &a, SECOND);
+	CHECK_EQ(objects_intern(b->objects, &a.key, &object), 0);
+	return object;
+}
+
+/* The next message that the peer of @fd sent us, or 0. */
+static int next(struct bench *b, int fd)
+{
+	ssize_t sz = seqpacket_recv(fd, b->buf, sizeof(b->buf), NULL);
+
+	return sz < 0 ? 0 : wire_check(b->buf, (size_t)sz);
+}
+
+static void say_opened(struct bench *b, uint32_t object, uint32_t status)
+{
+	struct wire_opened m = {
+		.head = { .size = sizeof(m), .type = WIRE_OPENED, .id = object },
+		.status = status,
+	};
+
+	CHECK_EQ(seqpacket_send(b->opener, &m, sizeof(m), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_opener(b->s, SECOND), 0);
+}
+
+static int say_object(struct bench *b, uint64_t id, uint32_t status)
+{
+	struct wire_object m = {
+		.head = { .size = sizeof(m), .type = WIRE_OBJECT, .id = id },
+		.status = status,
+		.elf = OBJECT_ELF_DYN,
+		.segments_cnt = 1,
+		.segments = { { .offset = 0x1000, .vaddr = 0x1000, .filesz = 0x1000 } },
+	};
+
+	CHECK_EQ(seqpacket_send(b->symbolizer, &m, sizeof(m), -EBADF), 0);
+	return symbolize_dispatch_symbolizer(b->s, SECOND);
+}
+
+static uint32_t make_ready(struct bench *b, uint64_t ino)
+{
+	uint32_t object = announce(b, ino, EXT4_SUPER_MAGIC, S_IFREG | 0755);
+
+	CHECK_EQ(next(b, b->opener), WIRE_OPEN);
+	say_opened(b, object, WIRE_OPENED_OK);
+	CHECK_EQ(say_object(b, object, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(objects_get(b->objects, object)->state, OBJECT_READY);
+	return object;
+}
+
+static void add_stack(struct bench *b, uint32_t object, uint32_t cnt)
+{
+	struct window_frame *frames = arena_alloc(&b->w->arena, cnt * sizeof(*frames));
+	struct window_stack stack = { .frames = frames, .cnt = cnt };
+
+	CHECK(frames);
+	for (uint32_t i = 0; i < cnt; i++)
+		frames[i] = (struct window_frame){ .object = object, .offset = 0x1000 + i * 16 };
+	CHECK_EQ(vec_push(&b->w->stacks, stack), 0);
+}
+
+/* Answers @cnt of the request in b->buf, each with the name "f<offset>". */
+static int answer(struct bench *b, uint32_t cnt)
+{
+	static uint8_t out[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
+	const struct wire_names *ask = (const void *)b->buf;
+	const uint64_t *offsets = (const void *)(ask + 1);
+	struct wire_named *m = (void *)out;
+
+	*m = (struct wire_named){
+		.head = { .size = sizeof(*m), .type = WIRE_NAMED, .id = ask->head.id },
+		.object = ask->object,
+		.status = WIRE_OBJECT_READY,
+	};
+	for (uint32_t i = 0; i < cnt; i++) {
+		char name[32];
+		int len = snprintf(name, sizeof(name), "f%" PRIx64, offsets[i]);
+		struct wire_name_view view = { .name = name, .name_len = (uint16_t)len };
+
+		CHECK_EQ(wire_named_add(m, sizeof(out), &view), 0);
+	}
+	CHECK_EQ(seqpacket_send(b->symbolizer, m, m->head.size, -EBADF), 0);
+	return symbolize_dispatch_symbolizer(b->s, SECOND);
+}
+
+TEST(a_file_is_opened_once_and_its_places_named_once)
+{
+	struct bench b;
+	struct name name;
+	uint32_t object;
+
+	begin(&b);
+	object = make_ready(&b, 100);
+	CHECK_EQ(b.known, 1);
+	CHECK_EQ(announce(&b, 100, EXT4_SUPER_MAGIC, S_IFREG), object);
+	CHECK_EQ(next(&b, b.opener), 0);
+	add_stack(&b, object, 3);
+	add_stack(&b, object, 2);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	CHECK_EQ(((struct wire_names *)b.buf)->cnt, 3);
+	CHECK_EQ(answer(&b, 3), 0);
+	CHECK_EQ(symbolize_pending(b.s), 0);
+	CHECK(names_get(b.names, object, 0x100f, &name)); /* a return address: the byte before */
+	CHECK_STR(names_text(b.names, name.function), "f100f");
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), 0);
+	end(&b);
+}
+
+TEST(what_is_not_a_local_regular_file_is_never_opened)
+{
+	static const struct {
+		uint64_t magic;
+		uint32_t mode;
+	} refused[] = {
+		{ FUSE_SUPER_MAGIC, S_IFREG }, { NFS_SUPER_MAGIC, S_IFREG },
+		{ 0xdeadbeef, S_IFREG },       { EXT4_SUPER_MAGIC, S_IFIFO },
+		{ EXT4_SUPER_MAGIC, S_IFCHR },
+	};
+	struct bench b;
+
+	begin(&b);
+	for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
+		uint32_t object = announce(&b, 200 + i, refused[i].magic, refused[i].mode);
+
+		CHECK_EQ(objects_get(b.objects, object)->state, OBJECT_REFUSED);
+		CHECK_EQ(next(&b, b.opener), 0);
+	}
+	CHECK_EQ(b.counters.v[COUNTER_objects_refused], ELEMENTSOF(refused));
+	CHECK_EQ(b.known, ELEMENTSOF(refused)); /* BPF need not announce them again */
+	end(&b);
+}
+
+TEST(a_file_that_was_gone_is_asked_for_again_when_announced_again)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = announce(&b, 300, EXT4_SUPER_MAGIC, S_IFREG);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	say_opened(&b, object, WIRE_OPENED_CHANGED);
+	CHECK_EQ(b.counters.v[COUNTER_objects_changed], 1);
+	CHECK_EQ(b.known, 0);
+	CHECK_EQ(symbolize_pending(b.s), 0);
+	(void)announce(&b, 300, EXT4_SUPER_MAGIC, S_IFREG);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	end(&b);
+}
+
+TEST(a_dead_symbolizer_costs_nothing_that_its_successor_cannot_tell)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = make_ready(&b, 400);
+	add_stack(&b, object, 2);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	b.symbolizer = fd_close(b.symbolizer);
+	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), -EPIPE);
+	symbolize_set_symbolizer(b.s, -EBADF, SECOND);
+	CHECK_EQ(b.forgotten, 1);
+	give_symbolizer(&b);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN); /* for the new one */
+	say_opened(&b, object, WIRE_OPENED_OK);
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	CHECK_EQ(answer(&b, 2), 0);
+	CHECK_EQ(symbolize_pending(b.s), 0);
+	end(&b);
+}
+
+TEST(a_file_that_kills_symbolizers_is_given_to_three)
+{
+	struct bench b;
+	uint32_t object, given = 0;
+
+	begin(&b);
+	object = announce(&b, 500, EXT4_SUPER_MAGIC, S_IFREG);
+	while (given < 10 && next(&b, b.opener) == WIRE_OPEN) {
+		given++;
+		say_opened(&b, object, WIRE_OPENED_OK);
+		symbolize_set_symbolizer(b.s, -EBADF, SECOND); /* it died of it */
+		give_symbolizer(&b);
+	}
+	CHECK_EQ(given, 3);
+	(void)announce(&b, 500, EXT4_SUPER_MAGIC, S_IFREG);
+	CHECK_EQ(objects_get(b.objects, object)->state, OBJECT_BAD);
+	end(&b);
+}
+
+TEST(answers_in_pieces_are_asked_for_to_the_end)
+{
+	struct bench b;
+	uint32_t object, asked = 0;
+
+	begin(&b);
+	object = make_ready(&b, 600);
+	add_stack(&b, object, 2500);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	while (symbolize_pending(b.s) > 0 && asked < 100) {
+		if (next(&b, b.symbolizer) == WIRE_NAMES) {
+			uint32_t cnt = ((struct wire_names *)b.buf)->cnt;
+
+			asked++;
+			CHECK_EQ(answer(&b, cnt > 700 ? 700 : cnt), 0);
+		}
+	}
+	CHECK_EQ(symbolize_pending(b.s), 0);
+	for (uint32_t i = 0; i < 2500; i++) {
+		struct name name;
+
+		CHECK(names_get(b.names, object, 0x1000 + i * 16 - 1, &name));
+	}
+	end(&b);
+}
+
+TEST(lies_are_found_out)
+{
+	struct wire_named m = {
+		.head = { .size = sizeof(m), .type = WIRE_NAMED, .id = 77 },
+		.status = WIRE_OBJECT_READY,
+	};
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = make_ready(&b, 700);
+	/* an answer that nobody asked for */
+	CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), -EBADMSG);
+	give_symbolizer(&b);
+	/* a file that it was never given */
+	CHECK_EQ(say_object(&b, 99999, WIRE_OBJECT_READY), -EBADMSG);
+	give_symbolizer(&b);
+	/* bytes that are no message */
+	CHECK_EQ(seqpacket_send(b.symbolizer, "nonsense", 8, -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), -EBADMSG);
+	CHECK_EQ(b.counters.v[COUNTER_symbolizer_lied], 3);
+	CHECK_EQ(objects_get(b.objects, object)->state != OBJECT_READY, 1);
+	end(&b);
+}
+
+TEST(who_does_not_answer_is_stuck)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = make_ready(&b, 800);
+	add_stack(&b, object, 1);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK(!symbolize_is_stuck(b.s, 2 * SECOND, 2 * SECOND));
+	CHECK(symbolize_is_stuck(b.s, 4 * SECOND, 2 * SECOND));
+	(void)announce(&b, 801, EXT4_SUPER_MAGIC, S_IFREG);
+	CHECK(!symbolize_opener_is_stuck(b.s, 2 * SECOND, 2 * SECOND));
+	CHECK(symbolize_opener_is_stuck(b.s, 4 * SECOND, 2 * SECOND));
+	end(&b);
+}
+
+TEST(who_answers_at_work_is_not_stuck_however_long_its_queue)
+{
+	struct bench b;
+	uint32_t objects[5];
+
+	begin(&b);
+	for (uint32_t i = 0; i < ELEMENTSOF(objects); i++) {
+		objects[i] = announce(&b, 900 + i, EXT4_SUPER_MAGIC, S_IFREG);
+		say_opened(&b, objects[i], WIRE_OPENED_OK);
+	}
+	for (uint64_t i = 0; i < ELEMENTSOF(objects); i++) {
+		struct wire_object m = {
+			.head = { .size = sizeof(m), .type = WIRE_OBJECT, .id = objects[i] },
+			.status = WIRE_OBJECT_UNNAMED,
+		};
+		uint64_t now = (2 + i) * SECOND; /* a second for each */
+
+		CHECK(!symbolize_is_stuck(b.s, now, 2 * SECOND));
+		CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
+		CHECK_EQ(symbolize_dispatch_symbolizer(b.s, now), 0);
+	}
+	CHECK_EQ(symbolize_pending(b.s), 0);
+	end(&b);
+}
+
+TEST(only_the_file_at_work_is_blamed_for_a_death)
+{
+	struct bench b;
+	uint32_t first, second;
+
+	begin(&b);
+	first = announce(&b, 1000, EXT4_SUPER_MAGIC, S_IFREG);
+	say_opened(&b, first, WIRE_OPENED_OK);
+	second = announce(&b, 1001, EXT4_SUPER_MAGIC, S_IFREG);
+	say_opened(&b, second, WIRE_OPENED_OK);
+	for (int i = 0; i < 3; i++) {
+		symbolize_set_symbolizer(b.s, -EBADF, SECOND);
+		give_symbolizer(&b);
+		while (next(&b, b.opener) == WIRE_OPEN)
+			say_opened(&b, (uint32_t)((struct wire_head *)b.buf)->id, WIRE_OPENED_OK);
+	}
+	CHECK_EQ(objects_get(b.objects, first)->state, OBJECT_SEEN); /* never opened again */
+	CHECK_EQ(objects_get(b.objects, second)->state, OBJECT_OPENED);
+	end(&b);
+}
+
+TEST(what_failed_for_want_of_a_symbolizer_is_tried_again)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = announce(&b, 1100, EXT4_SUPER_MAGIC, S_IFREG);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	say_opened(&b, object, WIRE_OPENED_FAILED);
+	CHECK(symbolize_pending(b.s) > 0);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.opener), 0); /* not at once */
+	CHECK_EQ(symbolize_window(b.s, b.w, 2 * SECOND), 0);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	end(&b);
+}
+
+TEST(names_that_did_not_come_are_counted)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = make_ready(&b, 1200);
+	add_stack(&b, object, 3);
+	CHECK_EQ(symbolize_late(b.s, b.w), 3);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	CHECK_EQ(answer(&b, 3), 0);
+	CHECK_EQ(symbolize_late(b.s, b.w), 0);
+	add_stack(&b, object, 4);
+	symbolize_set_symbolizer(b.s, -EBADF, SECOND);
+	CHECK_EQ(symbolize_late(b.s, b.w), 1);
+	end(&b);
+}
+
+TEST(a_kernel_without_names_is_asked_once)
+{
+	struct wire_named m = {
+		.head = { .size = sizeof(m), .type = WIRE_NAMED },
+		.object = CPROF_OBJECT_KERNEL,
+		.status = WIRE_OBJECT_BAD,
+	};
+	struct bench b;
+
+	begin(&b);
+	add_stack(&b, CPROF_OBJECT_KERNEL, 2);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	m.head.id = ((struct wire_names *)b.buf)->head.id;
+	CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), 0);
+	CHECK_EQ(symbolize_pending(b.s), 0);
+	end(&b);
+}
+
+CHECK_MAIN
