@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * encode — a process of a window (or all of them) to the bytes of a pprof file: profile.proto
+ * (https://github.com/google/pprof/blob/main/proto/profile.proto), gzip.
+ *
+ * The only user of protobuf-c and zlib on the writing side. Sub-messages are encoded singly and
+ * streamed into deflate, so a tree of the whole profile never stands in memory. Rules that readers
+ * punish are in docs/formats/profile.md.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cprof/counters.h"
+#include "cprof/names.h"
+#include "cprof/object.h"
+#include "cprof/window.h"
+
+#define ENCODE_ALL UINT32_MAX
+
+/* Takes the next bytes of the file; 0 or -errno, which ends the encoding. */
+typedef int (*encode_write_fn)(const void *bytes, size_t sz, void *ctx);
+
+struct encode_opts {
+	const struct window *window;
+	struct objects *objects;
+	const struct names *names;
+	uint32_t process;      /* index in the window, or ENCODE_ALL: merged, with pid labels */
+	const char *event;     /* "cpu-clock" */
+	const char *version;   /* ours */
+	const char *boot_id;   /* may be NULL */
+	const char *host_name; /* may be NULL */
+	uint32_t host_cpus;
+	encode_write_fn write;
+	void *ctx;
+};
+
+struct encode_result {
+	uint64_t samples;   /* sum of samples/count as written */
+	uint64_t weight_ns; /* sum of cpu/nanoseconds as written */
+	uint64_t frames;    /* locations written, weighted by nothing */
+	uint64_t frames_named;
+	uint64_t bytes;
+};
+
+/* 0 and *ret, or -ENOMEM or the writer's error. */
+int encode_profile(const struct encode_opts *opts, struct encode_result *ret);

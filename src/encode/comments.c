@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * comments — what a profile says about itself: "#cprofd key=value", one string each.
+ *
+ * The "#" keeps them out of pprof's reports (`pprof -comments` shows them). What is not known is
+ * left out; a merged file names no single process and sums what can be summed. The counts are those
+ * of the file as written, so that a reader can check them against its samples.
+ */
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cprof/base/clock.h"
+#include "cprof/base/cleanup.h"
+#include "encoder.h"
+
+struct comments {
+	struct encoder *encoder;
+	VEC(int64_t) ids;
+};
+
+static void comments_done(struct comments *c)
+{
+	vec_done(&c->ids);
+}
+
+__attribute__((format(printf, 2, 3))) static int add(struct comments *c, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	int64_t id;
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (r < 0) {
+		text = NULL;
+		return -ENOMEM;
+	}
+	r = encoder_string(c->encoder, text, &id);
+	if (r < 0)
+		return r;
+	return vec_push(&c->ids, id);
+}
+
+static int add_count(struct comments *c, const char *key, uint64_t v)
+{
+	return add(c, "#cprofd %s=%" PRIu64, key, v);
+}
+
+static int add_text(struct comments *c, const char *key, const char *text)
+{
+	return text && text[0] ? add(c, "#cprofd %s=%s", key, text) : 0;
+}
+
+static int add_exe(struct comments *c, uint32_t exe)
+{
+	const struct object *o = objects_get(c->encoder->opts->objects, exe);
+	_cleanup_free_ char *clean = NULL;
+	size_t len, sz;
+
+	if (!o || !o->path)
+		return 0;
+	len = strlen(o->path);
+	sz = 3 * len + 1;
+	clean = malloc(sz);
+	if (!clean)
+		return -ENOMEM;
+	(void)str_clean(clean, sz, o->path, len, NULL);
+	return add_text(c, "exe", clean);
+}
+
+static int add_process(struct comments *c, const struct window_process *p)
+{
+	int r;
+
+	r = add_count(c, "pid", p->pid);
+	if (r == 0)
+		r = add_count(c, "start", p->start_ns / NSEC_PER_TICK);
+	if (r == 0)
+		r = add_count(c, "exec", p->exec);
+	if (r == 0)
+		r = add_text(c, "comm", p->comm);
+	if (r == 0)
+		r = add_count(c, "uid", p->uid);
+	if (r == 0)
+		r = add_exe(c, p->exe);
+	if (r == 0 && p->cpu_true_ns != UINT64_MAX)
+		r = add_count(c, "cpu_true_ns", p->cpu_true_ns);
+	return r;
+}
+
+/* The machine: the kernel's account counts only when it is known of everybody. */
+static int add_processes(struct comments *c)
+{
+	const struct window *w = c->encoder->opts->window;
+	uint64_t cpu_true_ns = 0;
+	int r;
+
+	r = add_count(c, "processes", w->processes.cnt);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < w->processes.cnt; i++) {
+		if (w->processes.v[i].cpu_true_ns == UINT64_MAX)
+			return 0;
+		cpu_true_ns += w->processes.v[i].cpu_true_ns;
+	}
+	return w->processes.cnt > 0 ? add_count(c, "cpu_true_ns", cpu_true_ns) : 0;
+}
+
+/* "fp_bad:12,limit:3": why stacks were cut, by the names of stack_ends.def. */
+static int add_cut(struct comments *c)
+{
+	static const char *const names[CPROF_END_MAX] = {
+		[CPROF_END_NONE] = "none",
+#define CPROF_END(name, value, complete, prose) [CPROF_END_##name] = #name,
+#include "cprof/stack_ends.def"
+	};
+	char text[1024];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < CPROF_END_MAX && len < sizeof(text) - 64; i++) {
+		char *name = text + len;
+
+		if (c->encoder->cut[i] == 0)
+			continue;
+		len += (size_t)sprintf(name, "%s%s:%" PRIu64, len > 0 ? "," : "",
+				       names[i] ? names[i] : "other", c->encoder->cut[i]);
+		for (; *name; name++)
+			*name = (char)(*name >= 'A' && *name <= 'Z' ? *name + 'a' - 'A' : *name);
+	}
+	return add_text(c, "truncated_by", text);
+}
+
+static int add_figures(struct comments *c)
+{
+	const struct encoder *e = c->encoder;
+	const struct {
+		const char *key;
+		uint64_t v;
+	} figures[] = {
+		{ "samples", e->result.samples },
+		{ "complete", e->complete },
+		{ "truncated", e->result.samples - e->complete },
+		{ "frames", e->result.frames },
+		{ "symbolized", e->result.frames_named },
+		{ "missed", e->opts->window->missed },
+		{ "lost", e->opts->window->lost },
+		{ "hz", e->opts->window->hz },
+		{ "host_cpus", e->opts->host_cpus },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(figures); i++) {
+		int r = add_count(c, figures[i].key, figures[i].v);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int add_all(struct comments *c)
+{
+	const struct encode_opts *o = c->encoder->opts;
+	int r;
+
+	r = encoder_is_merged(c->encoder) ? add_processes(c)
+					  : add_process(c, &o->window->processes.v[o->process]);
+	if (r == 0)
+		r = add_figures(c);
+	if (r == 0)
+		r = add_cut(c);
+	if (r == 0)
+		r = add_text(c, "event", o->event);
+	if (r == 0)
+		r = add_text(c, "kinds", "cpu");
+	if (r == 0)
+		r = add_text(c, "boot", o->boot_id);
+	if (r == 0)
+		r = add_text(c, "host", o->host_name);
+	if (r == 0)
+		r = add_text(c, "version", o->version);
+	return r;
+}
+
+int write_comments(struct encoder *e)
+{
+	_cleanup_(comments_done) struct comments c = { .encoder = e };
+	Perftools__Profiles__Profile part = PERFTOOLS__PROFILES__PROFILE__INIT;
+	int r;
+
+	r = add_all(&c);
+	if (r < 0)
+		return r;
+	part.comment = c.ids.v;
+	part.n_comment = c.ids.cnt;
+	return stream_put(&e->stream, &part);
+}
