@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * collect — the live source: perf events on every CPU, the BPF programs, the two rings.
+ *
+ * The only module that calls libbpf. It hands out raw records by callback and knows nothing of what
+ * is in them. Knows no event loop: the owner polls collect_event_fd(), calls collect_consume() every
+ * 100 to 200 ms, and collect_redraw() at times it draws at random.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/base/rng.h"
+#include "cprof/base/root.h"
+#include "cprof/counters.h"
+
+struct collect;
+
+/* A record as it lies in the ring; valid during the call. Negative ends the consumption with it. */
+typedef int (*collect_record_fn)(const void *bytes, size_t sz, void *ctx);
+
+struct collect_opts {
+	uint32_t hz;
+	size_t ring_bytes;   /* of the sample ring; a power of two */
+	uint32_t frames_max; /* of a user stack */
+	bool all;	     /* every process; else only those added */
+	bool tree;	     /* some are added with their descendants */
+	struct rng rng;
+	const struct root *root;
+	collect_record_fn on_sample;
+	collect_record_fn on_event;
+	void *ctx;
+};
+
+/* What could not be done and what to do about it, for one line to the user. */
+struct collect_failure {
+	char text[512];
+};
+
+/* Loads and attaches, all counters at 0 and nothing sampled yet. 0, or -errno with @failure. */
+int collect_new(const struct collect_opts *opts, struct collect **ret,
+		struct collect_failure *failure);
+struct collect *collect_free(struct collect *c);
+
+/*
+ * Adds a process: pid in our namespace and start in clock ticks, as /proc/PID/stat gives it (0: whoever
+ * has that pid), so that nobody who takes the pid later is recorded. With @tree also what its threads
+ * fork from now on.
+ */
+int collect_add_pid(struct collect *c, pid_t pid, uint64_t start_ticks, bool tree);
+
+/* Switches the events on; -errno with @failure. *ret_cpus: with an event. */
+int collect_start(struct collect *c, uint32_t *ret_cpus, struct collect_failure *failure);
+/* Switches them off: after it no new run is counted. */
+void collect_stop(struct collect *c);
+
+/* Delivers what is in the sample ring; the number of records, or -errno of the callback. */
+int collect_consume(struct collect *c);
+/* Delivers what is in the event ring. */
+int collect_consume_events(struct collect *c);
+int collect_event_fd(const struct collect *c);
+
+/* Draws each CPU's period anew around 1e9/hz, so that no rhythm of a program meets ours. */
+void collect_redraw(struct collect *c);
+/* When to do so next, CLOCK_MONOTONIC, given now. */
+uint64_t collect_next_redraw(struct collect *c, uint64_t now_ns);
+
+/* Tells BPF the id of a file: from now on frames in it carry the id. 0, -E2BIG when full. */
+int collect_learn_object(struct collect *c, const struct cprof_key *key, uint32_t id);
+/* Takes the id back: the file is announced again when it is next seen. */
+void collect_forget_object(struct collect *c, const struct cprof_key *key);
+
+/* Adds BPF's own counters into @counters (those of side BPF only). */
+int collect_counters(const struct collect *c, struct counters *counters);
+uint64_t collect_map_bytes(const struct collect *c);
+
+DEFINE_CLEANUP(struct collect *, collect_free);

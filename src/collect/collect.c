@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * collect — the object itself: its life, the rings, filters and counters.
+ *
+ * Samples are fetched on time (a wake-up per sample costs more than the sample); events wake their
+ * reader through collect_event_fd(). libbpf is silent: what matters is said by load.c and cpus.c.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "collect-internal.h"
+
+static int on_sample(void *ctx, void *data, size_t sz)
+{
+	struct collect *c = ctx;
+
+	return c->opts.on_sample(data, sz, c->opts.ctx);
+}
+
+static int on_event(void *ctx, void *data, size_t sz)
+{
+	struct collect *c = ctx;
+
+	return c->opts.on_event(data, sz, c->opts.ctx);
+}
+
+static int open_rings(struct collect *c, struct collect_failure *failure)
+{
+	c->samples = ring_buffer__new(bpf_map__fd(c->bpf->maps.cprof_samples), on_sample, c, NULL);
+	if (!c->samples)
+		return collect_fail(failure, -errno, "cannot map the sample ring: %m");
+	c->events = ring_buffer__new(bpf_map__fd(c->bpf->maps.cprof_events), on_event, c, NULL);
+	if (!c->events)
+		return collect_fail(failure, -errno, "cannot map the event ring: %m");
+	return 0;
+}
+
+int collect_new(const struct collect_opts *opts, struct collect **ret,
+		struct collect_failure *failure)
+{
+	_cleanup_(collect_freep) struct collect *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return collect_fail(failure, -ENOMEM, "out of memory");
+	(void)libbpf_set_print(NULL);
+	c->opts = *opts;
+	c->rng = opts->rng;
+	r = libbpf_num_possible_cpus();
+	if (r <= 0)
+		return collect_fail(failure, r < 0 ? r : -ENODEV,
+				    "cannot count the CPUs: is /sys mounted?");
+	c->cpus = calloc((size_t)r, sizeof(*c->cpus));
+	if (!c->cpus)
+		return collect_fail(failure, -ENOMEM, "out of memory");
+	c->cpus_cnt = (unsigned int)r;
+	r = collect_load(c, failure);
+	if (r < 0)
+		return r;
+	r = open_rings(c, failure);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+struct collect *collect_free(struct collect *c)
+{
+	if (!c)
+		return NULL;
+	if (c->cpus)
+		cpus_close(c);
+	ring_buffer__free(c->samples);
+	ring_buffer__free(c->events);
+	if (c->rates)
+		(void)munmap(c->rates, c->rates_sz);
+	cprof_bpf__destroy(c->bpf);
+	free(c->cpus);
+	free(c);
+	return NULL;
+}
+
+/* Marks the process's first thread: what it forks from now on inherits the mark. */
+static int tag_tree(struct collect *c, pid_t pid)
+{
+	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	__u32 one = 1;
+
+	if (fd < 0)
+		return -errno;
+	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.cprof_tags), &fd, &one, BPF_ANY);
+}
+
+int collect_add_pid(struct collect *c, pid_t pid, uint64_t start_ticks, bool tree)
+{
+	__u32 key = (__u32)pid;
+	__u64 start = start_ticks;
+	int r;
+
+	r = bpf_map_update_elem(bpf_map__fd(c->bpf->maps.cprof_pids), &key, &start, BPF_ANY);
+	if (r < 0 || !tree)
+		return r;
+	return tag_tree(c, pid);
+}
+
+int collect_start(struct collect *c, uint32_t *ret_cpus, struct collect_failure *failure)
+{
+	unsigned int cnt = 0;
+	int r;
+
+	r = cpus_open(c, &cnt, failure);
+	if (r < 0)
+		return r;
+	cpus_enable(c);
+	*ret_cpus = cnt;
+	return 0;
+}
+
+void collect_stop(struct collect *c)
+{
+	cpus_disable(c);
+}
+
+int collect_consume(struct collect *c)
+{
+	return ring_buffer__consume(c->samples);
+}
+
+int collect_consume_events(struct collect *c)
+{
+	return ring_buffer__consume(c->events);
+}
+
+int collect_event_fd(const struct collect *c)
+{
+	return ring_buffer__epoll_fd(c->events);
+}
+
+int collect_learn_object(struct collect *c, const struct cprof_key *key, uint32_t id)
+{
+	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.cprof_objects), key, &id, BPF_ANY);
+}
+
+void collect_forget_object(struct collect *c, const struct cprof_key *key)
+{
+	(void)bpf_map_delete_elem(bpf_map__fd(c->bpf->maps.cprof_objects), key);
+}
+
+int collect_counters(const struct collect *c, struct counters *counters)
+{
+	_cleanup_free_ __u64 *values = calloc(c->cpus_cnt, sizeof(*values));
+	int fd = bpf_map__fd(c->bpf->maps.cprof_counters);
+
+	if (!values)
+		return -ENOMEM;
+	for (__u32 i = 0; i < COUNTER_MAX; i++) {
+		int r;
+
+		if (counter_descs[i].side != COUNTER_SIDE_BPF)
+			continue;
+		r = bpf_map_lookup_elem(fd, &i, values);
+		if (r < 0)
+			return r;
+		for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++)
+			counters->v[i] += values[cpu];
+	}
+	return 0;
+}
+
+uint64_t collect_map_bytes(const struct collect *c)
+{
+	const struct bpf_map *map;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_map(map, c->bpf->obj)
+	{
+		char path[64], text[1024];
+		const char *at;
+
+		(void)snprintf(path, sizeof(path), "proc/self/fdinfo/%d", bpf_map__fd(map));
+		if (root_read(c->opts.root, path, text, sizeof(text)) < 0)
+			continue;
+		at = strstr(text, "memlock:");
+		if (at)
+			sum += strtoull(at + strlen("memlock:"), NULL, 10);
+	}
+	return sum;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * cpus — one cpu-clock event on every online CPU, and its period.
+ *
+ * A fixed period is blind to programs with a rhythm: the tick meets always the same phase. So each
+ * CPU's rate is drawn anew every 20 periods or so, uniformly in 0.6 to 1.4 of the mean, in antithetic
+ * pairs (u, then 2 - u) so that the mean is kept closely. Setting a period restarts the timer, which
+ * loses half a period on average: the mean rate is raised by what that costs. Every record carries
+ * the busy time since the previous one as its weight, so unequal periods bias nothing.
+ */
+
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "collect-internal.h"
+
+#define DRAW_LOW 0.6
+#define DRAW_WIDTH 0.8
+#define REDRAW_PERIODS 20.0
+#define REDRAW_MIN_NS (200 * NSEC_PER_MSEC)
+
+static double redraw_mean_ns(const struct collect *c)
+{
+	return MAX((double)REDRAW_MIN_NS, REDRAW_PERIODS * 1e9 / c->opts.hz);
+}
+
+static uint64_t draw_period(struct collect *c, struct cpu_event *ev)
+{
+	double mean_hz = c->opts.hz + 0.5e9 / redraw_mean_ns(c), u;
+
+	if (ev->mirror >= 0) {
+		u = ev->mirror;
+		ev->mirror = -1;
+	} else {
+		u = DRAW_LOW + DRAW_WIDTH * rng_unit(&c->rng);
+		ev->mirror = 2 - u;
+	}
+	return (uint64_t)(1e9 / (mean_hz * u));
+}
+
+static int perf_open(int cpu, uint64_t period_ns)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = period_ns,
+		.disabled = 1,
+	};
+	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int perf_failed(struct collect_failure *failure, int r)
+{
+	if (r == -EPERM || r == -EACCES)
+		return collect_fail(failure, r,
+				    "the kernel refused perf_event_open: %s; CAP_PERFMON (or root) "
+				    "is needed, or "
+				    "kernel.perf_event_paranoid and the container's seccomp "
+				    "profile must allow it",
+				    strerror(-r));
+	return collect_fail(failure, r, "cannot open a cpu-clock event: %s", strerror(-r));
+}
+
+static int cpu_open(struct collect *c, unsigned int cpu, struct collect_failure *failure)
+{
+	struct cpu_event *ev = &c->cpus[cpu];
+	struct cprof_rate *rate = &c->rates[cpu];
+	_cleanup_close_ int fd = -EBADF;
+
+	ev->mirror = -1;
+	rate->period_ns = draw_period(c, ev);
+	fd = perf_open((int)cpu, rate->period_ns);
+	if (fd == -ENODEV)
+		return 0; /* offline */
+	if (fd < 0)
+		return perf_failed(failure, fd);
+	ev->link = bpf_program__attach_perf_event(c->bpf->progs.cprof_tick, fd);
+	if (!ev->link)
+		return perf_failed(failure, -errno);
+	ev->fd = TAKE_FD(fd);
+	return 1;
+}
+
+int cpus_open(struct collect *c, unsigned int *ret_cnt, struct collect_failure *failure)
+{
+	unsigned int opened = 0;
+
+	for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++) {
+		int r = cpu_open(c, cpu, failure);
+
+		if (r < 0)
+			return r;
+		opened += (unsigned int)r;
+	}
+	if (opened == 0)
+		return perf_failed(failure, -ENODEV);
+	*ret_cnt = opened;
+	return 0;
+}
+
+/* The period counts from now. Even epochs are valid; see struct cprof_rate. */
+static void rate_publish(struct cprof_rate *rate, uint64_t period_ns, uint64_t now_ns)
+{
+	rate->period_ns = period_ns;
+	rate->since_ns = now_ns;
+	__atomic_store_n(&rate->epoch, rate->epoch + (rate->epoch & 1 ? 1 : 2), __ATOMIC_RELEASE);
+}
+
+void cpus_enable(struct collect *c)
+{
+	for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++) {
+		struct cprof_rate *rate = &c->rates[cpu];
+
+		if (!c->cpus[cpu].link)
+			continue;
+		(void)ioctl(c->cpus[cpu].fd, PERF_EVENT_IOC_ENABLE, 0);
+		rate_publish(rate, rate->period_ns, clock_mono_ns());
+		__atomic_store_n(&rate->enabled_ns, rate->since_ns, __ATOMIC_RELEASE);
+	}
+}
+
+void cpus_disable(struct collect *c)
+{
+	for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++) {
+		if (c->cpus[cpu].link)
+			(void)ioctl(c->cpus[cpu].fd, PERF_EVENT_IOC_DISABLE, 0);
+	}
+}
+
+void cpus_close(struct collect *c)
+{
+	for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++) {
+		(void)bpf_link__destroy(c->cpus[cpu].link);
+		c->cpus[cpu] = (struct cpu_event){ .fd = -EBADF };
+	}
+}
+
+void collect_redraw(struct collect *c)
+{
+	for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++) {
+		struct cpu_event *ev = &c->cpus[cpu];
+		struct cprof_rate *rate = &c->rates[cpu];
+		__u64 period_ns;
+
+		if (!ev->link)
+			continue;
+		period_ns = draw_period(c, ev);
+		__atomic_store_n(&rate->epoch, rate->epoch | 1, __ATOMIC_RELEASE);
+		if (ioctl(ev->fd, PERF_EVENT_IOC_PERIOD, &period_ns) < 0)
+			period_ns = rate->period_ns; /* as before; the grid notices if not */
+		rate_publish(rate, period_ns, clock_mono_ns());
+	}
+}
+
+uint64_t collect_next_redraw(struct collect *c, uint64_t now_ns)
+{
+	return now_ns + (uint64_t)(redraw_mean_ns(c) * (0.5 + rng_unit(&c->rng)));
+}

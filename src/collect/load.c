@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * load — brings the BPF programs into the kernel and says in one line why that failed.
+ *
+ * Everything that a kernel or a caller's rights may lack is probed here, each with its own sentence:
+ * a verifier log helps nobody at three in the morning.
+ */
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "collect-internal.h"
+
+int collect_fail(struct collect_failure *failure, int r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(failure->text, sizeof(failure->text), fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+static int check_btf(struct collect *c, struct collect_failure *failure)
+{
+	_cleanup_close_ int fd = root_open_file(c->opts.root, "sys/kernel/btf/vmlinux", O_RDONLY);
+
+	if (fd < 0)
+		return collect_fail(failure, -ENOTSUP,
+				    "no kernel types: cannot read /sys/kernel/btf/vmlinux (%s); "
+				    "mount /sys, or boot "
+				    "a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+				    strerror(-fd));
+	return 0;
+}
+
+static int load_failed(struct collect_failure *failure, int r)
+{
+	if (r == -EPERM || r == -EACCES)
+		return collect_fail(failure, r,
+				    "the kernel refused the BPF programs: %s; CAP_BPF and "
+				    "CAP_PERFMON (or root) are needed, and "
+				    "in a container also permission for bpf(2)",
+				    strerror(-r));
+	if (r == -ENOMEM)
+		return collect_fail(failure, r,
+				    "no memory for BPF maps; raise the memory limit of the unit");
+	return collect_fail(
+		failure, r,
+		"the BPF programs do not load on this kernel: %s; Linux 6.1 or later is needed, "
+		"'dmesg' and 'bpftool feature' may tell more",
+		strerror(-r));
+}
+
+/* Where we are in the hierarchy of pid namespaces, and whether the kernel is laid out as we think. */
+static int learn_self(struct collect *c, struct collect_failure *failure)
+{
+	struct {
+		__u32 level, layouts_ok;
+	} self = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &self, .ctx_size_in = sizeof(self));
+	struct stat st;
+	int r;
+
+	r = bpf_prog_test_run_opts(bpf_program__fd(c->bpf->progs.cprof_self), &opts);
+	if (r < 0)
+		return load_failed(failure, r);
+	if (!self.layouts_ok)
+		return collect_fail(failure, -ENOTSUP,
+				    "the mapping trees of this kernel are laid out in a way that "
+				    "this version does not "
+				    "know; use a newer cprofd");
+	if (fstatat(c->opts.root->fd, "proc/self/ns/pid", &st, 0) < 0)
+		return collect_fail(failure, -errno,
+				    "cannot read /proc/self/ns/pid: %m; mount /proc");
+	c->bpf->bss->our_level = self.level;
+	c->bpf->bss->our_inum = (__u32)st.st_ino;
+	return 0;
+}
+
+static int map_rates(struct collect *c, struct collect_failure *failure)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *p;
+
+	c->rates_sz = (c->cpus_cnt * sizeof(struct cprof_rate) + page - 1) / page * page;
+	p = mmap(NULL, c->rates_sz, PROT_READ | PROT_WRITE, MAP_SHARED,
+		 bpf_map__fd(c->bpf->maps.cprof_rates), 0);
+	if (p == MAP_FAILED)
+		return collect_fail(failure, -errno, "cannot map the rates: %m");
+	c->rates = p;
+	return 0;
+}
+
+static int open_and_size(struct collect *c, struct collect_failure *failure)
+{
+	int r;
+
+	c->bpf = cprof_bpf__open();
+	if (!c->bpf)
+		return load_failed(failure, -errno);
+	c->bpf->rodata->frames_max = c->opts.frames_max;
+	c->bpf->rodata->filter_all = c->opts.all;
+	c->bpf->rodata->filter_tree = c->opts.tree;
+	(void)bpf_program__set_autoload(c->bpf->progs.cprof_fork, c->opts.tree);
+	r = bpf_map__set_max_entries(c->bpf->maps.cprof_samples, (__u32)c->opts.ring_bytes);
+	if (r == 0)
+		r = bpf_map__set_max_entries(c->bpf->maps.cprof_rates, c->cpus_cnt);
+	if (r < 0)
+		return load_failed(failure, r);
+	return 0;
+}
+
+int collect_load(struct collect *c, struct collect_failure *failure)
+{
+	int r;
+
+	r = check_btf(c, failure);
+	if (r < 0)
+		return r;
+	r = open_and_size(c, failure);
+	if (r < 0)
+		return r;
+	r = cprof_bpf__load(c->bpf);
+	if (r < 0)
+		return load_failed(failure, r);
+	r = learn_self(c, failure);
+	if (r < 0)
+		return r;
+	r = map_rates(c, failure);
+	if (r < 0)
+		return r;
+	r = cprof_bpf__attach(c->bpf);
+	if (r < 0)
+		return load_failed(failure, r);
+	return 0;
+}
