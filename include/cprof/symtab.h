@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * symtab — the functions of an ELF file or of the kernel, as a compact sorted table.
+ *
+ * Reads files of strangers: only the symbolizer links this. Files are read with pread, never mapped
+ * (a truncation would be SIGBUS), and every size in them is held against the file's real size before
+ * memory is asked for. After loading nothing of the file is needed any more.
+ *
+ * Places are file offsets for ELF files, addresses for the kernel; both for what is looked up and
+ * for where a function begins. A symbol without a size reaches to the next symbol or the end of its
+ * section; one with a size ends there exactly. Where symbols nest, the innermost names the place.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/object.h"
+
+#define SYMTAB_NAME_MAX 4096 /* longer names are cut */
+
+enum symtab_outcome {
+	SYMTAB_OK,
+	SYMTAB_UNNAMED,	   /* a proper file without a symbol in executable memory */
+	SYMTAB_RESTRICTED, /* the kernel's addresses are hidden from us: all are 0 */
+	SYMTAB_LIMIT,	   /* beyond the limits given: no symbols, the rest of it is valid */
+	SYMTAB_BAD,	   /* not an ELF file of x86-64, or it lies */
+};
+
+struct symtab_limits {
+	uint32_t symbols; /* in the file, of all tables */
+	size_t bytes;	  /* of the finished table */
+};
+
+#define SYMTAB_LIMITS_DEFAULT ((struct symtab_limits){ .symbols = 2000000, .bytes = 128 << 20 })
+
+/* What else is known; all 0 where it does not apply. */
+struct symtab_info {
+	enum object_elf elf;
+	uint32_t segments_cnt;
+	struct object_segment segments[OBJECT_SEGMENTS_MAX]; /* executable PT_LOADs */
+	uint32_t build_id_sz;
+	uint8_t build_id[OBJECT_BUILD_ID_MAX];
+	uint64_t text_start; /* kernel: _stext */
+	uint64_t text_end;   /* kernel: _etext */
+};
+
+struct symtab_symbol {
+	const char *name; /* as the file has it (modules' with " [module]" behind); the table's */
+	uint64_t start;	  /* of the function's first byte */
+	uint32_t module_len; /* how much of the name is " [module]" */
+};
+
+struct symtab;
+
+/*
+ * Reads an ELF file of @file_sz bytes (the descriptor stays the caller's). Returns an outcome, or
+ * -errno when reading or memory failed. *ret is set for OK, UNNAMED, LIMIT and RESTRICTED.
+ */
+int symtab_load(int fd, uint64_t file_sz, const struct symtab_limits *limits, struct symtab **ret);
+
+/* The same for /proc/kallsyms; the descriptor is rewound first, so that it serves again. */
+int symtab_load_kernel(int fd, const struct symtab_limits *limits, struct symtab **ret);
+
+struct symtab *symtab_free(struct symtab *t);
+
+/* True and *ret when a function covers this place. */
+bool symtab_find(const struct symtab *t, uint64_t place, struct symtab_symbol *ret);
+
+const struct symtab_info *symtab_info(const struct symtab *t);
+size_t symtab_bytes(const struct symtab *t);
+
+/*
+ * The readable form of a C++ or Rust name: C++ without parameters, with templates; Rust without
+ * the hash. Writes at most @dst_sz - 1 bytes and a NUL and returns their number; 0 when @name is not
+ * mangled, cannot be demangled, or does not fit (then it is shown as it is).
+ */
+size_t symtab_demangle(const char *name, char *dst, size_t dst_sz);
+
+DEFINE_CLEANUP(struct symtab *, symtab_free);

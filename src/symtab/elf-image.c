@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The headers of an ELF file, read with our own pread and checked before libelf sees the file.
+ *
+ * libelf allocates what headers promise: a section of 900 GB in a sparse file is asked for, and the
+ * number of sections can be any 64-bit number (extended numbering). So the two header tables are
+ * read here first, held against the file's real size, and later reads name offset and size that
+ * were checked (elf_getdata_rawchunk), never a section that libelf would look up again: the file may
+ * change under us. Kinds we do not profile (relocatable, core, 32-bit, other machines) end here.
+ * Layouts: System V ABI, gABI chapters 4 and 5; <elf.h>.
+ */
+
+#include "elf-image.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PHDRS_MAX 4096
+
+bool elf_image_holds(const struct elf_image *img, uint64_t offset, uint64_t sz)
+{
+	return offset <= img->file_sz && sz <= img->file_sz - offset;
+}
+
+/* All bytes or SYMTAB_BAD: a file that ends early was cut while we read it. */
+static int read_at(const struct elf_image *img, uint64_t offset, void *dst, size_t sz)
+{
+	size_t done = 0;
+
+	if (!elf_image_holds(img, offset, sz) || offset > INT64_MAX - sz)
+		return SYMTAB_BAD;
+	while (done < sz) {
+		ssize_t n = pread(img->fd, (char *)dst + done, sz - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return SYMTAB_BAD;
+		done += (size_t)n;
+	}
+	return SYMTAB_OK;
+}
+
+static bool is_ours(const Elf64_Ehdr *h)
+{
+	return memcmp(h->e_ident, ELFMAG, SELFMAG) == 0 && h->e_ident[EI_CLASS] == ELFCLASS64 &&
+	       h->e_ident[EI_DATA] == ELFDATA2LSB && h->e_ident[EI_VERSION] == EV_CURRENT &&
+	       h->e_machine == EM_X86_64 && (h->e_type == ET_EXEC || h->e_type == ET_DYN);
+}
+
+static int read_phdrs(struct elf_image *img)
+{
+	const Elf64_Ehdr *h = &img->ehdr;
+	size_t sz = (size_t)h->e_phnum * sizeof(Elf64_Phdr);
+
+	if (h->e_phnum == 0 || h->e_phnum > PHDRS_MAX || h->e_phentsize != sizeof(Elf64_Phdr) ||
+	    !elf_image_holds(img, h->e_phoff, sz))
+		return SYMTAB_BAD;
+	img->phdrs = malloc(sz);
+	if (!img->phdrs)
+		return -ENOMEM;
+	img->phdrs_cnt = h->e_phnum;
+	return read_at(img, h->e_phoff, img->phdrs, sz);
+}
+
+/* Extended numbering (e_shnum 0 with a table) is for 65,280 sections and more: nothing we load. */
+static int read_shdrs(struct elf_image *img)
+{
+	const Elf64_Ehdr *h = &img->ehdr;
+	size_t sz = (size_t)h->e_shnum * sizeof(Elf64_Shdr);
+
+	if (h->e_shoff == 0 && h->e_shnum == 0)
+		return SYMTAB_OK;
+	if (h->e_shnum == 0 || h->e_shnum >= SHN_LORESERVE ||
+	    h->e_shentsize != sizeof(Elf64_Shdr) || !elf_image_holds(img, h->e_shoff, sz))
+		return SYMTAB_BAD;
+	img->shdrs = malloc(sz);
+	if (!img->shdrs)
+		return -ENOMEM;
+	img->shdrs_cnt = h->e_shnum;
+	return read_at(img, h->e_shoff, img->shdrs, sz);
+}
+
+/* libelf says only that it failed; errno, set by what it called, says whether the system did. */
+static int libelf_failed(void)
+{
+	return errno == ENOMEM || errno == EIO || errno == EBADF ? -errno : SYMTAB_BAD;
+}
+
+int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz)
+{
+	int r;
+
+	*img = (struct elf_image){ .fd = fd, .file_sz = file_sz };
+	r = read_at(img, 0, &img->ehdr, sizeof(img->ehdr));
+	if (r != SYMTAB_OK)
+		return r;
+	if (!is_ours(&img->ehdr))
+		return SYMTAB_BAD;
+	r = read_phdrs(img);
+	if (r != SYMTAB_OK)
+		return r;
+	r = read_shdrs(img);
+	if (r != SYMTAB_OK)
+		return r;
+
+	if (elf_version(EV_CURRENT) == EV_NONE)
+		return -ENOSYS;
+	errno = 0;
+	img->elf = elf_begin(fd, ELF_C_READ, NULL);
+	if (!img->elf)
+		return libelf_failed();
+	return elf_kind(img->elf) == ELF_K_ELF ? SYMTAB_OK : SYMTAB_BAD;
+}
+
+void elf_image_done(struct elf_image *img)
+{
+	elf_end(img->elf);
+	free(img->phdrs);
+	free(img->shdrs);
+	*img = ELF_IMAGE_INIT;
+}
+
+int elf_image_data(const struct elf_image *img, uint64_t offset, uint64_t sz, Elf_Type type,
+		   Elf_Data **ret)
+{
+	Elf_Data *data;
+
+	if (sz > ELF_IMAGE_SECTION_MAX || !elf_image_holds(img, offset, sz) ||
+	    offset > INT64_MAX - sz)
+		return SYMTAB_BAD;
+	errno = 0;
+	data = elf_getdata_rawchunk(img->elf, (int64_t)offset, sz, type);
+	if (!data)
+		return libelf_failed();
+	if (data->d_size != sz || (sz > 0 && !data->d_buf))
+		return SYMTAB_BAD;
+	*ret = data;
+	return SYMTAB_OK;
+}

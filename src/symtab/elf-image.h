@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* elf-image — the checked headers of an ELF file; what is in here can be believed to be bounded. */
+
+#include <elf.h>
+#include <libelf.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cprof/symtab.h"
+
+/* More of a section or note than anything real has. */
+#define ELF_IMAGE_SECTION_MAX (256ULL << 20)
+#define ELF_IMAGE_NOTE_MAX (64ULL << 10)
+
+struct elf_image {
+	int fd; /* borrowed */
+	uint64_t file_sz;
+	Elf64_Ehdr ehdr;
+	Elf64_Phdr *phdrs;
+	uint32_t phdrs_cnt;
+	Elf64_Shdr *shdrs;
+	uint32_t shdrs_cnt;
+	Elf *elf; /* libelf's handle; set after the checks */
+};
+
+#define ELF_IMAGE_INIT ((struct elf_image){ .fd = -EBADF })
+
+/* SYMTAB_OK, SYMTAB_BAD or -errno; elf_image_done() in any case. */
+int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz);
+void elf_image_done(struct elf_image *img);
+
+/* True when [@offset, @offset + @sz) lies in the file. */
+bool elf_image_holds(const struct elf_image *img, uint64_t offset, uint64_t sz);
+
+/*
+ * Reads these bytes through libelf, which converts them as @type; the data is the handle's.
+ * SYMTAB_OK, SYMTAB_BAD (not in the file, too large, truncated meanwhile) or -errno.
+ */
+int elf_image_data(const struct elf_image *img, uint64_t offset, uint64_t sz, Elf_Type type,
+		   Elf_Data **ret);
+
+/* Fills elf, segments and build id of @info; SYMTAB_OK, SYMTAB_BAD or -errno. */
+int elf_image_info(const struct elf_image *img, struct symtab_info *info);

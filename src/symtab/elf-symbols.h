@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* elf-symbols — .symtab and .dynsym of a checked image to ranges over file offsets. */
+
+#include "elf-image.h"
+#include "ranges.h"
+
+/*
+ * SYMTAB_OK with *ret (empty when there is no symbol in executable memory), SYMTAB_BAD, SYMTAB_LIMIT
+ * or -errno.
+ */
+int elf_symbols_load(const struct elf_image *img, const struct symtab_info *info,
+		     const struct symtab_limits *limits, struct ranges *ret);

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The kernel's functions from /proc/kallsyms: lines "ADDRESS TYPE NAME[\t[MODULE]]", the letters
+ * being those of nm(1).
+ *
+ * The descriptor was opened by somebody who may see addresses; what it shows was decided then
+ * (kallsyms_show_value(), kernel/kallsyms.c), so a lent one works here. All addresses 0 means that
+ * nobody was allowed. There are no sizes: a function ends at the next symbol of any kind. Marks of
+ * the linker script (_stext, __sched_text_start) share their address with the first function of what
+ * they mark and would win as globals; they are left out. The text is the kernel's, but parsed as
+ * if it were not: a symbol's name may come from a module's or BPF program's author.
+ */
+
+#include "table.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cprof/base/vec.h"
+
+#define LINE_SZ 4096
+#define READ_SZ 65536
+#define READ_MAX (512u << 20)
+#define KERNEL_HALF (1ULL << 63)
+#define NO_NAME UINT32_MAX /* not a function: only ends the one before */
+
+struct raw_symbol {
+	uint64_t address;
+	uint32_t string;
+	uint32_t rank;
+};
+
+struct parser {
+	const struct symtab_limits *limits;
+	struct symtab_info *info;
+	VEC(struct raw_symbol) symbols;
+	VEC(char) names;
+	size_t lines; /* with any address */
+};
+
+static void parser_done(struct parser *p)
+{
+	vec_done(&p->symbols);
+	vec_done(&p->names);
+}
+
+static bool ends_with(const char *s, size_t len, const char *end)
+{
+	size_t end_len = strlen(end);
+
+	return len >= end_len && memcmp(s + len - end_len, end, end_len) == 0;
+}
+
+/* _stext, _etext, _sinittext, _einittext, _text; __*_text_start, __*_text_end. */
+static bool is_mark(const char *name, size_t len)
+{
+	static const char *const marks[] = { "_text",	   "_stext",	 "_etext",
+					     "_sinittext", "_einittext", "_stext_end" };
+
+	for (size_t i = 0; i < ELEMENTSOF(marks); i++)
+		if (len == strlen(marks[i]) && memcmp(name, marks[i], len) == 0)
+			return true;
+	return len > 2 && name[0] == '_' && name[1] == '_' &&
+	       (ends_with(name, len, "text_start") || ends_with(name, len, "text_end"));
+}
+
+static bool is_text(char type)
+{
+	return type == 'T' || type == 't' || type == 'W' || type == 'w' || type == 'i';
+}
+
+static void note_bounds(struct symtab_info *info, const char *name, size_t len, uint64_t address)
+{
+	if (len == 6 && memcmp(name, "_stext", 6) == 0)
+		info->text_start = address;
+	if (len == 6 && memcmp(name, "_etext", 6) == 0)
+		info->text_end = address;
+}
+
+/* The name, and behind it " [module]". */
+static int add_name(struct parser *p, const char *name, size_t len, const char *module,
+		    size_t module_len)
+{
+	int r;
+
+	r = vec_reserve(&p->names, len + module_len + 2);
+	if (r < 0)
+		return r;
+	memcpy(p->names.v + p->names.cnt, name, len);
+	p->names.cnt += len;
+	if (module_len > 0) {
+		p->names.v[p->names.cnt++] = ' ';
+		memcpy(p->names.v + p->names.cnt, module, module_len);
+		p->names.cnt += module_len;
+	}
+	p->names.v[p->names.cnt++] = '\0';
+	return 0;
+}
+
+static int add_symbol(struct parser *p, uint64_t address, char type, const char *name, size_t len)
+{
+	struct raw_symbol s = { .address = address, .string = NO_NAME };
+	const char *tab = memchr(name, '\t', len);
+	const char *module = tab ? tab + 1 : NULL;
+	size_t module_len = tab ? len - (size_t)(tab + 1 - name) : 0;
+	size_t name_len = tab ? (size_t)(tab - name) : len;
+	int r;
+
+	if (module_len > 0 && (module[0] != '[' || module[module_len - 1] != ']'))
+		module_len = 0;
+	if (module_len == 0)
+		note_bounds(p->info, name, name_len, address);
+	if (is_text(type) && name_len > 0 && !is_mark(name, name_len)) {
+		s.string = (uint32_t)p->names.cnt;
+		s.rank = type == 't' ? CANDIDATE_LOCAL : type == 'T' ? 0 : CANDIDATE_WEAK;
+		r = add_name(p, name, name_len, module, module_len);
+		if (r < 0)
+			return r;
+	}
+	if (p->symbols.cnt >= p->limits->symbols || p->names.cnt > p->limits->bytes ||
+	    p->names.cnt >= NO_NAME)
+		return SYMTAB_LIMIT;
+	return vec_push(&p->symbols, s);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A line that is none of kallsyms' is passed over. */
+static int parse_line(struct parser *p, const char *line, size_t len)
+{
+	uint64_t address = 0;
+	size_t i = 0;
+
+	for (; i < len && i < 17 && hex_digit(line[i]) >= 0; i++)
+		address = address << 4 | (uint64_t)hex_digit(line[i]);
+	if (i == 0 || i > 16 || len < i + 4 || line[i] != ' ' || line[i + 2] != ' ')
+		return SYMTAB_OK;
+	p->lines++;
+	if (address < KERNEL_HALF || address == UINT64_MAX)
+		return SYMTAB_OK;
+	return add_symbol(p, address, line[i + 1], line + i + 3, len - i - 3);
+}
+
+/* Parses the whole lines in the buffer; *filled is then what is left of it. */
+static int parse_buffer(struct parser *p, char *buf, size_t *filled)
+{
+	size_t pos = 0;
+
+	for (;;) {
+		const char *end = memchr(buf + pos, '\n', *filled - pos);
+		int r;
+
+		if (!end)
+			break;
+		r = parse_line(p, buf + pos, (size_t)(end - (buf + pos)));
+		if (r != SYMTAB_OK)
+			return r;
+		pos = (size_t)(end - buf) + 1;
+	}
+	memmove(buf, buf + pos, *filled - pos);
+	*filled -= pos;
+	if (*filled > LINE_SZ) { /* no line is as long: what comes of it is made to mean nothing */
+		*filled = 1;
+		buf[0] = '?';
+	}
+	return SYMTAB_OK;
+}
+
+static int parse(struct parser *p, int fd)
+{
+	_cleanup_free_ char *buf = malloc(READ_SZ);
+	size_t filled = 0, total = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = read(fd, buf + filled, READ_SZ - filled);
+		int r;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return SYMTAB_OK;
+		filled += (size_t)n;
+		total += (size_t)n;
+		if (total > READ_MAX)
+			return SYMTAB_LIMIT;
+		r = parse_buffer(p, buf, &filled);
+		if (r != SYMTAB_OK)
+			return r;
+	}
+}
+
+static int compare_raw(const void *pa, const void *pb)
+{
+	const struct raw_symbol *a = pa, *b = pb;
+
+	return CMP(a->address, b->address);
+}
+
+/* Places are kept in 32 bits: from the lowest symbol, or from _stext if others lie far below it. */
+static uint64_t choose_base(const struct parser *p)
+{
+	uint64_t first = p->symbols.v[0].address;
+	uint64_t last = p->symbols.v[p->symbols.cnt - 1].address;
+
+	return last - first >= UINT32_MAX && p->info->text_start > 0 ? p->info->text_start : first;
+}
+
+/* Needs the symbols sorted. Each ends at the next higher address. */
+static uint32_t make_candidates(const struct parser *p, uint64_t base, struct candidate *c)
+{
+	uint64_t next = UINT64_MAX, above = UINT64_MAX;
+	uint32_t cnt = 0;
+
+	for (size_t i = p->symbols.cnt; i-- > 0;) {
+		const struct raw_symbol *s = &p->symbols.v[i];
+
+		if (s->address < above) {
+			next = above;
+			above = s->address;
+		}
+		if (s->string == NO_NAME || s->address < base || s->address - base >= UINT32_MAX)
+			continue;
+		c[cnt++] = (struct candidate){
+			.from = (uint32_t)(s->address - base),
+			.to = (uint32_t)MIN(next - base, (uint64_t)UINT32_MAX),
+			.string = s->string,
+			.rank = (uint8_t)(s->rank | CANDIDATE_UNSIZED),
+		};
+	}
+	return cnt;
+}
+
+static int build(struct parser *p, struct ranges *ret)
+{
+	_cleanup_free_ struct candidate *c = NULL;
+	struct candidate_strings strings = { .v = { p->names.v }, .sz = { p->names.cnt } };
+	uint64_t base;
+	int r;
+
+	qsort(p->symbols.v, p->symbols.cnt, sizeof(*p->symbols.v), compare_raw);
+	base = choose_base(p);
+	c = malloc(p->symbols.cnt * sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	r = ranges_build(c, make_candidates(p, base, c), &strings, p->limits->bytes, ret);
+	if (r == SYMTAB_OK)
+		ret->base = base;
+	return r;
+}
+
+static int load(struct parser *p, int fd, struct ranges *ret)
+{
+	int r;
+
+	r = parse(p, fd);
+	if (r != SYMTAB_OK)
+		return r;
+	if (p->lines == 0)
+		return SYMTAB_BAD;
+	if (p->symbols.cnt == 0)
+		return SYMTAB_RESTRICTED;
+	r = build(p, ret);
+	if (r != SYMTAB_OK)
+		return r;
+	return ret->cnt > 0 ? SYMTAB_OK : SYMTAB_UNNAMED;
+}
+
+int symtab_load_kernel(int fd, const struct symtab_limits *limits, struct symtab **ret)
+{
+	_cleanup_(symtab_freep) struct symtab *t = NULL;
+	_cleanup_(parser_done) struct parser p = { .limits = limits };
+	int r;
+
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	p.info = &t->info;
+	r = load(&p, fd, &t->ranges);
+	if (r >= 0 && r != SYMTAB_BAD)
+		*ret = TAKE_PTR(t);
+	return r;
+}

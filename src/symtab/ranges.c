@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * From symbols, which overlap, nest and share addresses, to ranges, which do not.
+ *
+ * First one symbol is chosen for each address: by rank, then by name, so that the result does not
+ * depend on the order of the file. Then one pass over the sorted addresses with a stack of open
+ * functions cuts the line into pieces, each named by the innermost function that covers it. Lookup
+ * is then one binary search, whatever the file says; chains of enclosing symbols, which a hostile file
+ * can make as long as it likes, are never walked. The sort compares numbers only: names of 4 KiB in
+ * each of its comparisons would be a way to keep us busy.
+ */
+
+#include "ranges.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct builder {
+	struct candidate *c;
+	uint32_t cnt;
+	const struct candidate_strings *strings;
+	struct range *v;
+	uint32_t v_cnt;
+	uint32_t *stack; /* of indexes of open candidates */
+	uint32_t depth;
+	uint32_t pos; /* all before it is done */
+};
+
+static int compare_candidates(const void *pa, const void *pb)
+{
+	const struct candidate *a = pa, *b = pb;
+	int r = CMP(a->from, b->from);
+
+	return r != 0 ? r : CMP(a->rank, b->rank);
+}
+
+static const char *candidate_name(const struct builder *b, const struct candidate *c,
+				  size_t *ret_len)
+{
+	const struct candidate_strings *s = b->strings;
+	const char *name = s->v[c->table] + c->string;
+	size_t len = strnlen(name, MIN(s->sz[c->table] - c->string, (size_t)SYMTAB_NAME_MAX));
+	const char *mark;
+
+	if (s->version_mark != 0 && len > 1) {
+		mark = memchr(name + 1, s->version_mark, len - 1);
+		if (mark)
+			len = (size_t)(mark - name);
+	}
+	*ret_len = len;
+	return name;
+}
+
+static size_t leading_underscores(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && s[n] == '_')
+		n++;
+	return n;
+}
+
+bool name_is_better(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	size_t a_under = leading_underscores(a, a_len), b_under = leading_underscores(b, b_len);
+
+	if (a_under != b_under)
+		return a_under < b_under;
+	if (a_len != b_len)
+		return a_len < b_len;
+	return memcmp(a, b, a_len) < 0;
+}
+
+static bool is_better(const struct builder *b, const struct candidate *x, const struct candidate *y)
+{
+	size_t x_len, y_len;
+	const char *x_name, *y_name;
+
+	if (x->rank != y->rank)
+		return x->rank < y->rank;
+	x_name = candidate_name(b, x, &x_len);
+	y_name = candidate_name(b, y, &y_len);
+	return name_is_better(x_name, x_len, y_name, y_len);
+}
+
+/* Of those at one address the best one's name, with the longest size that any of them gives. */
+static struct candidate choose(const struct builder *b, uint32_t first, uint32_t end)
+{
+	struct candidate best = b->c[first];
+	uint32_t to = 0;
+
+	for (uint32_t i = first; i < end; i++) {
+		const struct candidate *c = &b->c[i];
+
+		if (!(c->rank & CANDIDATE_UNSIZED))
+			to = MAX(to, c->to);
+		if (is_better(b, c, &best))
+			best = *c;
+	}
+	if (to > 0) {
+		best.to = to;
+		best.rank &= (uint8_t)~CANDIDATE_UNSIZED;
+	}
+	return best;
+}
+
+static void choose_all(struct builder *b)
+{
+	uint32_t kept = 0, end;
+
+	for (uint32_t i = 0; i < b->cnt; i = end) {
+		for (end = i + 1; end < b->cnt && b->c[end].from == b->c[i].from;)
+			end++;
+		b->c[kept++] = choose(b, i, end);
+	}
+	b->cnt = kept;
+}
+
+/* Copies the chosen names into one blob; from here on candidates' strings are places in it. */
+static int gather_names(struct builder *b, size_t bytes_max, struct ranges *r)
+{
+	size_t sz = 0, len, pos = 0;
+
+	for (uint32_t i = 0; i < b->cnt; i++) {
+		candidate_name(b, &b->c[i], &len);
+		sz += len + 1;
+	}
+	if (sz > bytes_max || sz > UINT32_MAX)
+		return SYMTAB_LIMIT;
+	r->names = malloc(sz);
+	if (!r->names)
+		return -ENOMEM;
+	r->names_sz = sz;
+	for (uint32_t i = 0; i < b->cnt; i++) {
+		const char *name = candidate_name(b, &b->c[i], &len);
+
+		memcpy(r->names + pos, name, len);
+		r->names[pos + len] = '\0';
+		b->c[i].string = (uint32_t)pos;
+		pos += len + 1;
+	}
+	return SYMTAB_OK;
+}
+
+static void emit(struct builder *b, uint32_t to, const struct candidate *c)
+{
+	if (b->pos >= to)
+		return;
+	b->v[b->v_cnt++] = (struct range){
+		.from = b->pos,
+		.to = to,
+		.start = c->from,
+		.name = c->string,
+	};
+	b->pos = to;
+}
+
+/* Ends the open functions that do not reach beyond @place. */
+static void close_until(struct builder *b, uint32_t place)
+{
+	while (b->depth > 0 && b->c[b->stack[b->depth - 1]].to <= place) {
+		const struct candidate *top = &b->c[b->stack[--b->depth]];
+
+		emit(b, top->to, top);
+	}
+}
+
+static void sweep(struct builder *b)
+{
+	for (uint32_t i = 0; i < b->cnt; i++) {
+		struct candidate *c = &b->c[i];
+		const struct candidate *top = NULL;
+
+		close_until(b, c->from);
+		if (b->depth > 0)
+			top = &b->c[b->stack[b->depth - 1]];
+		if (top && (c->rank & CANDIDATE_NOTYPE))
+			continue;
+		if (top)
+			emit(b, c->from, top);
+		if (c->rank & CANDIDATE_UNSIZED) {
+			if (i + 1 < b->cnt)
+				c->to = MIN(c->to, b->c[i + 1].from);
+			if (top)
+				c->to = MIN(c->to, top->to);
+		}
+		b->pos = c->from;
+		b->stack[b->depth++] = i;
+	}
+	close_until(b, UINT32_MAX);
+}
+
+/* Each candidate begins one range, and ends at most once inside another, which then goes on. */
+static int make_ranges(struct builder *b, size_t bytes_max, struct ranges *r)
+{
+	size_t most = 2 * (size_t)b->cnt;
+	_cleanup_free_ uint32_t *stack = malloc(b->cnt * sizeof(*stack));
+	_cleanup_free_ struct range *v = malloc(most * sizeof(*v));
+	struct range *fit;
+
+	if (!stack || !v)
+		return -ENOMEM;
+	b->stack = stack;
+	b->v = v;
+	sweep(b);
+	assert(b->v_cnt > 0 && b->v_cnt <= most);
+	if (b->v_cnt * sizeof(*v) > bytes_max - r->names_sz)
+		return SYMTAB_LIMIT;
+	fit = realloc(v, b->v_cnt * sizeof(*v));
+	if (!fit)
+		return -ENOMEM;
+	(void)TAKE_PTR(v);
+	r->v = fit;
+	r->cnt = b->v_cnt;
+	return SYMTAB_OK;
+}
+
+int ranges_build(struct candidate *candidates, uint32_t cnt,
+		 const struct candidate_strings *strings, size_t bytes_max, struct ranges *ret)
+{
+	struct builder b = { .c = candidates, .cnt = cnt, .strings = strings };
+	_cleanup_(ranges_done) struct ranges made = { 0 };
+	int r;
+
+	if (cnt == 0) {
+		*ret = made;
+		return SYMTAB_OK;
+	}
+	qsort(candidates, cnt, sizeof(*candidates), compare_candidates);
+	choose_all(&b);
+	r = gather_names(&b, bytes_max, &made);
+	if (r != SYMTAB_OK)
+		return r;
+	r = make_ranges(&b, bytes_max, &made);
+	if (r != SYMTAB_OK)
+		return r;
+	*ret = made;
+	made = (struct ranges){ 0 };
+	return SYMTAB_OK;
+}
+
+bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *ret)
+{
+	uint32_t lo = 0, hi = r->cnt;
+	uint64_t at;
+
+	if (place < r->base || place - r->base > UINT32_MAX)
+		return false;
+	at = place - r->base;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (r->v[mid].to <= at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == r->cnt || r->v[lo].from > at)
+		return false;
+	*ret = (struct symtab_symbol){
+		.name = r->names + r->v[lo].name,
+		.start = r->base + r->v[lo].start,
+	};
+	return true;
+}
+
+size_t ranges_bytes(const struct ranges *r)
+{
+	return r->cnt * sizeof(*r->v) + r->names_sz;
+}
+
+void ranges_done(struct ranges *r)
+{
+	free(r->v);
+	free(r->names);
+	*r = (struct ranges){ 0 };
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* ranges — which function covers a place: sorted, not overlapping, 16 bytes each, names in one blob. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cprof/symtab.h"
+
+struct range {
+	uint32_t from;
+	uint32_t to;
+	uint32_t start; /* where the function begins: before @from where another one nests in it */
+	uint32_t name;	/* place in the names */
+};
+
+struct ranges {
+	uint64_t base; /* what from, to and start are counted from */
+	struct range *v;
+	uint32_t cnt;
+	char *names; /* terminated strings */
+	size_t names_sz;
+};
+
+/* Lower is better: bits of struct candidate's rank, strongest first. */
+enum candidate_rank {
+	CANDIDATE_DYNSYM = 1,  /* not from .symtab */
+	CANDIDATE_UNSIZED = 2, /* reaches to the next one or the limit */
+	CANDIDATE_WEAK = 4,
+	CANDIDATE_LOCAL = 8,
+	CANDIDATE_NOTYPE = 16, /* a label; names only what no sized function covers */
+};
+
+struct candidate {
+	uint32_t from;
+	uint32_t to;	 /* the end, or with CANDIDATE_UNSIZED the most it can be */
+	uint32_t string; /* in the strings */
+	uint8_t rank;	 /* enum candidate_rank */
+	uint8_t table;	 /* of the strings */
+};
+
+/* Where candidates' names are. */
+struct candidate_strings {
+	const char *v[2];
+	size_t sz[2];
+	char version_mark; /* a name ends before it ("@": symbol versions); 0: none */
+};
+
+/*
+ * Makes the table of the candidates (reordered and used up): SYMTAB_OK, SYMTAB_LIMIT or -errno.
+ * Each candidate has from < to.
+ */
+int ranges_build(struct candidate *candidates, uint32_t cnt,
+		 const struct candidate_strings *strings, size_t bytes_max, struct ranges *ret);
+bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *ret);
+size_t ranges_bytes(const struct ranges *r);
+void ranges_done(struct ranges *r);
+
+/* True when @a is the more natural of two names for one place: fewer leading underscores, shorter. */
+bool name_is_better(const char *a, size_t a_len, const char *b, size_t b_len);
