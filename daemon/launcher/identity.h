@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* identity: the user and the capabilities that a role runs with. */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct role_identity {
+	uid_t uid;
+	gid_t gid;
+	uint64_t caps; /* a bit per CAP_* */
+};
+
+#define IDENTITY_CAP(cap) (UINT64_C(1) << (cap))
+
+/*
+ * Turns the calling process, which is about to exec, into @id: for good, over exec as well. Where
+ * the uid is not mapped (a user namespace) it stays root without any other capability. Capabilities
+ * that we do not have ourselves are left out. 0 or -errno.
+ */
+int identity_take(const struct role_identity *id);
+
+/* Keeps of our own capabilities these alone, over exec as well. 0 or -errno. */
+int identity_limit(uint64_t caps);

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What a role may say to the launcher is two messages: READY, once, and from the sampler alone PEER
+ * with a neighbour's number: "replace that one, it hangs or lies". Anything else is a role that is
+ * broken or taken over, and is treated as one that died: killed and started again. So none of them
+ * can keep the launcher busy.
+ *
+ * Pauses before a new start go from 50 ms to 2 s and back to the beginning once a process has lived
+ * for 10 s; a role that dies young twenty times in a row is given up for this session, and its
+ * neighbours live on with a closed socket.
+ */
+
+#include "role.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/base/clock.h"
+#include "cprof/base/log.h"
+#include "cprof/base/seqpacket.h"
+#include "crew.h"
+#include "spawn.h"
+#include "wiring.h"
+
+#define ROLE_PAUSE_MIN_NS (50 * NSEC_PER_MSEC)
+#define ROLE_PAUSE_MAX_NS (2 * NSEC_PER_SEC)
+#define ROLE_SETTLED_NS (10 * NSEC_PER_SEC)
+#define ROLE_QUICK_DEATHS_MAX 20
+
+static int role_on_restart(struct loop_source *s, uint64_t now_ns, void *ctx)
+{
+	struct role *role = ctx;
+
+	(void)role_start(role); /* it arranges for its own next try */
+	return 0;
+}
+
+int role_init(struct role *role, struct crew *crew, const struct role_spec *spec)
+{
+	*role = (struct role){
+		.spec = spec,
+		.crew = crew,
+		.binary = -EBADF,
+		.control = -EBADF,
+	};
+	return loop_add_timer(crew_loop(crew), CREW_TIMERS, role_on_restart, role,
+			      &role->restart_timer);
+}
+
+static void role_disconnect(struct role *role)
+{
+	role->control_source = loop_remove(role->control_source);
+	role->control = fd_close(role->control);
+	role->ready = false;
+}
+
+void role_done(struct role *role)
+{
+	role_disconnect(role);
+	role->restart_timer = loop_remove(role->restart_timer);
+	role->binary = fd_close(role->binary);
+}
+
+static uint64_t role_pause(const struct role *role)
+{
+	unsigned doublings = MIN(role->quick_deaths > 0 ? role->quick_deaths - 1 : 0, 16U);
+
+	return MIN(ROLE_PAUSE_MIN_NS << doublings, ROLE_PAUSE_MAX_NS);
+}
+
+static unsigned role_abandoned_cnt(const struct role *role)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < ROLE_ABANDONED_MAX; i++)
+		cnt += role->abandoned[i] != 0;
+	return cnt;
+}
+
+/* There is no process any more; @why tells how it ended. */
+static void role_ended(struct role *role, const char *why)
+{
+	uint64_t now = clock_mono_ns();
+
+	role_disconnect(role);
+	role->pid = 0;
+	if (crew_is_ending(role->crew))
+		return;
+	if (role->spec->number == WIRE_ROLE_SAMPLER) {
+		log_error(0, "the sampler %s; the session ends", why);
+		crew_end(role->crew, EXIT_FAILURE);
+		return;
+	}
+	role->quick_deaths = now - role->started_ns < ROLE_SETTLED_NS ? role->quick_deaths + 1 : 0;
+	if (role->quick_deaths >= ROLE_QUICK_DEATHS_MAX) {
+		role->given_up = true;
+		log_error(0, "the %s %s; given up after %u quick ends in a row", role->spec->name,
+			  why, role->quick_deaths);
+		return;
+	}
+	role->restarts++;
+	log_warning(0, "the %s %s; restart %u in %llu ms", role->spec->name, why, role->restarts,
+		    (unsigned long long)(role_pause(role) / NSEC_PER_MSEC));
+	loop_timer_set(role->restart_timer, now + role_pause(role));
+}
+
+void role_reaped(struct role *role, int status)
+{
+	bool sampler = role->spec->number == WIRE_ROLE_SAMPLER;
+	char why[64];
+
+	if (sampler && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		crew_end(role->crew, EXIT_SUCCESS);
+	if (WIFSIGNALED(status))
+		(void)snprintf(why, sizeof(why), "was killed by signal %d (SIG%s)",
+			       WTERMSIG(status), sigabbrev_np(WTERMSIG(status)) ?: "?");
+	else
+		(void)snprintf(why, sizeof(why), "exited with status %d", WEXITSTATUS(status));
+	role_ended(role, why);
+}
+
+static int role_on_control(struct loop_source *s, uint32_t events, void *ctx)
+{
+	struct role *role = ctx;
+	struct role *other;
+	struct wire_peer m;
+	ssize_t n;
+	int type;
+
+	n = seqpacket_recv(role->control, &m, sizeof(m), NULL);
+	if (n == -EAGAIN)
+		return 0;
+	if (n == 0 || n == -ECONNRESET) { /* it is ending, or cannot be told to: SIGCHLD decides */
+		role->control_source = loop_remove(role->control_source);
+		return 0;
+	}
+	type = n > 0 ? wire_check(&m, (size_t)n) : -EBADMSG;
+	if (type == WIRE_READY && !role->ready) {
+		role->ready = true;
+		return 0;
+	}
+	if (type == WIRE_PEER && role->spec->number == WIRE_ROLE_SAMPLER) {
+		other = crew_role(role->crew, m.role);
+		if (other && other != role) {
+			role_replace(other, "was found hanging or lying by the sampler");
+			return 0;
+		}
+	}
+	role_replace(role, "broke the protocol");
+	return 0;
+}
+
+static int role_launch(struct role *role)
+{
+	_cleanup_close_ int ours = -EBADF, theirs = -EBADF;
+	int fds[2], r;
+
+	r = seqpacket_pair(fds);
+	if (r < 0)
+		return r;
+	ours = fds[0];
+	theirs = fds[1];
+	r = loop_add_io(crew_loop(role->crew), ours, EPOLLIN, CREW_CONTROL, role_on_control, role,
+			&role->control_source);
+	if (r < 0)
+		return r;
+	r = spawn_start(
+		&(struct spawn){
+			.name = role->spec->program,
+			.binary = role->binary,
+			.control = theirs,
+			.identity = &role->spec->identity,
+		},
+		&role->pid);
+	if (r < 0) {
+		role->control_source = loop_remove(role->control_source);
+		return r;
+	}
+	role->control = TAKE_FD(ours);
+	return 0;
+}
+
+int role_start(struct role *role)
+{
+	char why[96];
+	int r;
+
+	role->started_ns = clock_mono_ns();
+	if (role_abandoned_cnt(role) == ROLE_ABANDONED_MAX) {
+		loop_timer_set(role->restart_timer, role->started_ns + ROLE_PAUSE_MAX_NS);
+		return 0;
+	}
+	r = role_launch(role);
+	if (r < 0) {
+		(void)snprintf(why, sizeof(why), "could not be started: %s", strerrordesc_np(-r));
+		role_ended(role, why);
+		return r;
+	}
+	wiring_connect(role->crew, role);
+	return 0;
+}
+
+void role_stop(struct role *role)
+{
+	struct wire_head stop = { .size = sizeof(stop), .type = WIRE_STOP };
+
+	/* Whoever does not read it is killed at the deadline. */
+	if (role->control >= 0)
+		(void)seqpacket_send(role->control, &stop, sizeof(stop), -EBADF);
+}
+
+void role_kill(struct role *role)
+{
+	if (role->pid > 0)
+		(void)kill(role->pid, SIGKILL);
+}
+
+void role_replace(struct role *role, const char *why)
+{
+	if (role->pid == 0)
+		return;
+	role_kill(role);
+	for (unsigned i = 0; i < ROLE_ABANDONED_MAX; i++) {
+		if (role->abandoned[i] == 0) {
+			role->abandoned[i] = role->pid;
+			break;
+		}
+	}
+	role_ended(role, why);
+}
+
+bool role_is_left(const struct role *role)
+{
+	return role->pid != 0 || role_abandoned_cnt(role) > 0;
+}
+
+bool role_forget(struct role *role, pid_t pid)
+{
+	for (unsigned i = 0; i < ROLE_ABANDONED_MAX; i++) {
+		if (role->abandoned[i] == pid) {
+			role->abandoned[i] = 0;
+			return true;
+		}
+	}
+	return false;
+}

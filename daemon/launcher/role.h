@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * role: the life of one role: started, watched, ended, started again after a pause that doubles.
+ *
+ * A process that is being replaced is killed and abandoned: one that hangs in the kernel dies late or
+ * never, and nobody waits for it. The number of the living abandoned is bounded.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cprof/base/loop.h"
+#include "roles.h"
+
+#define ROLE_ABANDONED_MAX 4
+
+struct crew;
+
+struct role {
+	const struct role_spec *spec;
+	struct crew *crew;
+	int binary;
+	int control; /* our end; -EBADF when there is no process */
+	struct loop_source *control_source;
+	struct loop_source *restart_timer;
+	pid_t pid; /* 0: not running */
+	pid_t abandoned[ROLE_ABANDONED_MAX];
+	uint64_t started_ns;
+	unsigned quick_deaths; /* in a row */
+	unsigned restarts;
+	bool ready;
+	bool given_up;
+};
+
+int role_init(struct role *role, struct crew *crew, const struct role_spec *spec);
+void role_done(struct role *role);
+
+/* Starts a process and connects it with its running neighbours; 0 or -errno. */
+int role_start(struct role *role);
+
+/* Asks to end (STOP), or makes it end (SIGKILL; the dead are reaped by the crew). */
+void role_stop(struct role *role);
+void role_kill(struct role *role);
+
+/* Kills and abandons the process, with one log line that says @why, and starts another one. */
+void role_replace(struct role *role, const char *why);
+
+/* The process is gone; @status is waitpid(2)'s. */
+void role_reaped(struct role *role, int status);
+
+/* Whether any process of it may still live, an abandoned one included. */
+bool role_is_left(const struct role *role);
+
+/* Forgets an abandoned process that was reaped; false when it is none of this role's. */
+bool role_forget(struct role *role, pid_t pid);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The launcher makes every socketpair and keeps no end of it, so a role sees at once when its
+ * neighbour is gone. A fresh role is connected with those that run; the ones that start later are
+ * connected when they come: first start and restart are one and the same.
+ */
+
+#include "wiring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/base/log.h"
+#include "cprof/base/seqpacket.h"
+#include "role.h"
+#include "crew.h"
+
+static const struct wiring_link {
+	enum wire_role a;
+	enum wire_role b;
+} wiring_links[] = {
+	/* First: with its new ends the sampler at once asks for files to be sent along this one. */
+	{ WIRE_ROLE_OPENER, WIRE_ROLE_SYMBOLIZER },
+	{ WIRE_ROLE_SAMPLER, WIRE_ROLE_OPENER },
+	{ WIRE_ROLE_SAMPLER, WIRE_ROLE_SYMBOLIZER },
+};
+
+/* The descriptor is lent: the caller closes it. */
+static void wiring_send(struct role *to, const void *m, size_t sz, int fd)
+{
+	int r;
+
+	if (to->control < 0)
+		return;
+	r = seqpacket_send(to->control, m, sz, fd);
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET) /* those are deaths, which SIGCHLD tells */
+		role_replace(to, "does not read its control socket");
+}
+
+static void wiring_send_peer(struct role *to, enum wire_role whose, int fd)
+{
+	struct wire_peer m = {
+		.head = { .size = sizeof(m), .type = WIRE_PEER },
+		.role = whose,
+	};
+
+	wiring_send(to, &m, sizeof(m), fd);
+}
+
+static void wiring_link(struct role *a, struct role *b)
+{
+	_cleanup_close_ int end_a = -EBADF, end_b = -EBADF;
+	int fds[2], r;
+
+	r = seqpacket_pair(fds);
+	if (r < 0) {
+		log_error(r, "%s to %s: no socket: %m", a->spec->name, b->spec->name);
+		return;
+	}
+	end_a = fds[0];
+	end_b = fds[1];
+	wiring_send_peer(a, b->spec->number, end_a);
+	wiring_send_peer(b, a->spec->number, end_b);
+}
+
+/*
+ * Opened anew each time: the reader's position is shared with whoever holds a duplicate. Whether
+ * addresses are shown is decided by our capabilities, now, not by the reader's.
+ */
+static void wiring_lend_kallsyms(struct role *to)
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct wire_head m = { .size = sizeof(m), .type = WIRE_KALLSYMS };
+
+	fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		log_warning(-errno, "/proc/kallsyms: %m; kernel functions stay without names");
+		return;
+	}
+	wiring_send(to, &m, sizeof(m), fd);
+}
+
+void wiring_connect(struct crew *crew, struct role *fresh)
+{
+	enum wire_role number = fresh->spec->number;
+
+	for (size_t i = 0; i < ELEMENTSOF(wiring_links); i++) {
+		const struct wiring_link *link = &wiring_links[i];
+		struct role *other;
+
+		if (link->a != number && link->b != number)
+			continue;
+		other = crew_role(crew, link->a == number ? link->b : link->a);
+		if (other && other->pid != 0)
+			wiring_link(fresh, other);
+	}
+	if (number == WIRE_ROLE_SYMBOLIZER)
+		wiring_lend_kallsyms(fresh);
+	if (number == WIRE_ROLE_SAMPLER)
+		wiring_send_peer(fresh, WIRE_ROLE_CLIENT, crew_client(crew));
+}
