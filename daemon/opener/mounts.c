@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A file's st_dev is not always its superblock's device (btrfs subvolumes, overlay layers), but the
+ * key holds the latter. The mount that a descriptor came through is known by its id (statx), and
+ * mountinfo gives the superblock's device and the type of every mount of a namespace. Both are the
+ * kernel's word: a process cannot forge them, and asking costs no round trip to a file system's
+ * server (fstatfs does). A process can make its list long, though: up to fs.mount-max = 100,000
+ * lines, so reading has an end.
+ *
+ * Source of the format: proc_pid_mountinfo(5). Blanks in paths are written as \040, therefore the
+ * first " - " is the separator.
+ */
+
+#include "mounts.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cprof/base/cleanup.h"
+
+#define MOUNTS_LINES_MAX 16384
+
+typedef bool (*mount_match_fn)(const struct mount *m, const struct mount *wanted);
+
+static inline FILE *mounts_close(FILE *f)
+{
+	(void)fclose(f);
+	return NULL;
+}
+
+DEFINE_CLEANUP(FILE *, mounts_close);
+
+bool mount_parse(const char *line, struct mount *ret)
+{
+	const char *type;
+	struct mount m;
+
+	if (sscanf(line, "%u %*u %u:%u ", &m.id, &m.major, &m.minor) != 3)
+		return false;
+	type = strstr(line, " - ");
+	if (!type)
+		return false;
+	m.overlay = strncmp(type + 3, "overlay ", 8) == 0;
+	*ret = m;
+	return true;
+}
+
+static int mounts_open(const struct root *root, uint32_t pid, FILE **ret)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char path[64];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "proc/self/mountinfo");
+	if (pid != 0)
+		(void)snprintf(path, sizeof(path), "proc/%u/mountinfo", pid);
+	fd = root_open_file(root, path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	f = fdopen(fd, "re");
+	if (!f)
+		return -errno;
+	(void)TAKE_FD(fd);
+	*ret = f;
+	return 0;
+}
+
+static int mounts_search(const struct root *root, uint32_t pid, const struct mount *wanted,
+			 mount_match_fn match, struct mount *ret)
+{
+	_cleanup_(mounts_closep) FILE *f = NULL;
+	_cleanup_free_ char *line = NULL;
+	size_t cap = 0;
+	struct mount m;
+	int r;
+
+	r = mounts_open(root, pid, &f);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < MOUNTS_LINES_MAX && getline(&line, &cap, f) >= 0; i++) {
+		if (mount_parse(line, &m) && match(&m, wanted)) {
+			*ret = m;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static bool mount_has_id(const struct mount *m, const struct mount *wanted)
+{
+	return m->id == wanted->id;
+}
+
+static bool mount_is_overlay(const struct mount *m, const struct mount *wanted)
+{
+	return m->overlay && m->major == wanted->major && m->minor == wanted->minor;
+}
+
+int mount_find(const struct root *root, uint32_t pid, uint32_t id, struct mount *ret)
+{
+	struct mount wanted = { .id = id };
+
+	return mounts_search(root, pid, &wanted, mount_has_id, ret);
+}
+
+int mount_overlay_is_ours(const struct root *root, const struct mount *m)
+{
+	struct mount found;
+
+	return mounts_search(root, 0, m, mount_is_overlay, &found);
+}

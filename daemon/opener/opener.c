@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * cprofd-opener — opens the files that processes have mapped, for the symbolizer.
+ *
+ * The role that may look into every process reads not one byte of what it finds there: a request of
+ * the sampler names a process, a range and the identity the kernel saw; the opener opens the mapped
+ * inode, verifies it (target.c) and hands the descriptor on at once. It may hang on a file system
+ * at any step: whoever waits for its answers has a deadline and may have it killed.
+ *
+ * It serves one request at a time and reads no further one before the answer is out, so there is
+ * no queue of its own to bound.
+ */
+
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/base/log.h"
+#include "cprof/base/loop.h"
+#include "cprof/base/root.h"
+#include "cprof/base/seqpacket.h"
+#include "cprof/wire.h"
+#include "target.h"
+
+enum opener_priority { OPENER_CONTROL, OPENER_REQUESTS };
+
+struct opener {
+	struct root root;
+	struct loop *loop;
+	int sampler;
+	int symbolizer;
+	struct loop_source *requests;
+	uint32_t requests_events;
+	struct {
+		struct wire_opened head;
+		char path[WIRE_PATH_MAX];
+	} answer;
+	bool answer_waits;
+};
+
+static void opener_done(struct opener *o)
+{
+	o->requests = loop_remove(o->requests);
+	o->loop = loop_free(o->loop);
+	o->sampler = fd_close(o->sampler);
+	o->symbolizer = fd_close(o->symbolizer);
+	root_done(&o->root);
+}
+
+static void opener_drop_sampler(struct opener *o)
+{
+	o->requests = loop_remove(o->requests);
+	o->requests_events = 0;
+	o->sampler = fd_close(o->sampler);
+	o->answer_waits = false;
+}
+
+static int opener_on_sampler(struct loop_source *s, uint32_t events, void *ctx);
+
+/* Either requests are read, or an answer waits for room: never both. */
+static int opener_watch(struct opener *o, uint32_t events)
+{
+	if (o->requests && o->requests_events == events)
+		return 0;
+	o->requests = loop_remove(o->requests);
+	o->requests_events = events;
+	return loop_add_io(o->loop, o->sampler, events, OPENER_REQUESTS, opener_on_sampler, o,
+			   &o->requests);
+}
+
+static int opener_send_answer(struct opener *o)
+{
+	int r;
+
+	r = seqpacket_send(o->sampler, &o->answer, o->answer.head.head.size, -EBADF);
+	if (r == -EAGAIN) {
+		o->answer_waits = true;
+		return opener_watch(o, EPOLLOUT);
+	}
+	if (r < 0) {
+		opener_drop_sampler(o);
+		return 0;
+	}
+	o->answer_waits = false;
+	return opener_watch(o, EPOLLIN);
+}
+
+/* The symbolizer is weaker: it is not waited for. */
+static enum wire_opened_status opener_send_file(struct opener *o, const struct wire_open *req,
+						const struct target *t)
+{
+	struct wire_file m = {
+		.head = { .size = sizeof(m), .type = WIRE_FILE, .id = req->head.id },
+		.file_sz = t->size,
+		.owner = req->owner,
+	};
+	int r;
+
+	if (o->symbolizer < 0)
+		return WIRE_OPENED_FAILED;
+	r = seqpacket_send(o->symbolizer, &m, sizeof(m), t->fd);
+	if (r == -EPIPE || r == -ECONNRESET)
+		o->symbolizer = fd_close(o->symbolizer);
+	return r < 0 ? WIRE_OPENED_FAILED : WIRE_OPENED_OK;
+}
+
+static int opener_serve(struct opener *o, const struct wire_open *req)
+{
+	struct target t = { .fd = -EBADF };
+	enum wire_opened_status status;
+
+	status = target_open(&o->root, req, &t);
+	if (status == WIRE_OPENED_OK)
+		status = opener_send_file(o, req, &t);
+	t.fd = fd_close(t.fd);
+
+	o->answer.head = (struct wire_opened){
+		.head = { .type = WIRE_OPENED, .id = req->head.id },
+		.status = status,
+		.path_len = (uint32_t)t.path_len,
+	};
+	memcpy(o->answer.path, t.path, t.path_len);
+	o->answer.head.head.size = (uint32_t)(sizeof(o->answer.head) + t.path_len);
+	return opener_send_answer(o);
+}
+
+static int opener_on_sampler(struct loop_source *s, uint32_t events, void *ctx)
+{
+	struct opener *o = ctx;
+	struct wire_open req;
+	ssize_t n;
+
+	if (o->answer_waits)
+		return opener_send_answer(o);
+
+	n = seqpacket_recv(o->sampler, &req, sizeof(req), NULL);
+	if (n == -EAGAIN)
+		return 0;
+	if (n <= 0) {
+		opener_drop_sampler(o);
+		return 0;
+	}
+	if (wire_check(&req, (size_t)n) != WIRE_OPEN) {
+		log_warning(0, "the sampler sent something else than OPEN; its socket is closed");
+		opener_drop_sampler(o);
+		return 0;
+	}
+	return opener_serve(o, &req);
+}
+
+static int opener_take_peer(struct opener *o, const struct wire_peer *m, int *fd)
+{
+	if (*fd < 0)
+		return 0;
+	switch (m->role) {
+	case WIRE_ROLE_SAMPLER:
+		opener_drop_sampler(o);
+		o->sampler = TAKE_FD(*fd);
+		return opener_watch(o, EPOLLIN);
+	case WIRE_ROLE_SYMBOLIZER:
+		o->symbolizer = fd_close(o->symbolizer);
+		o->symbolizer = TAKE_FD(*fd);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int opener_on_control(struct loop_source *s, uint32_t events, void *ctx)
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct opener *o = ctx;
+	struct wire_peer m;
+	ssize_t n;
+
+	n = seqpacket_recv(WIRE_CONTROL_FD, &m, sizeof(m), &fd);
+	if (n == -EAGAIN)
+		return 0;
+	if (n < 0)
+		return log_error((int)n, "control socket: %m");
+	if (n == 0) { /* the launcher is gone */
+		loop_exit(o->loop, 0);
+		return 0;
+	}
+	switch (wire_check(&m, (size_t)n)) {
+	case WIRE_PEER:
+		return opener_take_peer(o, &m, &fd);
+	case WIRE_STOP:
+		loop_exit(o->loop, 0);
+		return 0;
+	default:
+		return log_error(-EBADMSG, "control socket: not a message for this role");
+	}
+}
+
+static int opener_start(struct opener *o)
+{
+	struct wire_head ready = { .size = sizeof(ready), .type = WIRE_READY };
+	struct loop_source *control;
+	int r;
+
+	r = root_open(&o->root, "/");
+	if (r < 0)
+		return log_error(r, "/: %m");
+	r = loop_new(&o->loop);
+	if (r < 0)
+		return log_error(r, "event loop: %m");
+	r = loop_add_io(o->loop, WIRE_CONTROL_FD, EPOLLIN, OPENER_CONTROL, opener_on_control, o,
+			&control);
+	if (r < 0)
+		return log_error(r, "control socket (is this started by cprofd?): %m");
+	r = seqpacket_send(WIRE_CONTROL_FD, &ready, sizeof(ready), -EBADF);
+	if (r < 0)
+		return log_error(r, "control socket (is this started by cprofd?): %m");
+	return 0;
+}
+
+int main(void)
+{
+	_cleanup_(opener_done) struct opener o = {
+		.root = ROOT_INIT,
+		.sampler = -EBADF,
+		.symbolizer = -EBADF,
+	};
+	int r;
+
+	log_open("cprofd-opener", LOG_LEVEL_INFO);
+	(void)signal(SIGPIPE, SIG_IGN); /* a closed stderr must not end us */
+	r = opener_start(&o);
+	if (r < 0)
+		return EXIT_FAILURE;
+	return loop_run(o.loop) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* target: the file that a process has mapped, opened and verified against the kernel's key. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cprof/base/root.h"
+#include "cprof/wire.h"
+
+struct target {
+	int fd; /* to read from; the caller's to close */
+	uint64_t size;
+	char path[WIRE_PATH_MAX]; /* raw as the kernel gives it, not terminated */
+	size_t path_len;	  /* 0: longer than we carry */
+};
+
+/* *ret is set with WIRE_OPENED_OK only. */
+enum wire_opened_status target_open(const struct root *root, const struct wire_open *req,
+				    struct target *ret);
