@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What a file's bytes cause ends up in a status: a file that lies is bad, one that is too much for us
+ * is over the limit, and neither stops the role. Text from files is demangled and then cleaned here,
+ * once; the sampler checks it again, for it does not believe us.
+ */
+
+#include "answer.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cprof/base/str.h"
+
+/* Lets go of the descriptor before anything else is done: its file system may want to be unmounted. */
+static int load_file(int fd, uint64_t sz, const struct symtab_limits *limits, struct symtab **ret)
+{
+	_cleanup_close_ int owned = fd;
+	struct stat st;
+
+	if (fstat(owned, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return SYMTAB_BAD;
+	return symtab_load(owned, MIN(sz, (uint64_t)st.st_size), limits, ret);
+}
+
+/* Of an outcome or -errno. */
+static enum wire_object_status status_of(int r)
+{
+	switch (r) {
+	case SYMTAB_OK:
+		return WIRE_OBJECT_READY;
+	case SYMTAB_UNNAMED:
+	case SYMTAB_RESTRICTED:
+		return WIRE_OBJECT_UNNAMED;
+	case SYMTAB_LIMIT:
+	case -ENOMEM:
+		return WIRE_OBJECT_LIMIT;
+	default:
+		return WIRE_OBJECT_BAD;
+	}
+}
+
+static void make_object(uint32_t object, enum wire_object_status status, const struct symtab *t,
+			union answer *ret)
+{
+	struct wire_object *m = &ret->object;
+	const struct symtab_info *info;
+
+	*m = (struct wire_object){
+		.head = { .size = sizeof(*m), .type = WIRE_OBJECT, .id = object },
+		.status = status,
+	};
+	if (!t)
+		return;
+	info = symtab_info(t);
+	m->elf = info->elf;
+	m->text_start = info->text_start;
+	m->text_end = info->text_end;
+	m->segments_cnt = info->segments_cnt;
+	memcpy(m->segments, info->segments, info->segments_cnt * sizeof(*m->segments));
+	m->build_id_sz = info->build_id_sz;
+	memcpy(m->build_id, info->build_id, info->build_id_sz);
+}
+
+/* Keeps the result of a load and tells it. Takes @symtab. */
+static int conclude(struct tables *t, uint32_t object, int outcome, struct symtab *symtab,
+		    union answer *ret)
+{
+	enum wire_object_status status = status_of(outcome);
+	int r;
+
+	make_object(object, status, symtab, ret);
+	r = tables_put(t, object, status, symtab);
+	if (r != -ERANGE)
+		return r;
+	make_object(object, WIRE_OBJECT_LIMIT, NULL, ret);
+	return 0;
+}
+
+static struct symtab_limits limits_of(const struct tables *t)
+{
+	struct symtab_limits limits = SYMTAB_LIMITS_DEFAULT;
+
+	limits.bytes = MIN(limits.bytes, tables_room(t));
+	return limits;
+}
+
+int answer_file(struct tables *t, const struct wire_file *m, int fd, union answer *ret)
+{
+	struct symtab_limits limits = limits_of(t);
+	uint32_t object = (uint32_t)MIN(m->head.id, (uint64_t)UINT32_MAX);
+	struct symtab *symtab = NULL;
+	int r;
+
+	r = load_file(fd, m->file_sz, &limits, &symtab);
+	return conclude(t, object, r, symtab, ret);
+}
+
+int answer_kernel(struct tables *t, int fd, union answer *ret)
+{
+	struct symtab_limits limits = limits_of(t);
+	struct symtab *symtab = NULL;
+	int r = SYMTAB_RESTRICTED;
+
+	if (fd >= 0)
+		r = symtab_load_kernel(fd, &limits, &symtab);
+	return conclude(t, CPROF_OBJECT_KERNEL, r, symtab, ret);
+}
+
+/* The forms of one name on its way: as in the file, readable, clean. */
+struct name_text {
+	char raw[SYMTAB_NAME_MAX + 1];
+	char readable[SYMTAB_NAME_MAX + 1];
+	char name[WIRE_NAME_MAX + 1];
+	char linkage[WIRE_NAME_MAX + 1];
+};
+
+/* "name [module]" keeps its tail when its name is demangled. */
+static void make_name(const struct symtab_symbol *s, struct name_text *text,
+		      struct wire_name_view *ret)
+{
+	size_t len = strlen(s->name), core = len - s->module_len, out;
+
+	memcpy(text->raw, s->name, core);
+	text->raw[core] = '\0';
+	len = str_clean(text->linkage, sizeof(text->linkage), s->name, len, NULL);
+	*ret = (struct wire_name_view){
+		.start = s->start,
+		.name = text->linkage,
+		.name_len = (uint16_t)len,
+	};
+	out = symtab_demangle(text->raw, text->readable, sizeof(text->readable) - s->module_len);
+	if (out == 0)
+		return;
+	memcpy(text->readable + out, s->name + core, s->module_len + 1);
+	out = str_clean(text->name, sizeof(text->name), text->readable, out + s->module_len, NULL);
+	ret->name = text->name;
+	ret->name_len = (uint16_t)out;
+	ret->linkage = text->linkage;
+	ret->linkage_len = (uint16_t)len;
+}
+
+void answer_names(const struct tables *t, const struct wire_names *m, union answer *ret)
+{
+	const uint64_t *offsets = (const uint64_t *)(m + 1);
+	const struct table *table = tables_get(t, m->object);
+	struct name_text text;
+
+	ret->named = (struct wire_named){
+		.head = { .size = sizeof(ret->named), .type = WIRE_NAMED, .id = m->head.id },
+		.object = m->object,
+		.status = table ? table->status : WIRE_OBJECT_BAD,
+	};
+	if (ret->named.status == WIRE_OBJECT_BAD)
+		return;
+	for (uint32_t i = 0; i < m->cnt; i++) {
+		struct wire_name_view name = { 0 };
+		struct symtab_symbol s;
+
+		if (table->symtab && symtab_find(table->symtab, offsets[i], &s))
+			make_name(&s, &text, &name);
+		if (wire_named_add(&ret->named, sizeof(*ret), &name) < 0)
+			return;
+	}
+}

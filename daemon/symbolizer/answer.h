@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* answer — files to tables, questions to answers. Knows no sockets: the caller sends what is made. */
+
+#include "tables.h"
+
+/* Room for the longest answer, aligned as its structures need. */
+union answer {
+	struct wire_head head;
+	struct wire_object object;
+	struct wire_named named;
+	uint64_t words[WIRE_MESSAGE_MAX / sizeof(uint64_t)];
+};
+
+/* Loads the file (closing it at once) and makes the OBJECT message; 0 or -errno. */
+int answer_file(struct tables *t, const struct wire_file *m, int fd, union answer *ret);
+
+/* Loads the kernel's table (@fd < 0: there is none) and makes its OBJECT message; 0 or -errno. */
+int answer_kernel(struct tables *t, int fd, union answer *ret);
+
+/* Makes the NAMED message. */
+void answer_names(const struct tables *t, const struct wire_names *m, union answer *ret);

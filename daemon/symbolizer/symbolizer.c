@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * cprofd-symbolizer — the role that reads the bytes of strangers' files, and may do nothing else.
+ *
+ * Files come as descriptors from the opener, questions from the sampler, and all answers go to the
+ * sampler. It may crash, spin or bloat on a file: it is restarted, and what it held comes again. No
+ * request is read while an answer waits for room in the sampler's socket, or while there is no
+ * sampler, so nothing is dropped and nothing piles up here; the kernel's socket buffers are the queue.
+ *
+ * A message that breaks the protocol ends the role: the neighbours are stronger than it, so either
+ * they or it is broken, and a new one starts clean.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "answer.h"
+#include "cprof/base/cleanup.h"
+#include "cprof/base/log.h"
+#include "cprof/base/loop.h"
+#include "cprof/base/seqpacket.h"
+#include "outbox.h"
+
+#define TABLES_BYTES_MAX (160u << 20)
+
+enum symbolizer_priority { SYMBOLIZER_CONTROL, SYMBOLIZER_SAMPLER, SYMBOLIZER_OPENER };
+
+struct watch {
+	int fd;
+	struct loop_source *source;
+	uint32_t events;
+};
+
+struct symbolizer {
+	struct loop *loop;
+	struct watch sampler;
+	struct watch opener;
+	int kallsyms;
+	struct tables tables;
+	struct outbox outbox;
+	union answer request; /* any message fits */
+	union answer answer;
+};
+
+/*
+ * What this process gives up for good before it reads its first byte. The place for seccomp,
+ * Landlock and the other limits.
+ */
+static int symbolizer_confine(void)
+{
+	struct rlimit none = { 0 };
+
+	(void)unsetenv("DEBUGINFOD_URLS");
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return -errno;
+	if (setrlimit(RLIMIT_CORE, &none) < 0)
+		return -errno;
+	return 0;
+}
+
+static int watch_set(struct symbolizer *s, struct watch *w, uint32_t events, int priority,
+		     loop_io_fn fn)
+{
+	if (w->fd < 0)
+		events = 0;
+	if (w->events == events)
+		return 0;
+	w->source = loop_remove(w->source);
+	w->events = events;
+	if (events == 0)
+		return 0;
+	return loop_add_io(s->loop, w->fd, events, priority, fn, s, &w->source);
+}
+
+static void watch_close(struct watch *w)
+{
+	w->source = loop_remove(w->source);
+	w->events = 0;
+	w->fd = fd_close(w->fd);
+}
+
+static int symbolizer_on_sampler(struct loop_source *source, uint32_t events, void *ctx);
+static int symbolizer_on_opener(struct loop_source *source, uint32_t events, void *ctx);
+
+/* Requests are read only when their answers have somewhere to go. */
+static int symbolizer_watch(struct symbolizer *s)
+{
+	bool may_answer = s->sampler.fd >= 0 && outbox_is_empty(&s->outbox);
+	int r;
+
+	r = watch_set(s, &s->sampler, may_answer ? EPOLLIN : EPOLLOUT, SYMBOLIZER_SAMPLER,
+		      symbolizer_on_sampler);
+	if (r < 0)
+		return r;
+	return watch_set(s, &s->opener, may_answer ? EPOLLIN : 0, SYMBOLIZER_OPENER,
+			 symbolizer_on_opener);
+}
+
+/* Object indexes are the sampler's: without it the tables belong to nothing. */
+static void symbolizer_drop_sampler(struct symbolizer *s)
+{
+	watch_close(&s->sampler);
+	outbox_clear(&s->outbox);
+	tables_done(&s->tables);
+}
+
+static int symbolizer_send(struct symbolizer *s)
+{
+	int r;
+
+	if (s->sampler.fd < 0)
+		return 0;
+	r = outbox_send(&s->outbox, s->sampler.fd, &s->answer, s->answer.head.size);
+	if (r != -EPIPE)
+		return r;
+	symbolizer_drop_sampler(s);
+	return 0;
+}
+
+static int symbolizer_names(struct symbolizer *s, const struct wire_names *m)
+{
+	int r;
+
+	if (m->object == CPROF_OBJECT_KERNEL && !tables_get(&s->tables, CPROF_OBJECT_KERNEL)) {
+		r = answer_kernel(&s->tables, s->kallsyms, &s->answer);
+		if (r < 0)
+			return r;
+		r = symbolizer_send(s);
+		if (r < 0)
+			return r;
+	}
+	answer_names(&s->tables, m, &s->answer);
+	return symbolizer_send(s);
+}
+
+/*
+ * Receives one message and checks it: its type, 0 when there is none (or the peer is gone, which
+ * closes the watch), or -errno.
+ */
+static int symbolizer_receive(struct symbolizer *s, struct watch *w, int *ret_fd)
+{
+	ssize_t n = seqpacket_recv(w->fd, &s->request, sizeof(s->request), ret_fd);
+
+	if (n == -EAGAIN)
+		return 0;
+	if (n == 0 || n == -EPIPE || n == -ECONNRESET) {
+		watch_close(w);
+		return 0;
+	}
+	return n < 0 ? (int)n : wire_check(&s->request, (size_t)n);
+}
+
+static int symbolizer_on_sampler(struct loop_source *source, uint32_t events, void *ctx)
+{
+	struct symbolizer *s = ctx;
+	int r;
+
+	r = outbox_flush(&s->outbox, s->sampler.fd);
+	if (r == -EPIPE)
+		symbolizer_drop_sampler(s);
+	else if (r < 0)
+		return log_error(r, "cannot answer the sampler: %m");
+	if (s->sampler.fd < 0 || !outbox_is_empty(&s->outbox))
+		return symbolizer_watch(s);
+
+	r = symbolizer_receive(s, &s->sampler, NULL);
+	if (r == 0 && s->sampler.fd < 0)
+		symbolizer_drop_sampler(s);
+	else if (r == WIRE_NAMES)
+		r = symbolizer_names(s, (const struct wire_names *)&s->request);
+	else if (r == WIRE_FORGET && s->request.head.id < TABLES_OBJECTS_MAX)
+		tables_forget(&s->tables, (uint32_t)s->request.head.id);
+	else if (r > 0)
+		r = -EBADMSG;
+	if (r < 0)
+		return log_error(r, "from the sampler: %m");
+	return symbolizer_watch(s);
+}
+
+static int symbolizer_on_opener(struct loop_source *source, uint32_t events, void *ctx)
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct symbolizer *s = ctx;
+	int r;
+
+	r = symbolizer_receive(s, &s->opener, &fd);
+	if (r == WIRE_FILE && fd >= 0) {
+		r = answer_file(&s->tables, (const struct wire_file *)&s->request, TAKE_FD(fd),
+				&s->answer);
+		if (r == 0)
+			r = symbolizer_send(s);
+	} else if (r > 0) {
+		r = -EBADMSG;
+	}
+	if (r < 0)
+		return log_error(r, "from the opener: %m");
+	return symbolizer_watch(s);
+}
+
+/* Takes the descriptor. */
+static int symbolizer_peer(struct symbolizer *s, uint32_t role, int fd)
+{
+	_cleanup_close_ int owned = fd;
+
+	if (owned < 0)
+		return -EBADMSG;
+	switch (role) {
+	case WIRE_ROLE_SAMPLER:
+		symbolizer_drop_sampler(s);
+		s->sampler.fd = TAKE_FD(owned);
+		return seqpacket_set_buffer(s->sampler.fd, 2 * WIRE_MESSAGE_MAX);
+	case WIRE_ROLE_OPENER:
+		watch_close(&s->opener);
+		s->opener.fd = TAKE_FD(owned);
+		return 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
+/* Takes the descriptor. The next question about the kernel loads its table anew. */
+static int symbolizer_kallsyms(struct symbolizer *s, int fd)
+{
+	if (fd < 0)
+		return -EBADMSG;
+	(void)fd_close(s->kallsyms);
+	s->kallsyms = fd;
+	tables_forget(&s->tables, CPROF_OBJECT_KERNEL);
+	return 0;
+}
+
+static int symbolizer_on_control(struct loop_source *source, uint32_t events, void *ctx)
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct symbolizer *s = ctx;
+	ssize_t n;
+	int r;
+
+	n = seqpacket_recv(WIRE_CONTROL_FD, &s->request, sizeof(s->request), &fd);
+	if (n == -EAGAIN)
+		return 0;
+	r = n > 0 ? wire_check(&s->request, (size_t)n) : (int)n;
+	if (r == 0 || r == -ECONNRESET || r == WIRE_STOP) {
+		loop_exit(s->loop, 0);
+		return 0;
+	}
+	if (r == WIRE_PEER)
+		r = symbolizer_peer(s, ((const struct wire_peer *)&s->request)->role, TAKE_FD(fd));
+	else if (r == WIRE_KALLSYMS)
+		r = symbolizer_kallsyms(s, TAKE_FD(fd));
+	else if (r > 0)
+		r = -EBADMSG;
+	if (r < 0)
+		return log_error(r, "from the launcher: %m");
+	return symbolizer_watch(s);
+}
+
+static void symbolizer_done(struct symbolizer *s)
+{
+	symbolizer_drop_sampler(s);
+	watch_close(&s->opener);
+	s->kallsyms = fd_close(s->kallsyms);
+	s->loop = loop_free(s->loop);
+}
+
+static int symbolizer_start(struct symbolizer *s)
+{
+	struct wire_head ready = { .size = sizeof(ready), .type = WIRE_READY };
+	int r;
+
+	r = symbolizer_confine();
+	if (r < 0)
+		return log_error(r, "cannot confine itself: %m");
+	r = loop_new(&s->loop);
+	if (r < 0)
+		return log_error(r, "no event loop: %m");
+	r = loop_add_io(s->loop, WIRE_CONTROL_FD, EPOLLIN, SYMBOLIZER_CONTROL,
+			symbolizer_on_control, s, NULL);
+	if (r < 0)
+		return log_error(r,
+				 "no socket on descriptor %d: %m; only cprofd starts this program",
+				 WIRE_CONTROL_FD);
+	r = seqpacket_send(WIRE_CONTROL_FD, &ready, sizeof(ready), -EBADF);
+	if (r < 0)
+		return log_error(r, "cannot tell cprofd that it is ready: %m");
+	return 0;
+}
+
+int main(void)
+{
+	_cleanup_(symbolizer_done) struct symbolizer s = {
+		.sampler.fd = -EBADF,
+		.opener.fd = -EBADF,
+		.kallsyms = -EBADF,
+		.tables.bytes_max = TABLES_BYTES_MAX,
+	};
+
+	log_open("cprofd-symbolizer", LOG_LEVEL_INFO);
+	if (symbolizer_start(&s) < 0)
+		return EXIT_FAILURE;
+	return loop_run(s.loop) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

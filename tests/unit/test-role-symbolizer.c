@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The real cprofd-symbolizer between sockets of ours: the test is launcher, opener and sampler.
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <gnu/libc-version.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/base/rng.h"
+#include "cprof/base/seqpacket.h"
+#include "cprof/wire.h"
+#include "elf-oracle.h"
+
+struct role {
+	pid_t pid;
+	int control, sampler, opener;
+};
+
+static union {
+	struct wire_head head;
+	struct wire_object object;
+	struct wire_named named;
+	uint64_t words[WIRE_MESSAGE_MAX / 8];
+} in;
+
+/* A function with a C++ name, in this very program. */
+__asm__(".text\n.globl _ZN4role4testEv\n.type _ZN4role4testEv,@function\n"
+	"_ZN4role4testEv:\nnop\nnop\nret\n.size _ZN4role4testEv,.-_ZN4role4testEv\n");
+
+static void send_to(int fd, const void *m, size_t sz, int pass)
+{
+	CHECK_EQ(seqpacket_send(fd, m, sz, pass), 0);
+}
+
+static void send_head(int fd, int type, uint64_t id, int pass)
+{
+	struct wire_head m = { .size = sizeof(m), .type = (uint16_t)type, .id = id };
+
+	send_to(fd, &m, sizeof(m), pass);
+}
+
+static int receive(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	ssize_t n;
+
+	CHECK_EQ(poll(&p, 1, 20000), 1);
+	n = seqpacket_recv(fd, &in, sizeof(in), NULL);
+	CHECK(n >= 0);
+	return n == 0 ? 0 : wire_check(&in, (size_t)n);
+}
+
+static int new_peer(struct role *role, enum wire_role whose)
+{
+	struct wire_peer m = { .head = { .size = sizeof(m), .type = WIRE_PEER }, .role = whose };
+	int fds[2];
+
+	CHECK_EQ(seqpacket_pair(fds), 0);
+	send_to(role->control, &m, sizeof(m), fds[1]);
+	close(fds[1]);
+	return fds[0];
+}
+
+static struct role start(void)
+{
+	struct role role = { 0 };
+	int fds[2];
+
+	CHECK_EQ(seqpacket_pair(fds), 0);
+	role.pid = fork();
+	CHECK(role.pid >= 0);
+	if (role.pid == 0) {
+		if (fds[1] == WIRE_CONTROL_FD ? fcntl(fds[1], F_SETFD, 0) < 0
+					      : dup2(fds[1], WIRE_CONTROL_FD) < 0)
+			_exit(120);
+		execl(SYMBOLIZER_EXE, SYMBOLIZER_EXE, (char *)NULL);
+		_exit(121);
+	}
+	close(fds[1]);
+	role.control = fds[0];
+	CHECK_EQ(receive(role.control), WIRE_READY);
+	role.sampler = new_peer(&role, WIRE_ROLE_SAMPLER);
+	role.opener = new_peer(&role, WIRE_ROLE_OPENER);
+	return role;
+}
+
+/* Its exit status; a signal fails the test. */
+static int wait_end(struct role *role)
+{
+	int status = 0;
+
+	CHECK_EQ(waitpid(role->pid, &status, 0), role->pid);
+	if (!WIFEXITED(status))
+		CHECK_FAIL("killed by signal %d", WTERMSIG(status));
+	close(role->control);
+	close(role->sampler);
+	close(role->opener);
+	return WEXITSTATUS(status);
+}
+
+static void stop(struct role *role)
+{
+	send_head(role->control, WIRE_STOP, 0, -EBADF);
+	CHECK_EQ(wait_end(role), 0);
+}
+
+static void send_file(struct role *role, uint32_t object, int fd)
+{
+	struct wire_file m = { .head = { .size = sizeof(m), .type = WIRE_FILE, .id = object } };
+	struct stat st;
+
+	CHECK(fstat(fd, &st) == 0);
+	m.file_sz = (uint64_t)st.st_size;
+	send_to(role->opener, &m, sizeof(m), fd);
+}
+
+static void expect_object(struct role *role, uint32_t object, int status)
+{
+	CHECK_EQ(receive(role->sampler), WIRE_OBJECT);
+	CHECK_EQ(in.head.id, object);
+	CHECK_EQ(in.object.status, status);
+}
+
+static void ask(struct role *role, uint64_t id, uint32_t object, const uint64_t *offsets,
+		uint32_t cnt)
+{
+	static struct {
+		struct wire_names head;
+		uint64_t offsets[WIRE_NAMES_MAX];
+	} m;
+
+	m.head = (struct wire_names){
+		.head = { .size = (uint32_t)(sizeof(m.head) + cnt * sizeof(*offsets)),
+			  .type = WIRE_NAMES,
+			  .id = id },
+		.object = object,
+		.cnt = cnt,
+	};
+	memcpy(m.offsets, offsets, cnt * sizeof(*offsets));
+	send_to(role->sampler, &m, m.head.head.size, -EBADF);
+}
+
+static void expect_named(struct role *role, uint64_t id, int status, uint32_t cnt)
+{
+	CHECK_EQ(receive(role->sampler), WIRE_NAMED);
+	CHECK_EQ(in.head.id, id);
+	CHECK_EQ(in.named.status, status);
+	CHECK_EQ(in.named.cnt, cnt);
+}
+
+static void expect_name(size_t *pos, uint64_t start, const char *name, const char *linkage)
+{
+	struct wire_name_view v;
+
+	CHECK_EQ(wire_named_next(&in.named, pos, &v), 1);
+	CHECK_EQ(v.start, start);
+	CHECK_EQ(v.name_len, strlen(name));
+	CHECK(memcmp(v.name, name, v.name_len) == 0);
+	CHECK_EQ(v.linkage_len, strlen(linkage));
+	CHECK(memcmp(v.linkage, linkage, v.linkage_len) == 0);
+}
+
+struct place {
+	const char *name;
+	uint64_t vaddr;
+};
+
+static void find_place(const Elf64_Sym *sym, const char *name, void *ctx)
+{
+	struct place *p = ctx;
+
+	if (strcmp(name, p->name) == 0)
+		p->vaddr = sym->st_value;
+}
+
+/* Where a function is in a file with one executable segment. */
+static uint64_t offset_of(const char *path, const char *name)
+{
+	struct place p = { .name = name };
+	struct oracle o;
+	uint64_t offset;
+
+	CHECK(oracle_open(&o, path));
+	oracle_each(&o, find_place, &p);
+	CHECK(p.vaddr != 0);
+	offset = p.vaddr - oracle_text(&o, 0)->p_vaddr + oracle_text(&o, 0)->p_offset;
+	oracle_close(&o);
+	return offset;
+}
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0);
+	return fd;
+}
+
+static int text_fd(const char *text, size_t sz)
+{
+	int fd = memfd_create("text", MFD_CLOEXEC);
+
+	CHECK(fd >= 0 && write(fd, text, sz) == (ssize_t)sz);
+	return fd;
+}
+
+TEST(stops_when_told_and_when_left)
+{
+	struct role role = start();
+
+	stop(&role);
+	role = start();
+	close(role.control);
+	role.control = open_file("/dev/null");
+	CHECK_EQ(wait_end(&role), 0);
+}
+
+TEST(names_functions_of_libc)
+{
+	struct role role = start();
+	Dl_info info;
+	uint64_t offsets[3];
+	size_t pos = 0;
+	int fd;
+
+	CHECK(dladdr((void *)(uintptr_t)gnu_get_libc_version, &info) != 0);
+	fd = open_file(info.dli_fname);
+	send_file(&role, 16, fd);
+	close(fd);
+	expect_object(&role, 16, WIRE_OBJECT_READY);
+	CHECK_EQ(in.object.elf, OBJECT_ELF_DYN);
+	CHECK(in.object.segments_cnt >= 1 && in.object.build_id_sz == 20);
+
+	offsets[0] = offset_of(info.dli_fname, "qsort") + 3;
+	offsets[1] = 1;
+	offsets[2] = offset_of(info.dli_fname, "malloc");
+	ask(&role, 77, 16, offsets, 3);
+	expect_named(&role, 77, WIRE_OBJECT_READY, 3);
+	expect_name(&pos, offsets[0] - 3, "qsort", "");
+	expect_name(&pos, 0, "", "");
+	expect_name(&pos, offsets[2], "malloc", "");
+	stop(&role);
+}
+
+TEST(demangles_and_forgets)
+{
+	struct role role = start();
+	uint64_t offset = offset_of("/proc/self/exe", "_ZN4role4testEv"), at = offset + 1;
+	size_t pos = 0;
+	int fd = open_file("/proc/self/exe");
+
+	ask(&role, 1, 20, &at, 1);
+	expect_named(&role, 1, WIRE_OBJECT_BAD, 0);
+	send_file(&role, 20, fd);
+	expect_object(&role, 20, WIRE_OBJECT_READY);
+	ask(&role, 2, 20, &at, 1);
+	expect_named(&role, 2, WIRE_OBJECT_READY, 1);
+	expect_name(&pos, offset, "role::test", "_ZN4role4testEv");
+
+	send_head(role.sampler, WIRE_FORGET, 20, -EBADF);
+	send_head(role.sampler, WIRE_FORGET, 21, -EBADF);
+	ask(&role, 3, 20, &at, 1);
+	expect_named(&role, 3, WIRE_OBJECT_BAD, 0);
+
+	/* Indexes are a sampler's own: its successor's mean other files. */
+	send_file(&role, 20, fd);
+	expect_object(&role, 20, WIRE_OBJECT_READY);
+	close(role.sampler);
+	role.sampler = new_peer(&role, WIRE_ROLE_SAMPLER);
+	ask(&role, 4, 20, &at, 1);
+	expect_named(&role, 4, WIRE_OBJECT_BAD, 0);
+	send_file(&role, 20, fd);
+	expect_object(&role, 20, WIRE_OBJECT_READY);
+	close(fd);
+	stop(&role);
+}
+
+TEST(bad_files_are_answers)
+{
+	struct role role = start();
+	int garbage = text_fd("\x7f"
+			      "ELF garbage",
+			      12),
+	    pipes[2], fd;
+	char c;
+
+	send_file(&role, 30, garbage);
+	expect_object(&role, 30, WIRE_OBJECT_BAD);
+	fd = open_file("/");
+	send_file(&role, 31, fd);
+	expect_object(&role, 31, WIRE_OBJECT_BAD);
+	close(fd);
+	fd = open_file("/proc/self/exe");
+	send_file(&role, UINT32_MAX, fd);
+	expect_object(&role, UINT32_MAX, WIRE_OBJECT_LIMIT);
+	close(fd);
+
+	/* The descriptor is gone when the answer is there: the reader sees the end. */
+	CHECK(pipe2(pipes, O_CLOEXEC | O_NONBLOCK) == 0);
+	send_file(&role, 32, pipes[1]);
+	close(pipes[1]);
+	expect_object(&role, 32, WIRE_OBJECT_BAD);
+	CHECK_EQ(read(pipes[0], &c, 1), 0);
+	close(pipes[0]);
+	close(garbage);
+	stop(&role);
+}
+
+TEST(lets_go_of_files)
+{
+	struct role role = start();
+	char path[] = "/tmp/test-role-XXXXXX", buf[4096];
+	int in_fd = open_file("/proc/self/exe"), fd = mkstemp(path), other;
+	ssize_t n;
+
+	CHECK(fd >= 0);
+	while ((n = read(in_fd, buf, sizeof(buf))) > 0)
+		CHECK(write(fd, buf, (size_t)n) == n);
+	close(in_fd);
+	close(fd);
+	fd = open_file(path);
+	other = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(other >= 0 && unlink(path) == 0);
+	CHECK(fcntl(other, F_SETLEASE, F_WRLCK) < 0); /* there is another opening */
+	send_file(&role, 40, fd);
+	close(fd);
+	expect_object(&role, 40, WIRE_OBJECT_READY);
+	CHECK_EQ(fcntl(other, F_SETLEASE, F_WRLCK), 0);
+	close(other);
+	stop(&role);
+}
+
+TEST(kernel_is_told_before_its_names)
+{
+	static const char text[] = "ffffffff81000000 T _stext\n"
+				   "ffffffff81000000 t do_work\n"
+				   "ffffffff81000100 T _etext\n"
+				   "ffffffffc0000000 t _ZN3foo3barEv\t[mod]\n"
+				   "ffffffffc0000100 t end\t[mod]\n";
+	static const char hidden[] = "0000000000000000 T _stext\n0000000000000000 t do_work\n";
+	uint64_t places[2] = { 0xffffffff81000010, 0xffffffffc0000001 };
+	struct role role = start();
+	int fd = text_fd(text, strlen(text));
+	size_t pos = 0;
+
+	ask(&role, 1, CPROF_OBJECT_KERNEL, places, 2);
+	expect_object(&role, CPROF_OBJECT_KERNEL, WIRE_OBJECT_UNNAMED);
+	expect_named(&role, 1, WIRE_OBJECT_UNNAMED, 2);
+
+	send_head(role.control, WIRE_KALLSYMS, 0, fd);
+	close(fd);
+	/* Two sockets: the sampler's question must not overtake the descriptor. */
+	while (true) {
+		ask(&role, 2, CPROF_OBJECT_KERNEL, places, 2);
+		if (receive(role.sampler) == WIRE_OBJECT)
+			break;
+	}
+	CHECK_EQ(in.object.status, WIRE_OBJECT_READY);
+	CHECK_EQ(in.object.text_start, (long long)0xffffffff81000000);
+	CHECK_EQ(in.object.text_end, (long long)0xffffffff81000100);
+	expect_named(&role, 2, WIRE_OBJECT_READY, 2);
+	expect_name(&pos, 0xffffffff81000000, "do_work", "");
+	expect_name(&pos, 0xffffffffc0000000, "foo::bar [mod]", "_ZN3foo3barEv [mod]");
+
+	fd = text_fd(hidden, strlen(hidden));
+	send_head(role.control, WIRE_KALLSYMS, 0, fd);
+	close(fd);
+	while (true) {
+		ask(&role, 3, CPROF_OBJECT_KERNEL, places, 2);
+		if (receive(role.sampler) == WIRE_OBJECT)
+			break;
+	}
+	CHECK_EQ(in.object.status, WIRE_OBJECT_UNNAMED);
+	expect_named(&role, 3, WIRE_OBJECT_UNNAMED, 2);
+	stop(&role);
+}
+
+/* A kernel of functions with long names. */
+static int long_names(uint64_t places[static WIRE_NAMES_MAX])
+{
+	int fd = memfd_create("kallsyms", MFD_CLOEXEC);
+	char name[512];
+
+	CHECK(fd >= 0);
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (int i = 0; i < WIRE_NAMES_MAX; i++) {
+		places[i] = 0xffffffff81000000 + (uint64_t)i * 16;
+		CHECK(dprintf(fd, "%" PRIx64 " T f%d_%s\n", places[i], i, name) > 0);
+	}
+	return fd;
+}
+
+TEST(full_messages_are_continued)
+{
+	struct role role = start();
+	uint64_t places[WIRE_NAMES_MAX];
+	int fd = long_names(places);
+	uint32_t done = 0, messages = 0;
+
+	send_head(role.control, WIRE_KALLSYMS, 0, fd);
+	close(fd);
+	while (done < WIRE_NAMES_MAX) {
+		size_t pos = 0;
+		struct wire_name_view v;
+
+		ask(&role, done, CPROF_OBJECT_KERNEL, places + done, WIRE_NAMES_MAX - done);
+		while (receive(role.sampler) == WIRE_OBJECT)
+			;
+		CHECK_EQ(in.head.type, WIRE_NAMED);
+		CHECK_EQ(in.head.id, done);
+		if (in.named.status == WIRE_OBJECT_UNNAMED)
+			continue; /* before the descriptor came */
+		CHECK(in.named.cnt > 100 || done + in.named.cnt == WIRE_NAMES_MAX);
+		for (uint32_t i = 0; wire_named_next(&in.named, &pos, &v) == 1; i++)
+			CHECK_EQ(v.start, places[done + i]);
+		done += in.named.cnt;
+		messages++;
+	}
+	CHECK(messages >= 8);
+	stop(&role);
+}
+
+TEST(a_reader_that_sleeps_loses_nothing)
+{
+	struct role role = start();
+	uint64_t places[WIRE_NAMES_MAX], asked = 0, objects = 0;
+	int fd = long_names(places), r = 0;
+	struct wire_names m = { .head = { .size = sizeof(m) + sizeof(*places), .type = WIRE_NAMES },
+				.object = CPROF_OBJECT_KERNEL,
+				.cnt = 1 };
+	char bytes[sizeof(m) + sizeof(*places)];
+
+	send_head(role.control, WIRE_KALLSYMS, 0, fd);
+	close(fd);
+	/* Until nothing more is taken: the role's socket is full, and so is ours to it. */
+	for (int idle = 0; idle < 20;) {
+		m.head.id = asked;
+		memcpy(bytes, &m, sizeof(m));
+		memcpy(bytes + sizeof(m), &places[asked % WIRE_NAMES_MAX], sizeof(*places));
+		r = seqpacket_send(role.sampler, bytes, sizeof(bytes), -EBADF);
+		if (r == 0) {
+			asked++;
+			idle = 0;
+			continue;
+		}
+		CHECK_EQ(r, -EAGAIN);
+		usleep(10000);
+		idle++;
+	}
+	CHECK(asked > 100);
+	/* Nor does it read files on, for which it could not answer. */
+	fd = open_file("/proc/self/exe");
+	for (uint32_t i = 0; i < 5; i++)
+		send_file(&role, 100 + i, fd);
+	close(fd);
+	usleep(100000);
+	for (uint64_t i = 0; i < asked || objects < 5;) {
+		int type = receive(role.sampler);
+
+		if (type == WIRE_OBJECT) {
+			if (in.head.id != CPROF_OBJECT_KERNEL)
+				CHECK_EQ(in.head.id, 100 + objects++);
+			continue;
+		}
+		CHECK_EQ(type, WIRE_NAMED);
+		CHECK_EQ(in.head.id, i);
+		CHECK_EQ(in.named.cnt, 1);
+		i++;
+	}
+
+	/* It hears its launcher while nobody reads its answers. */
+	do
+		r = seqpacket_send(role.sampler, bytes, sizeof(bytes), -EBADF);
+	while (r == 0);
+	stop(&role);
+}
+
+TEST(broken_messages_end_it)
+{
+	struct rng rng = { .state = 3 };
+	uint64_t words[64];
+	int ended = 0;
+
+	for (int i = 0; i < 60; i++) {
+		struct role role = start();
+		int fd = i % 3 == 0 ? role.control : i % 3 == 1 ? role.sampler : role.opener;
+		size_t sz = 1 + rng_next(&rng) % sizeof(words);
+
+		for (size_t k = 0; k < ELEMENTSOF(words); k++)
+			words[k] = rng_next(&rng);
+		/* Half of them with a head that is right. */
+		if (i % 2 == 0 && sz >= sizeof(struct wire_head)) {
+			struct wire_head head = { .size = (uint32_t)sz,
+						  .type = (uint16_t)(rng_next(&rng) % 12) };
+
+			memcpy(words, &head, sizeof(head));
+		}
+		send_to(fd, words, sz, -EBADF);
+		/* By chance one in a thousand means something. */
+		if (poll(&(struct pollfd){ .fd = role.control }, 1, 1000) == 0)
+			send_head(role.control, WIRE_STOP, 0, -EBADF);
+		else
+			ended++;
+		CHECK(wait_end(&role) <= 1);
+	}
+	CHECK(ended > 50);
+}
+
+TEST(wrong_messages_end_it_with_an_error)
+{
+	struct role role = start();
+	struct wire_file m = { .head = { .size = sizeof(m), .type = WIRE_FILE, .id = 16 } };
+
+	send_head(role.control, WIRE_READY, 0, -EBADF);
+	CHECK_EQ(wait_end(&role), 1);
+	role = start();
+	send_head(role.control, WIRE_KALLSYMS, 0, -EBADF);
+	CHECK_EQ(wait_end(&role), 1);
+	role = start();
+	send_to(role.opener, &m, sizeof(m), -EBADF);
+	CHECK_EQ(wait_end(&role), 1);
+	role = start();
+	send_head(role.sampler, WIRE_STOP, 0, -EBADF);
+	CHECK_EQ(wait_end(&role), 1);
+	role = start();
+	send_to(role.sampler, "x", 1, -EBADF);
+	CHECK_EQ(wait_end(&role), 1);
+}
+
+CHECK_MAIN
