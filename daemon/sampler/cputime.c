@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * cputime — the kernel's own account of a process's CPU time, to hold the samples against.
+ *
+ * The CPU clock of any process may be read by its pid (clock_getcpuclockid(3)) with nanosecond
+ * precision and without opening anything. Read once for every process when the recording begins; for
+ * the sampled ones again at the end; processes that ended told theirs in their exit record. Where
+ * the account is not exactly of what was sampled (a process that changed its program meanwhile), the
+ * figure stays unknown.
+ */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cprof/base/clock.h"
+#include "sampler.h"
+
+static int read_clock(uint32_t pid, uint64_t *ret_ns)
+{
+	struct timespec ts;
+	clockid_t id;
+
+	if (clock_getcpuclockid((pid_t)pid, &id) != 0 || clock_gettime(id, &ts) < 0)
+		return -ESRCH;
+	*ret_ns = (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+	return 0;
+}
+
+/* Field 22 of /proc/PID/stat, counted from the last ')': a comm may hold anything. */
+uint64_t cputime_start_ticks(const struct sampler *s, uint32_t pid)
+{
+	char path[64], text[1024];
+	const char *at;
+
+	(void)snprintf(path, sizeof(path), "proc/%u/stat", pid);
+	if (root_read(&s->root, path, text, sizeof(text)) < 0)
+		return 0;
+	at = strrchr(text, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoull(at, NULL, 10) : 0;
+}
+
+static void closedirp(DIR **d)
+{
+	if (*d)
+		(void)closedir(*d);
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct cputime *x = a, *y = b;
+
+	return CMP(x->pid, y->pid);
+}
+
+int cputime_baseline(struct sampler *s)
+{
+	_cleanup_close_ int fd = root_open_file(&s->root, "proc", O_RDONLY | O_DIRECTORY);
+	_cleanup_(closedirp) DIR *dir = NULL;
+	const struct dirent *e;
+
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir)
+		return -errno;
+	(void)TAKE_FD(fd);
+	while ((e = readdir(dir))) {
+		char *end;
+		unsigned long pid = strtoul(e->d_name, &end, 10);
+		struct cputime t = { .pid = (uint32_t)pid };
+		int r;
+
+		if (*end != '\0' || pid == 0 || read_clock(t.pid, &t.cpu_ns) < 0)
+			continue;
+		r = vec_push(&s->baseline, t);
+		if (r < 0)
+			return r;
+	}
+	if (s->baseline.cnt > 0)
+		qsort(s->baseline.v, s->baseline.cnt, sizeof(*s->baseline.v), compare_pids);
+	return 0;
+}
+
+static uint64_t baseline_of(const struct sampler *s, const struct window_process *p)
+{
+	const struct cputime key = { .pid = p->pid }, *found;
+
+	if (p->start_ns > s->window->from_boot_ns)
+		return 0;
+	found = s->baseline.cnt == 0
+			? NULL
+			: bsearch(&key, s->baseline.v, s->baseline.cnt, sizeof(key), compare_pids);
+	return found ? found->cpu_ns : UINT64_MAX;
+}
+
+/* Of one generation that is alone of its process: the account is of both otherwise. */
+static void settle_one(struct sampler *s, struct window_process *p, bool alone)
+{
+	uint64_t total = p->cpu_true_ns, before = baseline_of(s, p);
+
+	p->cpu_true_ns = UINT64_MAX;
+	if (p->pid == 0 || before == UINT64_MAX || !alone)
+		return;
+	/* Not told by an exit: read now, if it is still the same process. */
+	if (total == UINT64_MAX && (cputime_start_ticks(s, p->pid) != p->start_ns / NSEC_PER_TICK ||
+				    read_clock(p->pid, &total) < 0))
+		return;
+	if (total >= before)
+		p->cpu_true_ns = total - before;
+}
+
+/* A process of the window, to bring the generations of one process together. */
+struct generation {
+	uint64_t start_ns;
+	uint32_t pid;
+	uint32_t process;
+};
+
+static int compare_generations(const void *a, const void *b)
+{
+	const struct generation *x = a, *y = b;
+
+	return x->pid != y->pid ? CMP(x->pid, y->pid) : CMP(x->start_ns, y->start_ns);
+}
+
+void cputime_settle(struct sampler *s)
+{
+	size_t cnt = s->window->processes.cnt;
+	_cleanup_free_ struct generation *g = calloc(MAX(cnt, (size_t)1), sizeof(*g));
+
+	if (!g)
+		return;
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct window_process *p = &s->window->processes.v[i];
+
+		g[i] = (struct generation){ .start_ns = p->start_ns, .pid = p->pid, .process = i };
+	}
+	qsort(g, cnt, sizeof(*g), compare_generations);
+	for (size_t i = 0; i < cnt; i++) {
+		bool alone = (i == 0 || compare_generations(&g[i - 1], &g[i]) != 0) &&
+			     (i + 1 == cnt || compare_generations(&g[i], &g[i + 1]) != 0);
+
+		settle_one(s, &s->window->processes.v[g[i].process], alone);
+	}
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * finish — encodes each process into a sealed memfd, hands it to the client, closes the books.
+ *
+ * One profile at a time: encoded, sent, closed; a client that does not read is waited for by the
+ * timer, up to a limit, and what it did not take is counted.
+ */
+
+#include <stdio.h>
+#include <string.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "cprof/base/clock.h"
+#include "cprof/base/log.h"
+#include "cprof/base/seqpacket.h"
+#include "cprof/encode.h"
+#include "sampler.h"
+
+#define CLIENT_WAIT_NS (30 * NSEC_PER_SEC)
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+static void count_stacks(struct sampler *s)
+{
+	for (size_t i = 0; i < s->window->processes.cnt; i++) {
+		const struct window_process *p = &s->window->processes.v[i];
+
+		s->counters.v[COUNTER_stacks_complete] += p->complete;
+		s->counters.v[COUNTER_stacks_truncated] += p->samples - p->complete;
+	}
+}
+
+void finish_begin(struct sampler *s)
+{
+	struct counters c;
+	struct books books;
+
+	s->counters.v[COUNTER_names_late] += symbolize_late(s->symbolize, s->window);
+	count_stacks(s);
+	(void)recording_books(s, &c, &books);
+	s->window->missed = books.missed;
+	s->window->lost = books.dropped + books.discarded;
+	s->writing_next = s->start.flags & SESSION_MERGED ? ENCODE_ALL : 0;
+	s->phase = PHASE_WRITING;
+}
+
+static int write_all(const void *bytes, size_t sz, void *ctx)
+{
+	const uint8_t *at = bytes;
+	int fd = *(const int *)ctx;
+
+	while (sz > 0) {
+		ssize_t n = write(fd, at, sz);
+
+		if (n < 0)
+			return -errno;
+		at += n;
+		sz -= (size_t)n;
+	}
+	return 0;
+}
+
+static void read_boot_id(const struct sampler *s, char *dst, size_t dst_sz)
+{
+	if (root_read(&s->root, "proc/sys/kernel/random/boot_id", dst, dst_sz) < 0)
+		dst[0] = '\0';
+	dst[strcspn(dst, "\n")] = '\0';
+}
+
+/* Encodes @process (or all) into s->profile_fd and describes it in s->profile. */
+static int encode_one(struct sampler *s, uint32_t process)
+{
+	_cleanup_close_ int fd = memfd_create("cprof-profile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct encode_result res;
+	char boot_id[64], host[128] = "";
+	struct encode_opts opts = {
+		.window = s->window,
+		.objects = s->objects,
+		.names = s->names,
+		.process = process,
+		.event = "cpu-clock",
+		.version = CPROF_VERSION,
+		.host_cpus = s->cpus,
+		.write = write_all,
+		.ctx = &fd,
+	};
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	read_boot_id(s, boot_id, sizeof(boot_id));
+	opts.boot_id = boot_id[0] ? boot_id : NULL;
+	opts.host_name = gethostname(host, sizeof(host) - 1) == 0 ? host : NULL;
+	r = encode_profile(&opts, &res);
+	if (r < 0)
+		return r;
+	if (res.bytes > SESSION_PROFILE_BYTES_MAX)
+		return -EFBIG;
+	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+		return -errno;
+	s->counters.v[COUNTER_frames] += res.frames;
+	s->counters.v[COUNTER_frames_named] += res.frames_named;
+	s->profile.samples = res.samples;
+	s->profile.weight_ns = res.weight_ns;
+	s->profile.bytes = res.bytes;
+	s->profile_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static uint64_t samples_of(const struct sampler *s, uint32_t process)
+{
+	uint64_t sum = 0;
+
+	if (process != ENCODE_ALL)
+		return s->window->processes.v[process].samples;
+	for (size_t i = 0; i < s->window->processes.cnt; i++)
+		sum += s->window->processes.v[i].samples;
+	return sum;
+}
+
+static void describe(struct sampler *s, uint32_t process)
+{
+	const struct window *w = s->window;
+
+	s->profile = (struct session_profile){
+		.head = { .size = sizeof(s->profile), .type = SESSION_PROFILE },
+		.from_real_ns = w->from_real_ns,
+		.to_real_ns = w->from_real_ns + (w->to_boot_ns - w->from_boot_ns),
+	};
+	if (process != ENCODE_ALL) {
+		const struct window_process *p = &w->processes.v[process];
+
+		s->profile.pid = p->pid;
+		s->profile.exec = p->exec;
+		s->profile.uid = p->uid;
+		s->profile.start_ticks = p->start_ns / NSEC_PER_TICK;
+		(void)snprintf(s->profile.comm, sizeof(s->profile.comm), "%s", p->comm);
+	}
+}
+
+/* Makes the next profile, if there is one to send. */
+static void next_profile(struct sampler *s)
+{
+	while (s->profile_fd < 0 &&
+	       (s->writing_next == ENCODE_ALL || s->writing_next < s->window->processes.cnt)) {
+		uint32_t process = s->writing_next;
+
+		s->writing_next =
+			process == ENCODE_ALL ? (uint32_t)s->window->processes.cnt : process + 1;
+		if (samples_of(s, process) == 0)
+			continue;
+		describe(s, process);
+		if (encode_one(s, process) < 0)
+			s->counters.v[COUNTER_discard_encode] += samples_of(s, process);
+	}
+	s->profile_waits_ns = clock_mono_ns();
+}
+
+/* 1: sent or given up; 0: the client is slow; -errno: it is gone. */
+static int send_profile(struct sampler *s)
+{
+	int r = seqpacket_send(s->client_fd, &s->profile, sizeof(s->profile), s->profile_fd);
+
+	if (r == -EAGAIN || r == -ETOOMANYREFS) {
+		if (clock_mono_ns() - s->profile_waits_ns < CLIENT_WAIT_NS)
+			return 0;
+		s->counters.v[COUNTER_discard_client] += s->profile.samples;
+	} else if (r < 0) {
+		return r;
+	} else {
+		s->counters.v[COUNTER_in_profiles] += s->profile.samples;
+		s->profiles++;
+	}
+	s->profile_fd = fd_close(s->profile_fd);
+	return 1;
+}
+
+static int send_end(struct sampler *s)
+{
+	struct session_end m = {
+		.head = { .size = sizeof(m), .type = SESSION_END },
+		.duration_ns = s->ended_ns - s->begun_ns,
+		.ended_by = s->ended_by,
+		.bpf_bytes = collect_map_bytes(s->collect),
+		.profiles = s->profiles,
+		.hz = s->start.hz,
+		.cpus = s->cpus,
+		.counters_cnt = COUNTER_MAX,
+	};
+
+	(void)recording_books(s, &m.counters, &m.books);
+	return seqpacket_send(s->client_fd, &m, sizeof(m), -EBADF);
+}
+
+int finish_step(struct sampler *s)
+{
+	int r;
+
+	for (;;) {
+		if (s->profile_fd < 0)
+			next_profile(s);
+		if (s->profile_fd < 0)
+			break;
+		r = send_profile(s);
+		if (r <= 0)
+			return r;
+	}
+	r = send_end(s);
+	if (r == -EAGAIN)
+		return 0;
+	/* The programs are unloaded now; the client may go on for long (a command that lives). */
+	recording_drop(s);
+	return r;
+}

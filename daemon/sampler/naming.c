@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * naming — files are opened as they are announced, names asked for a few times a second, and roles
+ * that hang or lie are replaced. What is still owed when a recording ends is waited for only as long
+ * as answers keep coming.
+ */
+
+#include "cprof/base/clock.h"
+#include "cprof/base/log.h"
+#include "sampler.h"
+
+#define STUCK_NS (2 * NSEC_PER_SEC)
+#define NAMING_QUIET_NS (2500 * NSEC_PER_MSEC)
+#define NAMING_MAX_NS (15 * NSEC_PER_SEC)
+
+void naming_on_object(uint32_t object, void *ctx)
+{
+	struct sampler *s = ctx;
+	const struct object *o = objects_get(s->objects, object);
+
+	if (s->collect && o)
+		(void)collect_learn_object(s->collect, &o->key, object);
+}
+
+void naming_on_forget(uint32_t object, void *ctx)
+{
+	struct sampler *s = ctx;
+	const struct object *o = objects_get(s->objects, object);
+
+	if (s->collect && o)
+		collect_forget_object(s->collect, &o->key);
+}
+
+static void lose_opener(struct sampler *s, bool replace)
+{
+	s->opener = loop_remove(s->opener);
+	symbolize_set_opener(s->symbolize, -EBADF, clock_mono_ns());
+	if (replace)
+		roles_replace(s, WIRE_ROLE_OPENER);
+}
+
+static void lose_symbolizer(struct sampler *s, bool replace)
+{
+	s->symbolizer = loop_remove(s->symbolizer);
+	symbolize_set_symbolizer(s->symbolize, -EBADF, clock_mono_ns());
+	if (replace)
+		roles_replace(s, WIRE_ROLE_SYMBOLIZER);
+}
+
+/* One that is gone is restarted by the launcher anyhow; a liar only when we say so. */
+int naming_on_opener(struct loop_source *src, uint32_t events, void *ctx)
+{
+	struct sampler *s = ctx;
+	int r = symbolize_dispatch_opener(s->symbolize, clock_mono_ns());
+
+	if (r < 0)
+		lose_opener(s, r == -EBADMSG);
+	return 0;
+}
+
+int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx)
+{
+	struct sampler *s = ctx;
+	int r = symbolize_dispatch_symbolizer(s->symbolize, clock_mono_ns());
+
+	if (r < 0)
+		lose_symbolizer(s, r == -EBADMSG);
+	return 0;
+}
+
+static void replace_stuck(struct sampler *s, uint64_t now_ns)
+{
+	if (s->symbolizer && symbolize_is_stuck(s->symbolize, now_ns, STUCK_NS)) {
+		s->counters.v[COUNTER_symbolizer_lost]++;
+		lose_symbolizer(s, true);
+	}
+	if (s->opener && symbolize_opener_is_stuck(s->symbolize, now_ns, STUCK_NS)) {
+		s->counters.v[COUNTER_opener_lost]++;
+		lose_opener(s, true);
+	}
+}
+
+void naming_tick(struct sampler *s, uint64_t now_ns)
+{
+	replace_stuck(s, now_ns);
+	symbolize_pump(s->symbolize, now_ns);
+	if (s->window)
+		(void)symbolize_window(s->symbolize, s->window, now_ns);
+}
+
+/* After the end: true when nothing is owed any more, or nothing more came for too long. */
+bool naming_is_done(struct sampler *s, uint64_t now_ns)
+{
+	unsigned int owed;
+
+	naming_tick(s, now_ns);
+	owed = symbolize_pending(s->symbolize);
+	/* A role that is gone will be back, and then what it owed is asked again. */
+	if (owed == 0 && s->opener && s->symbolizer)
+		return true;
+	if (owed != s->naming_owed) {
+		s->naming_owed = owed;
+		s->naming_since_ns = now_ns;
+	}
+	return now_ns - s->naming_since_ns > NAMING_QUIET_NS ||
+	       now_ns - s->naming_began_ns > NAMING_MAX_NS;
+}

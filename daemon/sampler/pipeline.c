@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * pipeline — a record of the ring through decode, locate and fold into the window.
+ *
+ * Every sample that arrives is counted as delivered, and ends in the window or in a discard by
+ * reason. Equal stacks are found by their raw bytes, so that most samples are never located.
+ */
+
+#include "cprof/base/clock.h"
+#include "cprof/decode.h"
+#include "cprof/fold.h"
+#include "cprof/locate.h"
+#include "sampler.h"
+
+#define WINDOW_BYTES_MAX (256u << 20)
+
+/* Sequence numbers are dense on each CPU: what is missing between two was dropped in the kernel. */
+static void check_sequence(struct sampler *s, const struct cprof_sample *h)
+{
+	while (s->seqs.cnt <= h->cpu) {
+		if (vec_push(&s->seqs, 0) < 0)
+			return;
+	}
+	if (h->seq > s->seqs.v[h->cpu] + 1)
+		s->counters.v[COUNTER_seq_gaps] += h->seq - s->seqs.v[h->cpu] - 1;
+	s->seqs.v[h->cpu] = h->seq;
+}
+
+static int find_stack(struct sampler *s, const struct record *rec, uint32_t *ret_stack)
+{
+	struct window_frame frames[CPROF_KERNEL_FRAMES_MAX + CPROF_USER_FRAMES_MAX];
+	int cnt;
+
+	if (fold_find_stack(s->window, rec, ret_stack))
+		return 0;
+	if (s->window->arena.bytes > WINDOW_BYTES_MAX)
+		return -ENOMEM; /* full: known stacks are still counted */
+	cnt = locate_stack(s->objects, rec, frames);
+	if (cnt < 0)
+		return cnt;
+	return fold_add_stack(s->window, rec, frames, (uint32_t)cnt, ret_stack);
+}
+
+static int add_sample(struct sampler *s, const struct record *rec)
+{
+	uint32_t stack, process, exe;
+	int r;
+
+	r = find_stack(s, rec, &stack);
+	if (r < 0)
+		return r;
+	r = locate_exe(s->objects, rec, &exe);
+	if (r < 0)
+		return r;
+	r = fold_process(s->window, rec, exe, &process);
+	if (r < 0)
+		return r;
+	return fold_add(s->window, rec, process, stack);
+}
+
+int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)
+{
+	struct sampler *s = ctx;
+	struct record rec;
+	int r;
+
+	r = decode_record(bytes, sz, &rec);
+	if (r == 0 && rec.type == CPROF_RECORD_EXIT) {
+		if (s->phase == PHASE_SAMPLING) /* later ones are not of the window any more */
+			fold_exit(s->window, rec.exit);
+		return 0;
+	}
+#ifdef CPROF_DROP_ONE_IN
+	if (++s->drop_count % CPROF_DROP_ONE_IN == 0)
+		return 0;
+#endif
+	s->counters.v[COUNTER_delivered]++;
+	if (r < 0 || rec.type != CPROF_RECORD_SAMPLE) {
+		s->counters.v[COUNTER_discard_malformed]++;
+		return 0;
+	}
+	check_sequence(s, rec.sample.head);
+	if (add_sample(s, &rec) < 0)
+		s->counters.v[COUNTER_discard_memory]++;
+	return 0;
+}
+
+int pipeline_on_event(const void *bytes, size_t sz, void *ctx)
+{
+	struct sampler *s = ctx;
+	struct record rec;
+
+	if (decode_record(bytes, sz, &rec) < 0 ||
+	    (rec.type != CPROF_RECORD_OBJECT && rec.type != CPROF_RECORD_EXEC)) {
+		s->counters.v[COUNTER_events_malformed]++;
+		return 0;
+	}
+	symbolize_announce(s->symbolize, rec.announce, clock_mono_ns());
+	return 0;
+}

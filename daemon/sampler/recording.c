@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * recording — from START to the last profile: begins sampling, consumes on time, ends it.
+ *
+ * Timers: every 100 ms the ring is consumed and names are asked for; at random times the rates are
+ * drawn anew (not in step with the consumption, or our own work would never be hit by a tick).
+ */
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+#include "cprof/base/clock.h"
+#include "cprof/base/log.h"
+#include "cprof/base/rng.h"
+#include "cprof/base/seqpacket.h"
+#include "sampler.h"
+
+#define PRIORITY_EVENTS 10
+#define PRIORITY_TICK 25
+#define TICK_NS (100 * NSEC_PER_MSEC)
+#define TICK_NAMING_NS (5 * NSEC_PER_MSEC)
+#define DRAIN_MAX_NS (200 * NSEC_PER_MSEC)
+#define RING_PER_CPU (512u << 10)
+#define RING_MIN (1u << 20)
+#define RING_MAX (16u << 20)
+
+static size_t ring_bytes(const struct session_start *m)
+{
+	size_t want = (size_t)RING_PER_CPU * (size_t)sysconf(_SC_NPROCESSORS_CONF), sz = RING_MIN;
+
+	if (m->ring_bytes)
+		return m->ring_bytes;
+	while (sz < want && sz < RING_MAX)
+		sz *= 2;
+	return sz;
+}
+
+static int on_events(struct loop_source *src, uint32_t events, void *ctx)
+{
+	struct sampler *s = ctx;
+
+	if (s->collect)
+		(void)collect_consume_events(s->collect);
+	return 0;
+}
+
+static void tick_sampling(struct sampler *s, uint64_t now_ns)
+{
+	(void)collect_consume(s->collect);
+	naming_tick(s, now_ns);
+	if (now_ns >= s->progress_at_ns) {
+		session_progress(s);
+		s->progress_at_ns += NSEC_PER_SEC;
+	}
+	if (s->start.duration_ns && now_ns - s->begun_ns >= s->start.duration_ns)
+		recording_end(s, SESSION_ENDED_TIME);
+}
+
+int recording_books(struct sampler *s, struct counters *ret_counters, struct books *ret_books)
+{
+	int r;
+
+	*ret_counters = s->counters;
+	r = collect_counters(s->collect, ret_counters);
+	counters_books(ret_counters, 0, ret_books);
+	return r;
+}
+
+/*
+ * Has all that ran arrived? A record that another CPU is still writing (an exit) holds up the samples
+ * behind it for a moment, so one look at the ring is not enough.
+ */
+static bool is_drained(struct sampler *s, uint64_t now_ns)
+{
+	struct counters c;
+	struct books books;
+
+	(void)collect_consume(s->collect);
+	if (now_ns - s->ended_ns > DRAIN_MAX_NS || recording_books(s, &c, &books) < 0)
+		return true;
+	return books.delivered >= books.runs - books.dropped;
+}
+
+static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
+{
+	struct sampler *s = ctx;
+	uint64_t next = now_ns + TICK_NS;
+
+	if (s->phase == PHASE_SAMPLING) {
+		tick_sampling(s, now_ns);
+		if (s->start.duration_ns)
+			next = MIN(next, s->begun_ns + s->start.duration_ns);
+	}
+	if (s->phase == PHASE_NAMING) {
+		next = now_ns + TICK_NAMING_NS;
+		if (is_drained(s, now_ns) && naming_is_done(s, now_ns))
+			finish_begin(s);
+	}
+	if (s->phase == PHASE_WRITING) {
+		next = now_ns + TICK_NAMING_NS;
+		if (finish_step(s) < 0) {
+			session_lost(s);
+			return 0;
+		}
+	}
+	if (s->phase != PHASE_DONE) /* else this timer is gone */
+		loop_timer_set(src, next);
+	return 0;
+}
+
+static int on_redraw(struct loop_source *src, uint64_t now_ns, void *ctx)
+{
+	struct sampler *s = ctx;
+
+	if (s->phase != PHASE_SAMPLING)
+		return 0;
+	collect_redraw(s->collect);
+	loop_timer_set(src, collect_next_redraw(s->collect, now_ns));
+	return 0;
+}
+
+static int on_pid_gone(struct loop_source *src, uint32_t events, void *ctx)
+{
+	struct sampler *s = ctx;
+	bool all_gone = true;
+
+	for (size_t i = 0; i < s->pid_sources.cnt; i++) {
+		if (s->pid_sources.v[i] == src)
+			s->pid_sources.v[i] = loop_remove(src);
+		all_gone = all_gone && !s->pid_sources.v[i];
+	}
+	/* A tree may outlive the process that it began with: its client knows when to stop. */
+	if (all_gone && s->phase == PHASE_SAMPLING && !(s->start.flags & SESSION_TREE))
+		recording_end(s, SESSION_ENDED_GONE);
+	return 0;
+}
+
+static int watch_pid(struct sampler *s, pid_t pid)
+{
+	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct loop_source *source;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = vec_push(&s->pidfds, fd);
+	if (r < 0)
+		return r;
+	r = loop_add_io(s->loop, TAKE_FD(fd), EPOLLIN, PRIORITY_EVENTS, on_pid_gone, s, &source);
+	if (r < 0)
+		return r;
+	return vec_push(&s->pid_sources, source);
+}
+
+static int add_pid(struct sampler *s, pid_t pid)
+{
+	uint64_t start = cputime_start_ticks(s, (uint32_t)pid);
+	int r;
+
+	r = collect_add_pid(s->collect, pid, start, s->start.flags & SESSION_TREE);
+	return r < 0 ? r : watch_pid(s, pid);
+}
+
+/* One that is gone by now costs nothing of the others. */
+static int add_pids(struct sampler *s)
+{
+	uint32_t added = 0;
+
+	for (uint32_t i = 0; i < s->start.pids_cnt; i++) {
+		char text[128];
+		int r = add_pid(s, s->start.pids[i]);
+
+		added += r == 0;
+		if (r == 0 || r == -ESRCH)
+			continue;
+		(void)snprintf(text, sizeof(text), "cannot record process %d: %s", s->start.pids[i],
+			       strerror(-r));
+		(void)session_fail(s, r, text);
+		return r;
+	}
+	if (added > 0 || s->start.pids_cnt == 0)
+		return 0;
+	(void)session_fail(s, -ESRCH,
+			   "no process to record: it has exited; see ps -e, or record a command");
+	return -ESRCH;
+}
+
+static int open_collect(struct sampler *s)
+{
+	const struct collect_opts opts = {
+		.hz = s->start.hz,
+		.ring_bytes = ring_bytes(&s->start),
+		.frames_max = CPROF_USER_FRAMES_MAX,
+		.all = s->start.flags & SESSION_ALL,
+		.tree = s->start.flags & SESSION_TREE,
+		.rng = { .state = rng_seed() },
+		.root = &s->root,
+		.on_sample = pipeline_on_sample,
+		.on_event = pipeline_on_event,
+		.ctx = s,
+	};
+	struct collect_failure failure = { 0 };
+	int r = collect_new(&opts, &s->collect, &failure);
+
+	if (r < 0)
+		(void)session_fail(s, r, failure.text);
+	return r;
+}
+
+static int arm_loop(struct sampler *s)
+{
+	int r;
+
+	r = loop_add_io(s->loop, collect_event_fd(s->collect), EPOLLIN, PRIORITY_EVENTS, on_events,
+			s, &s->events);
+	if (r < 0)
+		return r;
+	r = loop_add_timer(s->loop, PRIORITY_TICK, on_tick, s, &s->tick);
+	if (r < 0)
+		return r;
+	return loop_add_timer(s->loop, PRIORITY_TICK, on_redraw, s, &s->redraw);
+}
+
+static int start_sampling(struct sampler *s)
+{
+	struct collect_failure failure = { 0 };
+	int r;
+
+	s->window = window_new(clock_boot_ns(), clock_real_ns(), rng_seed());
+	if (!s->window)
+		return session_fail(s, -ENOMEM, "out of memory");
+	s->window->hz = s->start.hz;
+	(void)cputime_baseline(s); /* without it cpu_true_ns stays unknown */
+	s->begun_ns = clock_mono_ns();
+	r = collect_start(s->collect, &s->cpus, &failure);
+	if (r < 0)
+		return session_fail(s, r, failure.text);
+	s->phase = PHASE_SAMPLING;
+	s->progress_at_ns = s->begun_ns + NSEC_PER_SEC;
+	loop_timer_set(s->tick, s->begun_ns + TICK_NS);
+	loop_timer_set(s->redraw, collect_next_redraw(s->collect, s->begun_ns));
+	return 0;
+}
+
+int recording_begin(struct sampler *s)
+{
+	struct session_started started = {
+		.head = { .size = sizeof(started), .type = SESSION_STARTED },
+		.hz = s->start.hz,
+	};
+	int r;
+
+	if (open_collect(s) < 0 || add_pids(s) < 0)
+		return 0; /* the client was told */
+	r = arm_loop(s);
+	if (r < 0)
+		return r;
+	r = start_sampling(s);
+	if (r < 0 || s->phase != PHASE_SAMPLING)
+		return r;
+	started.from_real_ns = s->window->from_real_ns;
+	started.cpus = s->cpus;
+	(void)seqpacket_send(s->client_fd, &started, sizeof(started), -EBADF);
+	return 0;
+}
+
+/* No new run is counted from here; what the rings hold is fetched, and the books close. */
+void recording_end(struct sampler *s, enum session_ended why)
+{
+	collect_stop(s->collect);
+	s->ended_ns = clock_mono_ns();
+	s->window->to_boot_ns = clock_boot_ns();
+	s->ended_by = why;
+	(void)collect_consume_events(s->collect);
+	(void)collect_consume(s->collect);
+	cputime_settle(s);
+	s->phase = PHASE_NAMING;
+	s->naming_since_ns = s->ended_ns;
+	s->naming_began_ns = s->ended_ns;
+	session_progress(s);
+	loop_timer_set(s->tick, s->ended_ns);
+}
+
+void recording_drop(struct sampler *s)
+{
+	s->events = loop_remove(s->events);
+	s->tick = loop_remove(s->tick);
+	s->redraw = loop_remove(s->redraw);
+	for (size_t i = 0; i < s->pid_sources.cnt; i++)
+		s->pid_sources.v[i] = loop_remove(s->pid_sources.v[i]);
+	for (size_t i = 0; i < s->pidfds.cnt; i++)
+		s->pidfds.v[i] = fd_close(s->pidfds.v[i]);
+	vec_done(&s->pid_sources);
+	vec_done(&s->pidfds);
+	vec_done(&s->baseline);
+	vec_done(&s->seqs);
+	s->collect = collect_free(s->collect);
+	s->window = window_free(s->window);
+	s->profile_fd = fd_close(s->profile_fd);
+	s->phase = PHASE_DONE;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * roles — the link to the launcher: it brings the ends of sockets to our neighbours, at the start and
+ * whenever one of them was restarted, and we tell it which one hangs or lies.
+ */
+
+#include <sys/epoll.h>
+
+#include "cprof/base/clock.h"
+#include "cprof/base/log.h"
+#include "cprof/base/seqpacket.h"
+#include "sampler.h"
+
+#define PRIORITY_CONTROL 0
+#define PRIORITY_NEIGHBOUR 20
+
+static int take_opener(struct sampler *s, int fd)
+{
+	s->opener = loop_remove(s->opener);
+	symbolize_set_opener(s->symbolize, fd, clock_mono_ns());
+	return loop_add_io(s->loop, fd, EPOLLIN, PRIORITY_NEIGHBOUR, naming_on_opener, s,
+			   &s->opener);
+}
+
+static int take_symbolizer(struct sampler *s, int fd)
+{
+	s->symbolizer = loop_remove(s->symbolizer);
+	symbolize_set_symbolizer(s->symbolize, fd, clock_mono_ns());
+	return loop_add_io(s->loop, fd, EPOLLIN, PRIORITY_NEIGHBOUR, naming_on_symbolizer, s,
+			   &s->symbolizer);
+}
+
+/* Takes the descriptor over in every case. */
+static int take_peer(struct sampler *s, const struct wire_peer *m, int peer_fd)
+{
+	_cleanup_close_ int fd = peer_fd;
+
+	if (fd < 0)
+		return 0;
+	switch (m->role) {
+	case WIRE_ROLE_OPENER:
+		return take_opener(s, TAKE_FD(fd));
+	case WIRE_ROLE_SYMBOLIZER:
+		return take_symbolizer(s, TAKE_FD(fd));
+	case WIRE_ROLE_CLIENT:
+		return session_attach(s, TAKE_FD(fd));
+	default:
+		return 0;
+	}
+}
+
+static int on_control(struct loop_source *src, uint32_t events, void *ctx)
+{
+	struct sampler *s = ctx;
+	uint8_t buf[1024] __attribute__((aligned(8)));
+	_cleanup_close_ int fd = -EBADF;
+	ssize_t sz = seqpacket_recv(WIRE_CONTROL_FD, buf, sizeof(buf), &fd);
+
+	if (sz == -EAGAIN)
+		return 0;
+	if (sz <= 0) {
+		loop_exit(s->loop, 0); /* the launcher is gone, and so are we */
+		return 0;
+	}
+	switch (wire_check(buf, (size_t)sz)) {
+	case WIRE_PEER:
+		return take_peer(s, (const void *)buf, TAKE_FD(fd));
+	case WIRE_STOP:
+		if (s->phase == PHASE_SAMPLING)
+			recording_end(s, SESSION_ENDED_STOP);
+		else if (s->phase == PHASE_NONE)
+			loop_exit(s->loop, 0);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+int roles_begin(struct sampler *s)
+{
+	const struct wire_head ready = { .size = sizeof(ready), .type = WIRE_READY };
+	int r;
+
+	r = loop_add_io(s->loop, WIRE_CONTROL_FD, EPOLLIN, PRIORITY_CONTROL, on_control, s,
+			&s->control);
+	if (r < 0)
+		return log_error(r, "no launcher on descriptor %d: %m", WIRE_CONTROL_FD);
+	return seqpacket_send(WIRE_CONTROL_FD, &ready, sizeof(ready), -EBADF);
+}
+
+void roles_replace(struct sampler *s, enum wire_role role)
+{
+	const struct wire_peer m = {
+		.head = { .size = sizeof(m), .type = WIRE_PEER },
+		.role = role,
+	};
+
+	(void)seqpacket_send(WIRE_CONTROL_FD, &m, sizeof(m), -EBADF);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * sampler — the role that holds the pipeline: BPF, rings, window, names, profiles.
+ *
+ * The only place that knows more than one stage. It serves one client (the session), asks the opener
+ * and the symbolizer and believes neither, and waits for nobody: every wait is a timer or a readable
+ * socket. One thread.
+ *
+ *	main.c		start, the loop
+ *	roles.c		the link to the launcher: ends to neighbours come and go
+ *	session.c	the protocol with the client
+ *	recording.c	a recording: begin, periodic work, end
+ *	pipeline.c	a record through decode, locate and fold
+ *	naming.c	files and names asked for, lost roles replaced
+ *	finish.c	encode, hand over the profiles, the books
+ *	cputime.c	the kernel's own account of CPU time
+ */
+
+#include <stdbool.h>
+
+#include "cprof/base/loop.h"
+#include "cprof/base/root.h"
+#include "cprof/base/vec.h"
+#include "cprof/collect.h"
+#include "cprof/counters.h"
+#include "cprof/names.h"
+#include "cprof/object.h"
+#include "cprof/session.h"
+#include "cprof/symbolize.h"
+#include "cprof/window.h"
+
+/* A process's CPU time when the recording began. */
+struct cputime {
+	uint32_t pid;
+	uint64_t cpu_ns;
+};
+
+enum phase { PHASE_NONE, PHASE_SAMPLING, PHASE_NAMING, PHASE_WRITING, PHASE_DONE };
+
+struct sampler {
+	struct loop *loop;
+	struct root root;
+	struct loop_source *control;
+	struct loop_source *opener;
+	struct loop_source *symbolizer;
+
+	struct objects *objects;
+	struct names *names;
+	struct counters counters; /* those that user space counts */
+	struct symbolize *symbolize;
+
+	/* The client. */
+	int client_fd;
+	struct loop_source *client;
+
+	/* The recording. */
+	enum phase phase;
+	struct session_start start;
+	struct collect *collect;
+	struct window *window;
+	VEC(struct cputime) baseline;
+	VEC(int) pidfds;
+	VEC(struct loop_source *) pid_sources;
+	struct loop_source *events;
+	struct loop_source *tick; /* consume, names, limits: every 100 ms */
+	struct loop_source *redraw;
+	uint64_t begun_ns; /* CLOCK_MONOTONIC */
+	uint64_t ended_ns;
+	uint64_t progress_at_ns;
+	uint64_t naming_since_ns; /* when naming last made progress */
+	uint64_t naming_began_ns;
+	unsigned int naming_owed;
+	uint32_t cpus;
+	enum session_ended ended_by;
+	VEC(uint64_t) seqs; /* last of each CPU */
+
+	/* Handing over. */
+	uint32_t writing_next; /* process */
+	uint32_t profiles;
+	int profile_fd; /* encoded, not sent yet */
+	struct session_profile profile;
+	uint64_t profile_waits_ns;
+	uint64_t drop_count; /* of the build that loses one in N on purpose */
+};
+
+/* roles.c */
+int roles_begin(struct sampler *s);
+void roles_replace(struct sampler *s, enum wire_role role);
+
+/* session.c */
+int session_attach(struct sampler *s, int fd);
+void session_progress(struct sampler *s);
+void session_lost(struct sampler *s);
+int session_fail(struct sampler *s, int error, const char *text);
+
+/* recording.c */
+int recording_begin(struct sampler *s);
+void recording_end(struct sampler *s, enum session_ended why);
+void recording_drop(struct sampler *s);
+/* All counters as of now, BPF's with ours, and the books over them; 0 or -errno (ours alone). */
+int recording_books(struct sampler *s, struct counters *ret_counters, struct books *ret_books);
+
+/* pipeline.c */
+int pipeline_on_sample(const void *bytes, size_t sz, void *ctx);
+int pipeline_on_event(const void *bytes, size_t sz, void *ctx);
+
+/* naming.c */
+void naming_on_object(uint32_t object, void *ctx);
+void naming_on_forget(uint32_t object, void *ctx);
+void naming_tick(struct sampler *s, uint64_t now_ns);
+bool naming_is_done(struct sampler *s, uint64_t now_ns);
+int naming_on_opener(struct loop_source *src, uint32_t events, void *ctx);
+int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx);
+
+/* finish.c */
+void finish_begin(struct sampler *s);
+/* Sends what the client takes; 0 while there is more, 1 when END was sent, or -errno. */
+int finish_step(struct sampler *s);
+
+/* cputime.c */
+uint64_t cputime_start_ticks(const struct sampler *s, uint32_t pid); /* 0: not known */
+int cputime_baseline(struct sampler *s);
+void cputime_settle(struct sampler *s);
