@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The summary for scripts. The keys are those of `cprofctl status --json` where they mean the same;
+ * a recording that broke off has no books, so the keys that come from them are not there.
+ */
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "accounting.h"
+#include "cprof/base/clock.h"
+#include "json.h"
+
+static const char *const ended_names[] = {
+	[SESSION_ENDED_TIME] = "time",
+	[SESSION_ENDED_STOP] = "stop",
+	[SESSION_ENDED_GONE] = "gone",
+};
+
+static void json_counters(struct json *j, const char *key, const struct counters *c,
+			  enum counter_kind kind)
+{
+	json_object(j, key);
+	for (size_t i = 0; i < COUNTER_MAX; i++) {
+		if (counter_descs[i].kind == kind)
+			json_u64(j, counter_descs[i].name, c->v[i]);
+	}
+	json_object_end(j);
+}
+
+static void json_books(struct json *j, const struct session_end *end)
+{
+	const struct books *b = &end->books;
+
+	json_object(j, "books");
+	json_u64(j, "produced", b->produced);
+	json_u64(j, "runs", b->runs);
+	json_u64(j, "missed", b->missed);
+	json_u64(j, "delivered", b->delivered);
+	json_counters(j, "dropped", &end->counters, COUNTER_KIND_DROP);
+	json_u64(j, "in_profiles", b->in_profiles);
+	json_u64(j, "open_window", b->open_window);
+	json_counters(j, "discarded", &end->counters, COUNTER_KIND_DISCARD);
+	json_u64(j, "difference", b->difference);
+	json_object_end(j);
+}
+
+static void json_end(struct json *j, const struct accounting *a)
+{
+	const struct session_end *end = &a->end;
+	const __u64 *c = end->counters.v;
+
+	json_books(j, end);
+	json_object(j, "stacks");
+	json_u64(j, "complete", c[COUNTER_stacks_complete]);
+	json_u64(j, "truncated", c[COUNTER_stacks_truncated]);
+	json_object_end(j);
+	json_object(j, "frames");
+	json_u64(j, "total", c[COUNTER_frames]);
+	json_u64(j, "symbolized", c[COUNTER_frames_named]);
+	json_object_end(j);
+	json_object(j, "cost");
+	json_double(j, "cpu_s",
+		    a->cpu_known ? (double)a->cpu_ns / (double)NSEC_PER_SEC : (double)NAN);
+	json_double(j, "bpf_s", (double)c[COUNTER_bpf_ns] / (double)NSEC_PER_SEC);
+	json_u64(j, "pss_bytes", end->pss_bytes);
+	json_u64(j, "bpf_bytes", end->bpf_bytes);
+	json_object_end(j);
+	json_double(j, "seconds", (double)end->duration_ns / (double)NSEC_PER_SEC);
+	json_object(j, "counters");
+	for (size_t i = 0; i < COUNTER_MAX; i++)
+		json_u64(j, counter_descs[i].name, c[i]);
+	json_object_end(j);
+}
+
+static void json_files(struct json *j, const struct accounting *a)
+{
+	json_array(j, "files");
+	for (size_t i = 0; i < a->files.cnt; i++) {
+		const struct recorded_file *f = &a->files.v[i];
+
+		json_object(j, NULL);
+		json_string(j, "path", f->path);
+		json_u64(j, "pid", f->pid);
+		json_u64(j, "start", f->start_ticks);
+		json_u64(j, "exec", f->exec);
+		json_string(j, "comm", f->comm);
+		json_u64(j, "samples", f->samples);
+		json_u64(j, "nanoseconds", f->weight_ns);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void json_top(struct json *j, const struct accounting *a)
+{
+	_cleanup_free_ struct report_row *rows = NULL;
+	size_t cnt = 0;
+
+	json_array(j, "top");
+	if (report_top(a->report, ACCOUNTING_TOP, &rows, &cnt) < 0)
+		cnt = 0;
+	for (size_t i = 0; i < cnt; i++) {
+		json_object(j, NULL);
+		json_string(j, "function", rows[i].name);
+		json_i64(j, "flat", rows[i].flat);
+		json_i64(j, "cum", rows[i].cum);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+void accounting_print_json(const struct accounting *a, FILE *f)
+{
+	struct json j = JSON_INIT(f);
+	const char *ended_by = "failure";
+
+	if (a->ended && a->end.ended_by <= SESSION_ENDED_GONE)
+		ended_by = ended_names[a->end.ended_by];
+	json_object(&j, NULL);
+	json_u64(&j, "hz", a->hz);
+	json_string(&j, "ended_by", ended_by);
+	if (a->ended)
+		json_end(&j, a);
+	json_files(&j, a);
+	json_top(&j, a);
+	json_object_end(&j);
+	fputc('\n', f);
+}

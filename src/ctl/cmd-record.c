@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * `cprofctl record`. In this order, so that an error leaves nothing behind: what is asked for, do
+ * the processes exist, who can sample (a daemon, or root with a private cprofd), can the output be
+ * written, and only then are programs started. struct record owns all of it.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "cprof/base/clock.h"
+#include "cprof/base/log.h"
+#include "cprof/base/str.h"
+#include "find-cprofd.h"
+#include "losses.h"
+#include "profile-name.h"
+#include "recording.h"
+
+struct record {
+	const struct ctl_globals *globals;
+	struct record_args args;
+	struct targets targets;
+	struct output output;
+	struct session_client client;
+	struct child command;
+	struct accounting acc;
+	struct recording rec;
+	sigset_t mask; /* as we were started */
+	int signal_fd;
+};
+
+static void record_done(struct record *c)
+{
+	session_client_done(&c->client);
+	child_done(&c->command);
+	output_done(&c->output);
+	targets_done(&c->targets);
+	accounting_done(&c->acc);
+	record_args_done(&c->args);
+	c->signal_fd = fd_close(c->signal_fd);
+}
+
+/* For messages: a text of the command line, with nothing in it that a terminal would obey. */
+static const char *clean(char dst[static 256], const char *text)
+{
+	(void)str_clean(dst, 256, text, strlen(text), NULL);
+	return dst;
+}
+
+static int record_find_targets(struct record *c)
+{
+	_cleanup_(root_done) struct root root = ROOT_INIT;
+	struct target_problem problem;
+	int r;
+
+	r = root_open(&root, "/");
+	if (r == 0)
+		r = targets_open(&c->targets, &root, c->args.pids.v, c->args.pids.cnt, &problem);
+	if (r == -ESRCH && problem.fault == TARGET_THREAD)
+		log_error(0, "record: %d is a thread of process %d; use --pid %d", problem.pid,
+			  problem.process, problem.process);
+	else if (r == -ESRCH)
+		log_error(0, "record: no process %d; see ps -e", problem.pid);
+	else if (r < 0)
+		log_error(r, "record: cannot look for the processes: %m; is /proc mounted?");
+	return r;
+}
+
+/* A daemon, or the right to have one of our own. */
+static int record_find_sampler(struct record *c)
+{
+	const char *socket = c->globals->socket;
+	char shown[256];
+	int r;
+
+	r = session_client_connect(&c->client, socket ? socket : CTL_SOCKET);
+	if (r == 0)
+		return 0;
+	if (socket)
+		return log_error(r,
+				 "record: cannot reach a daemon at %s: %m; start cprofd, or leave "
+				 "--socket out",
+				 clean(shown, socket));
+	if (geteuid() == 0)
+		return 0;
+	log_error(0,
+		  "record: no daemon is running and this is not root; start cprofd or run it with "
+		  "sudo");
+	return -EPERM;
+}
+
+static int record_open_output(struct record *c)
+{
+	const char *path = c->args.output;
+	char name[64], shown[256];
+	bool many = c->args.all || c->args.pids.cnt > 1;
+	int r;
+
+	if (!path && c->args.all) {
+		profile_directory_name(name, sizeof(name), clock_real_ns());
+		path = name;
+	}
+	if (!path)
+		r = output_open_here(&c->output);
+	else if (many || output_is_directory(path))
+		r = output_open_directory(&c->output, path);
+	else
+		r = output_open_file(&c->output, path);
+	if (r == -EINVAL || (r == -ENOTDIR && many))
+		return log_error(
+			r, "record: %s is no %s; choose another place with -o", clean(shown, path),
+			many ? "directory, and several processes need one" : "regular file");
+	if (r < 0)
+		return log_error(r, "record: cannot write to %s: %m; choose another place with -o",
+				 path ? clean(shown, path) : "the current directory");
+	c->acc.dir = c->output.dir;
+	return 0;
+}
+
+static int record_start_sampler(struct record *c)
+{
+	char path[PATH_MAX], shown[256];
+	int r;
+
+	if (c->client.fd >= 0)
+		return 0;
+	if (c->args.cprofd) {
+		r = snprintf(path, sizeof(path), "%s", c->args.cprofd) < PATH_MAX ? 0 : -ENOENT;
+	} else {
+		r = find_cprofd(path);
+		if (r < 0)
+			return log_error(r, "record: cannot find cprofd beside cprofctl or in "
+					    "/usr/sbin; install it");
+	}
+	if (r == 0)
+		r = session_client_spawn(&c->client, path, c->args.roles.v, c->args.roles.cnt,
+					 &c->mask);
+	if (r < 0)
+		return log_error(r, "record: cannot start %s: %m; check the installation",
+				 clean(shown, path));
+	log_debug("record: started %s", clean(shown, path));
+	return 0;
+}
+
+/* What our caller has us ignore (nohup) stays ignored. */
+static int record_take_signals(struct record *c)
+{
+	static const int wanted[] = { SIGINT, SIGTERM, SIGHUP };
+	sigset_t taken;
+
+	(void)sigemptyset(&taken);
+	for (size_t i = 0; i < ELEMENTSOF(wanted); i++) {
+		struct sigaction sa;
+
+		if (sigaction(wanted[i], NULL, &sa) == 0 && sa.sa_handler != SIG_IGN)
+			(void)sigaddset(&taken, wanted[i]);
+	}
+	if (sigprocmask(SIG_BLOCK, &taken, &c->mask) < 0)
+		return log_error(-errno, "record: cannot block signals: %m");
+	c->signal_fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (c->signal_fd < 0)
+		return log_error(-errno, "record: cannot wait for signals: %m");
+	return 0;
+}
+
+static int record_fork_command(struct record *c)
+{
+	const struct child_setup setup = {
+		.argv = c->args.command,
+		.mask = &c->mask,
+		.control_fd = -EBADF,
+		.search = true,
+	};
+	int r;
+
+	if (!c->args.command)
+		return 0;
+	r = child_fork(&c->command, &setup);
+	if (r < 0)
+		return log_error(
+			r, "record: cannot start a process for the command: %m; see ulimit -u");
+	return 0;
+}
+
+static int record_send_start(struct record *c)
+{
+	struct session_start start = {
+		.hz = c->args.hz,
+		.duration_ns = c->args.duration_ns,
+		.ring_bytes = c->args.ring_bytes,
+	};
+	int r;
+
+	if (c->args.all)
+		start.flags = SESSION_ALL;
+	for (size_t i = 0; i < c->args.pids.cnt; i++)
+		start.pids[start.pids_cnt++] = c->args.pids.v[i];
+	if (c->args.command) {
+		start.pids[start.pids_cnt++] = c->command.pid;
+		start.flags = SESSION_TREE;
+		/* Into a directory one file each. */
+		if (!c->args.output || c->output.file)
+			start.flags |= SESSION_MERGED;
+	}
+	r = session_client_start(&c->client, &start);
+	/* EPIPE: it has ended already; the end of the stream tells more. */
+	if (r < 0 && r != -EPIPE)
+		return log_error(r, "record: cannot speak to cprofd: %m; try again");
+	return 0;
+}
+
+static int record_prepare(struct record *c)
+{
+	int r;
+
+	r = record_find_targets(c);
+	if (r == 0)
+		r = record_find_sampler(c);
+	if (r == 0)
+		r = record_open_output(c);
+	if (r == 0)
+		r = record_take_signals(c);
+	if (r == 0)
+		r = record_fork_command(c);
+	if (r == 0)
+		r = record_start_sampler(c);
+	if (r == 0)
+		r = record_send_start(c);
+	return r;
+}
+
+static void record_run(struct record *c)
+{
+	const struct ctl_globals *g = c->globals;
+	bool watched = isatty(STDERR_FILENO) && !g->quiet && !g->json;
+	int r;
+
+	c->rec = (struct recording){
+		.args = &c->args,
+		.client = &c->client,
+		.targets = &c->targets,
+		.command = c->args.command ? &c->command : NULL,
+		.command_pid = (uint32_t)c->command.pid,
+		.output = &c->output,
+		.acc = &c->acc,
+		.progress = { .f = watched ? stderr : NULL },
+		.signal_fd = c->signal_fd,
+	};
+	r = recording_run(&c->rec);
+	if (r < 0) {
+		c->rec.failed = true;
+		log_error(r, "record: cannot go on: %m; profiles already received are kept");
+	}
+	/* Only its own wait4(2) tells what the roles cost together. */
+	session_client_close(&c->client);
+	c->acc.cpu_ns = c->client.cprofd.cpu_ns;
+	c->acc.cpu_known = c->client.cprofd.pidfd >= 0;
+}
+
+static void record_explain_nothing(const struct record *c)
+{
+	if (c->args.command)
+		log_info("record: no samples: the command and what it started used no CPU when we "
+			 "looked; a higher --hz sees shorter runs");
+	else if (c->rec.gone > 0)
+		log_info("record: no samples: the process was gone too early; see ps -e");
+	else if (c->args.all)
+		log_info(
+			"record: no samples: the machine was idle for the whole time; try a longer "
+			"--seconds");
+	else
+		log_info("record: no samples: %s idle for the whole time; try a longer --seconds",
+			 c->args.pids.cnt == 1 ? "the process was" : "the processes were");
+}
+
+/* What is lost must never look like what was idle: it is said, and no success. */
+static void record_explain(struct record *c)
+{
+	const struct counters *counters = &c->acc.end.counters;
+	struct losses l;
+
+	if (!c->acc.ended)
+		return;
+	if (c->acc.received == 0 && losses_find(counters, &l)) {
+		log_error(0, "record: all %" PRIu64 " samples were lost: %s (%s); %s", l.samples,
+			  l.why, l.counters, l.next);
+		c->rec.failed = true;
+	} else if (losses_find_profiles(counters, &l)) {
+		log_error(0, "record: %" PRIu64 " samples are in no file: %s (%s); %s", l.samples,
+			  l.why, l.counters, l.next);
+		c->rec.failed = true;
+	} else if (c->acc.received == 0 && !c->rec.failed) {
+		record_explain_nothing(c);
+	}
+}
+
+static void record_report(struct record *c)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	bool colour = isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
+		      !(term && strcmp(term, "dumb") == 0);
+
+	if (c->globals->json)
+		accounting_print_json(&c->acc, stdout);
+	else if (!c->globals->quiet &&
+		 (c->acc.files.cnt > 0 || c->acc.received > 0 || accounting_lost(&c->acc) > 0))
+		accounting_print(&c->acc, stdout, colour);
+}
+
+/* The command's status is ours, unless it succeeded where we did not. */
+static int record_exit_status(const struct record *c)
+{
+	bool nothing = c->acc.ended && c->acc.received == 0;
+	int status;
+
+	if (c->rec.ran) {
+		status = child_exit_status(c->command.status);
+		return status == 0 && c->rec.failed ? CTL_FAILED : status;
+	}
+	if (c->rec.failed)
+		return CTL_FAILED;
+	return nothing ? CTL_NOTHING : CTL_DONE;
+}
+
+static int record_cannot_execute(const struct record *c)
+{
+	char shown[256];
+
+	log_error(c->rec.exec_error,
+		  "record: cannot run %s: %m; check the name and its permissions",
+		  clean(shown, c->args.command[0]));
+	return c->rec.exec_error == -ENOENT ? CTL_NOT_FOUND : CTL_CANNOT_EXECUTE;
+}
+
+int cmd_record(struct ctl_globals *globals, int argc, char **argv)
+{
+	_cleanup_(record_done) struct record c = {
+		.globals = globals,
+		.targets = TARGETS_INIT,
+		.output = OUTPUT_INIT,
+		.client = SESSION_CLIENT_INIT,
+		.command = CHILD_INIT,
+		.signal_fd = -EBADF,
+	};
+	struct option_problem problem = { "" };
+	int r;
+
+	r = record_args_parse(&c.args, globals, argc, argv, &problem);
+	ctl_log_open(globals);
+	if (r == -EINVAL) {
+		log_error(0, "record: %s; see cprofctl record --help", problem.why);
+		return CTL_USAGE;
+	}
+	if (r == 0 && c.args.help) {
+		record_args_help();
+		return CTL_DONE;
+	}
+	if (r == 0)
+		r = accounting_init(&c.acc);
+	if (r < 0) {
+		log_error(r, "record: %m");
+		return CTL_FAILED;
+	}
+	if (record_prepare(&c) < 0)
+		return CTL_FAILED;
+	record_run(&c);
+	if (c.rec.exec_error)
+		return record_cannot_execute(&c);
+	record_explain(&c);
+	record_report(&c);
+	return record_exit_status(&c);
+}

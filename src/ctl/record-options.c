@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The options of `cprofctl record`. Each option only notes what was asked for; whether the whole
+ * makes sense (one kind of target, a length for it) is judged once at the end.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/base/clock.h"
+#include "cprof/session.h"
+#include "record-options.h"
+#include "units.h"
+
+static int set_pid(struct record_args *a, const char *text)
+{
+	uint64_t pid;
+
+	if (units_parse_number(text, 1, INT32_MAX, &pid) < 0)
+		return -EINVAL;
+	for (size_t i = 0; i < a->pids.cnt; i++) {
+		if (a->pids.v[i] == (int32_t)pid)
+			return 0;
+	}
+	if (a->pids.cnt == SESSION_PIDS_MAX)
+		return -EINVAL;
+	return vec_push(&a->pids, (int32_t)pid);
+}
+
+static int set_pids(void *ctx, const char *arg)
+{
+	_cleanup_free_ char *copy = strdup(arg);
+	char *rest = copy, *word;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	while ((word = strsep(&rest, ","))) {
+		r = set_pid(ctx, word);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int set_all(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+
+	a->all = true;
+	return 0;
+}
+
+static int set_seconds(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+
+	return units_parse_duration(arg, &a->duration_ns) < 0 ? -EINVAL : 0;
+}
+
+static int set_hz(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+	uint64_t hz;
+
+	if (units_parse_number(arg, 1, SESSION_HZ_MAX, &hz) < 0)
+		return -EINVAL;
+	a->hz = (uint32_t)hz;
+	return 0;
+}
+
+static int set_output(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+
+	if (!*arg || strcmp(arg, "-") == 0)
+		return -EINVAL;
+	a->output = arg;
+	return 0;
+}
+
+static int set_cprofd(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+
+	a->cprofd = arg;
+	return 0;
+}
+
+static int set_role(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+
+	return strchr(arg, '=') ? vec_push(&a->roles, arg) : -EINVAL;
+}
+
+static int set_ring(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+	uint64_t bytes;
+
+	if (units_parse_number(arg, 4096, 1u << 30, &bytes) < 0 || (bytes & (bytes - 1)))
+		return -EINVAL;
+	a->ring_bytes = (uint32_t)bytes;
+	return 0;
+}
+
+static int set_help(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+
+	a->help = true;
+	return 0;
+}
+
+static const struct option_desc record_options[] = {
+	{ "pid", 'p', "P[,P...]", "these processes; may be given again", set_pids,
+	  "process ids, at most 256, like 1234 or 1234,1235" },
+	{ "all", 'a', NULL, "the whole machine", set_all, NULL },
+	{ "seconds", 0, "N", "how long: 30, 30s, 5m (default 10; a command: to its exit)",
+	  set_seconds, "a time like 30, 30s or 5m" },
+	{ "hz", 0, "N", "samples a second on each CPU (default 99)", set_hz,
+	  "a number from 1 to 10000" },
+	{ "output", 'o', "FILE|DIR", "where to write", set_output,
+	  "the name of a file or directory" },
+	{ "cprofd", 0, "PATH", NULL, set_cprofd, NULL },
+	{ "role", 0, "NAME=PATH", NULL, set_role, "NAME=PATH" },
+	{ "ring", 0, "BYTES", "size of the sample ring (default 512 KiB a CPU)", set_ring,
+	  "a power of two from 4096" },
+	{ "help", 'h', NULL, "this text", set_help, NULL },
+};
+
+static struct option_set record_option_set(struct record_args *args)
+{
+	return (struct option_set){ record_options, ELEMENTSOF(record_options), args };
+}
+
+/* One kind of target, and how long when it was not said. */
+static int record_args_judge(struct record_args *a, struct option_problem *ret_problem)
+{
+	int targets = (a->pids.cnt > 0) + a->all + !!a->command;
+
+	if (targets != 1) {
+		(void)snprintf(ret_problem->why, sizeof(ret_problem->why), "%s",
+			       targets == 0 ? "what? give --pid P, -a, or a command after --"
+					    : "choose one of --pid, -a and a command");
+		return -EINVAL;
+	}
+	if (a->command && !*a->command[0]) {
+		(void)snprintf(ret_problem->why, sizeof(ret_problem->why),
+			       "the command's name is empty");
+		return -EINVAL;
+	}
+	if (a->duration_ns == 0 && !a->command)
+		a->duration_ns = RECORD_SECONDS_DEFAULT * NSEC_PER_SEC;
+	return 0;
+}
+
+int record_args_parse(struct record_args *args, struct ctl_globals *globals, int argc, char **argv,
+		      struct option_problem *ret_problem)
+{
+	const struct option_set sets[] = { record_option_set(args), ctl_global_options(globals) };
+	int r;
+
+	*args = (struct record_args){ .hz = RECORD_HZ_DEFAULT };
+	r = options_parse(sets, ELEMENTSOF(sets), argc, argv, ret_problem);
+	if (r < 0)
+		return r;
+	if (args->help)
+		return 0;
+	if (r < argc)
+		args->command = argv + r;
+	return record_args_judge(args, ret_problem);
+}
+
+void record_args_done(struct record_args *args)
+{
+	vec_done(&args->pids);
+	vec_done(&args->roles);
+}
+
+void record_args_help(void)
+{
+	const struct option_set set = record_option_set(NULL);
+
+	fputs("Usage: cprofctl record --pid P[,P...] [OPTIONS]\n"
+	      "       cprofctl record -a [OPTIONS]\n"
+	      "       cprofctl record [OPTIONS] [--] CMD [ARG...]\n"
+	      "\n"
+	      "Takes a CPU profile now, in pprof's format. A command is profiled from its first\n"
+	      "instruction to its exit, with all that it starts; its exit status becomes ours.\n"
+	      "Ctrl-C ends early and keeps what there is; a second Ctrl-C gives up.\n"
+	      "\n"
+	      "Options:\n",
+	      stdout);
+	options_print(stdout, &set);
+	fputs("\n"
+	      "Files: one per process, <comm>-<pid>-<start>-<exec>.cpu.<from>-<to>.pb.gz (UTC), "
+	      "in\n"
+	      "the current directory, or for -a in cprofd-profiles-<date>-<time>. Nothing is\n"
+	      "replaced but the FILE of -o. A command and what it starts make one file; with a\n"
+	      "directory (one that exists, or a name that ends in /) one file each.\n"
+	      "\n"
+	      "Exit status: 0 done; 1 failed; 2 wrong usage; 3 there were no samples; of a "
+	      "command\n"
+	      "its own, 126 or 127 where it could not be run.\n"
+	      "\n"
+	      "Examples:\n"
+	      "  cprofctl record --pid 1234 --seconds 30\n"
+	      "  cprofctl record --pid 1234,1235 -o profiles/\n"
+	      "  cprofctl record -a --seconds 5m --hz 49\n"
+	      "  cprofctl record -o make.pb.gz -- make -j2\n"
+	      "  cprofctl --json record --pid 1234 | jq .top\n",
+	      stdout);
+}

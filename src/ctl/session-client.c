@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The client's side of the session protocol. The sampler is stronger than we are, but it works on
+ * data of strangers: its messages go through session_check(), a profile must be sealed against
+ * writing (what we checked is what we write) and is read with pread(2), which no shrinking turns
+ * into a SIGBUS.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "cprof/base/seqpacket.h"
+#include "session-client.h"
+
+#define CPROFD_FINISH_MS 5000
+#define SESSION_SOCKET "session.sock"
+
+int session_client_connect(struct session_client *c, const char *socket_path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	const char *slash = strrchr(socket_path, '/');
+	int dir_len = slash ? (int)(slash + 1 - socket_path) : 0;
+	_cleanup_close_ int fd = -EBADF;
+
+	if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%.*s" SESSION_SOCKET, dir_len,
+		     socket_path) >= (int)sizeof(sa.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return -errno;
+	c->fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* "cprofd --session [--role NAME=PATH]...", the array the caller's to free. */
+static char **cprofd_argv(const char *cprofd, const char *const *roles, size_t roles_cnt)
+{
+	const char **argv = calloc(3 + 2 * roles_cnt, sizeof(*argv));
+	size_t cnt = 0;
+
+	if (!argv)
+		return NULL;
+	argv[cnt++] = cprofd;
+	argv[cnt++] = "--session";
+	for (size_t i = 0; i < roles_cnt; i++) {
+		argv[cnt++] = "--role";
+		argv[cnt++] = roles[i];
+	}
+	/* execv(2) only reads, but its type is older than const. */
+	return (char **)(uintptr_t)argv;
+}
+
+int session_client_spawn(struct session_client *c, const char *cprofd, const char *const *roles,
+			 size_t roles_cnt, const sigset_t *mask)
+{
+	_cleanup_free_ char **argv = cprofd_argv(cprofd, roles, roles_cnt);
+	_cleanup_close_ int ours = -EBADF, theirs = -EBADF;
+	struct child_setup setup = { .argv = argv, .mask = mask };
+	int ends[2], r;
+
+	if (!argv)
+		return -ENOMEM;
+	r = seqpacket_pair(ends);
+	if (r < 0)
+		return r;
+	ours = ends[0];
+	theirs = ends[1];
+	setup.control_fd = theirs;
+	r = child_fork(&c->cprofd, &setup);
+	if (r < 0)
+		return r;
+	r = child_release(&c->cprofd);
+	if (r < 0)
+		return r;
+	c->fd = TAKE_FD(ours);
+	return 0;
+}
+
+int session_client_start(struct session_client *c, struct session_start *start)
+{
+	start->head = (struct wire_head){ .size = sizeof(*start), .type = SESSION_START };
+	return seqpacket_send(c->fd, start, sizeof(*start), -EBADF);
+}
+
+int session_client_stop(struct session_client *c)
+{
+	const struct wire_head stop = { .size = sizeof(stop), .type = SESSION_STOP };
+
+	return seqpacket_send(c->fd, &stop, sizeof(stop), -EBADF);
+}
+
+int session_client_receive(struct session_client *c, union session_message *ret, int *ret_fd)
+{
+	_cleanup_close_ int fd = -EBADF;
+	ssize_t n = seqpacket_recv(c->fd, ret, sizeof(*ret), &fd);
+	int type;
+
+	if (n == -EMSGSIZE || n == -EPROTO)
+		return -EBADMSG;
+	if (n == -ECONNRESET)
+		return 0;
+	if (n <= 0)
+		return (int)n;
+	type = session_check(ret, (size_t)n);
+	if (type < 0)
+		return type;
+	/* Our own part, or a descriptor where none belongs. */
+	if (type == SESSION_START || type == SESSION_STOP || (fd >= 0) != (type == SESSION_PROFILE))
+		return -EBADMSG;
+	*ret_fd = TAKE_FD(fd);
+	return type;
+}
+
+int session_profile_read(const struct session_profile *p, int fd, void **ret)
+{
+	_cleanup_free_ char *bytes = NULL;
+	size_t done = 0;
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || !(seals & F_SEAL_WRITE))
+		return -EBADMSG;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (p->bytes == 0 || p->bytes > SESSION_PROFILE_BYTES_MAX ||
+	    (uint64_t)st.st_size != p->bytes)
+		return -EBADMSG;
+	bytes = malloc(p->bytes);
+	if (!bytes)
+		return -ENOMEM;
+	while (done < p->bytes) {
+		ssize_t n = pread(fd, bytes + done, p->bytes - done, (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EBADMSG;
+		done += (size_t)n;
+	}
+	*ret = TAKE_PTR(bytes);
+	return 0;
+}
+
+void session_client_hang_up(struct session_client *c)
+{
+	c->fd = fd_close(c->fd);
+}
+
+void session_client_close(struct session_client *c)
+{
+	session_client_hang_up(c);
+	child_finish(&c->cprofd, CPROFD_FINISH_MS, true);
+}
+
+void session_client_done(struct session_client *c)
+{
+	session_client_close(c);
+	child_done(&c->cprofd);
+}

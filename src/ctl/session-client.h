@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * session-client — our end of a recording: the socket, and the private cprofd behind it unless a
+ * daemon answers. Messages are checked before anything of them is seen outside.
+ */
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "child.h"
+#include "cprof/session.h"
+
+struct session_client {
+	int fd;		     /* non-blocking */
+	struct child cprofd; /* none when a daemon answers */
+};
+
+#define SESSION_CLIENT_INIT ((struct session_client){ .fd = -EBADF, .cprofd = CHILD_INIT })
+
+union session_message {
+	struct wire_head head;
+	struct session_started started;
+	struct session_progress progress;
+	struct session_profile profile;
+	struct session_end end;
+	struct session_failed failed;
+};
+
+/* To a daemon: by the session socket that lies beside the @socket_path of its HTTP interface. */
+int session_client_connect(struct session_client *c, const char *socket_path);
+/* Starts `cprofd --session` with @roles ("NAME=PATH"); @mask is the signal mask that it gets. */
+int session_client_spawn(struct session_client *c, const char *cprofd, const char *const *roles,
+			 size_t roles_cnt, const sigset_t *mask);
+
+int session_client_start(struct session_client *c, struct session_start *start);
+int session_client_stop(struct session_client *c);
+
+/*
+ * The next message: its type and *ret, and for a profile its descriptor in *ret_fd (else -EBADF).
+ * 0 at the end of the stream, -EAGAIN, -EBADMSG: not of the protocol, or another -errno.
+ */
+int session_client_receive(struct session_client *c, union session_message *ret, int *ret_fd);
+
+/*
+ * The bytes of a profile, checked to be sealed and as long as it says; the caller's to free.
+ * -EBADMSG: they are not.
+ */
+int session_profile_read(const struct session_profile *p, int fd, void **ret);
+
+/* For the sampler this is STOP without an answer; a private cprofd ends by itself. */
+void session_client_hang_up(struct session_client *c);
+/* Hangs up and waits for the private cprofd, a few seconds at most; its status is in c->cprofd. */
+void session_client_close(struct session_client *c);
+void session_client_done(struct session_client *c);

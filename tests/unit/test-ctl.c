@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The parts of cprofctl that decide by themselves: command lines, numbers, names, files, JSON. */
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "accounting.h"
+#include "check.h"
+#include "cprof/base/cleanup.h"
+#include "find-cprofd.h"
+#include "json.h"
+#include "losses.h"
+#include "output.h"
+#include "profile-name.h"
+#include "progress.h"
+#include "record-options.h"
+#include "session-client.h"
+#include "targets.h"
+#include "units.h"
+
+#define PARSE(args, problem, ...)                                                               \
+	({                                                                                      \
+		static const char *const _v[] = { "record", __VA_ARGS__, NULL };                \
+		struct ctl_globals _g = { 0 };                                                  \
+		record_args_parse((args), &_g, (int)ELEMENTSOF(_v) - 1, (char **)(uintptr_t)_v, \
+				  (problem));                                                   \
+	})
+
+static void check_wrong(const char *expected, int r, const struct option_problem *p)
+{
+	CHECK_EQ(r, -EINVAL);
+	if (!strstr(p->why, expected))
+		CHECK_FAIL("\"%s\" does not say \"%s\"", p->why, expected);
+}
+
+#define CHECK_WRONG(expected, ...)                                        \
+	do {                                                              \
+		struct record_args _a;                                    \
+		struct option_problem _p = { "" };                        \
+		check_wrong(expected, PARSE(&_a, &_p, __VA_ARGS__), &_p); \
+		record_args_done(&_a);                                    \
+	} while (0)
+
+TEST(record_pids)
+{
+	struct option_problem p;
+	struct record_args a;
+
+	CHECK_EQ(PARSE(&a, &p, "--pid", "7,8", "-p7", "--pid=9", "--hz=10000"), 0);
+	CHECK_EQ(a.pids.cnt, 3);
+	CHECK_EQ(a.pids.v[0], 7);
+	CHECK_EQ(a.pids.v[1], 8);
+	CHECK_EQ(a.pids.v[2], 9);
+	CHECK_EQ(a.hz, 10000);
+	CHECK_EQ(a.duration_ns, 10000000000);
+	CHECK(!a.all && !a.command && !a.output);
+	record_args_done(&a);
+}
+
+TEST(record_command)
+{
+	struct option_problem p;
+	struct record_args a;
+
+	CHECK_EQ(PARSE(&a, &p, "-o", "x", "--", "prog", "--hz", "0"), 0);
+	CHECK_STR(a.output, "x");
+	CHECK_STR(a.command[0], "prog");
+	CHECK_STR(a.command[1], "--hz");
+	CHECK_STR(a.command[2], "0");
+	CHECK(!a.command[3]);
+	CHECK_EQ(a.duration_ns, 0);
+	CHECK_EQ(a.hz, 99);
+	record_args_done(&a);
+
+	/* Its options are its own without "--" too. */
+	CHECK_EQ(PARSE(&a, &p, "--seconds", "2", "prog", "-a"), 0);
+	CHECK(!a.all);
+	CHECK_STR(a.command[1], "-a");
+	CHECK_EQ(a.duration_ns, 2000000000);
+	record_args_done(&a);
+}
+
+TEST(record_globals_after_the_command)
+{
+	const char *v[] = { "record", "-qa", "--json", NULL };
+	struct ctl_globals g = { 0 };
+	struct option_problem p;
+	struct record_args a;
+
+	CHECK_EQ(record_args_parse(&a, &g, 3, (char **)(uintptr_t)v, &p), 0);
+	CHECK(g.quiet && g.json && a.all);
+	record_args_done(&a);
+}
+
+TEST(record_wrong)
+{
+	CHECK_WRONG("what?", "--hz", "99");
+	CHECK_WRONG("choose one", "-a", "--pid", "1");
+	CHECK_WRONG("choose one", "-a", "--", "true");
+	CHECK_WRONG("--pid takes process ids", "--pid", "0");
+	CHECK_WRONG("--pid takes process ids", "--pid", "1,");
+	CHECK_WRONG("--pid takes process ids", "--pid", "-1");
+	CHECK_WRONG("--pid takes process ids", "--pid", "2147483648");
+	CHECK_WRONG("--hz takes a number from 1 to 10000, not '10001'", "--hz", "10001", "-a");
+	CHECK_WRONG("--hz takes", "--hz", "0", "-a");
+	CHECK_WRONG("--seconds takes", "-a", "--seconds", "0");
+	CHECK_WRONG("--seconds needs N", "-a", "--seconds");
+	CHECK_WRONG("no option --secs", "-a", "--secs=1");
+	CHECK_WRONG("no option -z", "-az");
+	CHECK_WRONG("no option -\xef\xbf\xbd", "-aa\033");
+	CHECK_WRONG("--all takes no argument", "--all=1");
+	CHECK_WRONG("-o takes", "-o", "-", "-a");
+}
+
+TEST(record_wrong_is_clean)
+{
+	struct option_problem p = { "" };
+	struct record_args a;
+
+	CHECK_EQ(PARSE(&a, &p, "--hz", "\033[31m\n", "-a"), -EINVAL);
+	for (const char *c = p.why; *c; c++)
+		CHECK((unsigned char)*c >= 0x20);
+	record_args_done(&a);
+}
+
+TEST(durations)
+{
+	static const struct {
+		const char *text;
+		int r;
+		uint64_t ns;
+	} cases[] = {
+		{ "30", 0, 30000000000 },
+		{ "30s", 0, 30000000000 },
+		{ "5m", 0, 300000000000 },
+		{ "1h", 0, 3600000000000 },
+		{ "250ms", 0, 250000000 },
+		{ "8784h", 0, 31622400000000000 },
+		{ "8785h", -ERANGE, 0 },
+		{ "0", -ERANGE, 0 },
+		{ "0s", -ERANGE, 0 },
+		{ "18446744073709551616", -ERANGE, 0 },
+		{ "18446744073709551615", -ERANGE, 0 },
+		{ "18446744074s", -ERANGE, 0 },
+		{ "", -EINVAL, 0 },
+		{ "s", -EINVAL, 0 },
+		{ "-1", -EINVAL, 0 },
+		{ "+1", -EINVAL, 0 },
+		{ " 1", -EINVAL, 0 },
+		{ "1 s", -EINVAL, 0 },
+		{ "1.5", -EINVAL, 0 },
+		{ "0x10", -EINVAL, 0 },
+		{ "5d", -EINVAL, 0 },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		uint64_t ns = 0;
+
+		fprintf(stderr, "  \"%s\"\n", cases[i].text);
+		CHECK_EQ(units_parse_duration(cases[i].text, &ns), cases[i].r);
+		CHECK_EQ(ns, cases[i].ns);
+	}
+}
+
+TEST(numbers)
+{
+	uint64_t v = 0;
+
+	CHECK_EQ(units_parse_number("007", 1, 10, &v), 0);
+	CHECK_EQ(v, 7);
+	CHECK_EQ(units_parse_number("18446744073709551615", 0, UINT64_MAX, &v), 0);
+	CHECK(v == UINT64_MAX);
+	CHECK_EQ(units_parse_number("18446744073709551616", 0, UINT64_MAX, &v), -ERANGE);
+	CHECK_EQ(units_parse_number("1x", 0, 10, &v), -EINVAL);
+	CHECK_EQ(units_parse_number("11", 0, 10, &v), -ERANGE);
+}
+
+/* Expected texts are what pprof's measurement.Label() and Percentage() give. */
+TEST(times_as_pprof)
+{
+	static const struct {
+		int64_t ns;
+		const char *text;
+	} cases[] = {
+		{ 0, "0" },
+		{ 1, "1ns" },
+		{ 999, "999ns" },
+		{ 1000, "1us" },
+		{ 10000000, "10ms" },
+		{ 10101010, "10.10ms" },
+		{ 999999999, "1000ms" },
+		{ 1230000000, "1.23s" },
+		{ 3599000000000, "3599s" },
+		{ 3600000000000, "1hrs" },
+		{ -1500000, "-1.50ms" },
+	};
+	char text[32];
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		units_time_format(text, sizeof(text), cases[i].ns, units_time_of(cases[i].ns));
+		CHECK_STR(text, cases[i].text);
+	}
+}
+
+TEST(columns_as_pprof)
+{
+	char text[32];
+
+	/* The smallest value decides, unless it would still show in the unit of a hundred of it. */
+	CHECK_EQ(units_time_for(10000000, 500000000), UNIT_MS);
+	CHECK_EQ(units_time_for(10000000, 1500000000), UNIT_S);
+	CHECK_EQ(units_time_for(10000000, 1000000000), UNIT_MS);
+	CHECK_EQ(units_time_for(0, 1500000000), UNIT_S);
+	CHECK_EQ(units_time_for(INT64_MAX, INT64_MAX), UNIT_HRS);
+	units_time_format(text, sizeof(text), 10000000, UNIT_S);
+	CHECK_STR(text, "0.01s");
+	units_time_format(text, sizeof(text), 1000, UNIT_S);
+	CHECK_STR(text, "0");
+}
+
+TEST(percents_as_pprof)
+{
+	char text[16];
+
+	units_percent_format(text, sizeof(text), 1, 1);
+	CHECK_STR(text, "  100%");
+	units_percent_format(text, sizeof(text), 9996, 10000);
+	CHECK_STR(text, "  100%");
+	units_percent_format(text, sizeof(text), 9994, 10000);
+	CHECK_STR(text, "99.94%");
+	units_percent_format(text, sizeof(text), 1, 100);
+	CHECK_STR(text, " 1.00%");
+	units_percent_format(text, sizeof(text), 5, 1000);
+	CHECK_STR(text, "  0.5%");
+	units_percent_format(text, sizeof(text), 0, 10);
+	CHECK_STR(text, "    0%");
+	units_percent_format(text, sizeof(text), 5, 0);
+	CHECK_STR(text, "    0%");
+}
+
+TEST(profile_names)
+{
+	const struct profile_label l = {
+		.comm = "a/b c.d-e\xff",
+		.pid = 12,
+		.exec = 3,
+		.start_ticks = 456,
+		.from_real_ns = 86399999999999,	 /* 23:59:59 */
+		.to_real_ns = 86400000000000ULL, /* midnight */
+	};
+	char name[PROFILE_NAME_MAX];
+
+	profile_name(name, sizeof(name), &l);
+	CHECK_STR(name, "a_b_c.d-e_-12-456-3.cpu.235959-000000.pb.gz");
+	profile_name_merged(name, sizeof(name), &l);
+	CHECK_STR(name, "a_b_c.d-e_-12.cpu.235959-000000.pb.gz");
+	profile_name_other(name, sizeof(name), "x.pb.gz", 2);
+	CHECK_STR(name, "x~2.pb.gz");
+	profile_name_other(name, sizeof(name), "x.prof", 1);
+	CHECK_STR(name, "x.prof~1");
+	profile_name_other(name, sizeof(name), ".pb.gz", 1);
+	CHECK_STR(name, ".pb.gz~1");
+	profile_directory_name(name, sizeof(name), 951782400000000000); /* 2000-02-29 */
+	CHECK_STR(name, "cprofd-profiles-20000229-000000");
+}
+
+TEST(profile_name_fits)
+{
+	char name[PROFILE_NAME_MAX], comm[64];
+	struct profile_label l = {
+		.comm = comm,
+		.pid = UINT32_MAX,
+		.exec = UINT32_MAX,
+		.start_ticks = UINT64_MAX,
+		.from_real_ns = UINT64_MAX,
+		.to_real_ns = UINT64_MAX,
+	};
+
+	memset(comm, 'x', sizeof(comm));
+	comm[63] = 0;
+	profile_name(name, sizeof(name), &l);
+	CHECK(strlen(name) > 7 && strcmp(name + strlen(name) - 6, ".pb.gz") == 0);
+}
+
+static char *json_text(void (*fill)(struct json *j))
+{
+	char *text = NULL;
+	size_t sz;
+	FILE *f = open_memstream(&text, &sz);
+	struct json j = JSON_INIT(f);
+
+	CHECK(f);
+	fill(&j);
+	CHECK_EQ(j.depth, 0);
+	(void)fclose(f);
+	return text;
+}
+
+static void json_shapes(struct json *j)
+{
+	json_object(j, NULL);
+	json_u64(j, "u", UINT64_MAX);
+	json_i64(j, "i", INT64_MIN);
+	json_array(j, "a");
+	json_object(j, NULL);
+	json_object_end(j);
+	json_string(j, NULL, "x");
+	json_array_end(j);
+	json_double(j, "d", 0.25);
+	json_double(j, "n", (double)__builtin_nan(""));
+	json_object_end(j);
+}
+
+TEST(json_shape)
+{
+	_cleanup_free_ char *text = json_text(json_shapes);
+
+	CHECK_STR(text, "{\"u\": 18446744073709551615, \"i\": -9223372036854775808, "
+			"\"a\": [{}, \"x\"], \"d\": 0.25, \"n\": null}");
+}
+
+static void json_escapes(struct json *j)
+{
+	json_array(j, NULL);
+	json_string(j, NULL, "\"\\\n\x01\x7f/");
+	json_string(j, NULL, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+	/* Overlong, surrogate, beyond the last, cut off, alone. */
+	json_string(j, NULL, "\xc0\xafz");
+	json_string(j, NULL, "\xed\xa0\x80");
+	json_string(j, NULL, "\xf4\x90\x80\x80");
+	json_string(j, NULL, "a\xe2\x82");
+	json_string(j, NULL, "\xff");
+	json_array_end(j);
+}
+
+TEST(json_escape)
+{
+	_cleanup_free_ char *text = json_text(json_escapes);
+
+	CHECK_STR(text,
+		  "[\"\\\"\\\\\\u000a\\u0001\\u007f/\", \"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\", "
+		  "\"\\ufffd\\ufffdz\", \"\\ufffd\\ufffd\\ufffd\", "
+		  "\"\\ufffd\\ufffd\\ufffd\\ufffd\", \"a\\ufffd\\ufffd\", \"\\ufffd\"]");
+}
+
+static void check_file(const char *path, const char *text)
+{
+	char got[64] = "";
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0);
+	CHECK(read(fd, got, sizeof(got) - 1) >= 0);
+	CHECK_STR(got, text);
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static char *scratch(void)
+{
+	static char dir[] = "/tmp/test-ctl-XXXXXX";
+
+	return dir;
+}
+
+static void leave_scratch(void)
+{
+	(void)nftw(scratch(), remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* An empty directory of its own for each test, which becomes the current one. */
+static void enter_scratch(void)
+{
+	char dir[] = "XXXXXX";
+
+	if (strstr(scratch(), "XXXXXX")) {
+		CHECK(mkdtemp(scratch()));
+		CHECK_EQ(atexit(leave_scratch), 0);
+	}
+	CHECK_EQ(chdir(scratch()), 0);
+	CHECK(mkdtemp(dir));
+	CHECK_EQ(chdir(dir), 0);
+}
+
+static char *written(struct output *o, const char *name, const char *text)
+{
+	char *path = NULL;
+
+	CHECK_EQ(output_write(o, name, text, strlen(text), &path), 0);
+	return path;
+}
+
+TEST(output_replaces_nothing)
+{
+	_cleanup_(output_done) struct output o = OUTPUT_INIT;
+	_cleanup_free_ char *a = NULL, *b = NULL, *c = NULL;
+	struct stat st;
+
+	enter_scratch();
+	CHECK_EQ(output_open_directory(&o, "d//"), 0);
+	a = written(&o, "x.pb.gz", "1");
+	b = written(&o, "x.pb.gz", "2");
+	c = written(&o, "x.pb.gz", "3");
+	CHECK_STR(a, "d/x.pb.gz");
+	CHECK_STR(b, "d/x~1.pb.gz");
+	CHECK_STR(c, "d/x~2.pb.gz");
+	check_file("d/x.pb.gz", "1");
+	check_file("d/x~2.pb.gz", "3");
+	CHECK_EQ(stat("d", &st), 0);
+	CHECK_EQ(st.st_mode & 07777, 0700);
+	CHECK_EQ(stat("d/x.pb.gz", &st), 0);
+	CHECK_EQ(st.st_mode & 0137, 0);
+}
+
+TEST(output_file_replaces_once)
+{
+	_cleanup_(output_done) struct output o = OUTPUT_INIT;
+	_cleanup_free_ char *a = NULL, *b = NULL;
+
+	enter_scratch();
+	CHECK_EQ(close(creat("f", 0600)), 0);
+	CHECK_EQ(output_open_file(&o, "./f"), 0);
+	a = written(&o, "unused", "1");
+	b = written(&o, "unused", "2");
+	CHECK_STR(a, "f");
+	CHECK_STR(b, "f~1");
+	check_file("f", "1");
+	check_file("f~1", "2");
+}
+
+TEST(output_cannot)
+{
+	struct output o = OUTPUT_INIT;
+
+	enter_scratch();
+	CHECK_EQ(output_open_file(&o, "/dev/null"), -EINVAL);
+	output_done(&o);
+	CHECK_EQ(output_open_file(&o, "none/f"), -ENOENT);
+	output_done(&o);
+	CHECK_EQ(output_open_directory(&o, "none/d/"), -ENOENT);
+	output_done(&o);
+	CHECK_EQ(close(creat("f", 0600)), 0);
+	CHECK_EQ(output_open_directory(&o, "f"), -ENOTDIR);
+	output_done(&o);
+	CHECK(output_is_directory("f/") && output_is_directory(".") && !output_is_directory("f"));
+}
+
+TEST(output_leaves_nothing)
+{
+	_cleanup_(output_done) struct output o = OUTPUT_INIT;
+
+	enter_scratch();
+	CHECK_EQ(output_open_directory(&o, "d"), 0);
+	CHECK_EQ(access("d", F_OK), 0);
+	output_done(&o);
+	CHECK_EQ(access("d", F_OK), -1);
+}
+
+static int memfd(const char *text, unsigned int seals)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
+	CHECK_EQ(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+TEST(profile_read)
+{
+	struct session_profile p = { .bytes = 4 };
+	_cleanup_close_ int sealed = memfd("text", F_SEAL_WRITE | F_SEAL_SHRINK);
+	_cleanup_close_ int open_one = memfd("text", F_SEAL_SHRINK);
+	_cleanup_close_ int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ void *bytes = NULL;
+
+	CHECK_EQ(session_profile_read(&p, sealed, &bytes), 0);
+	CHECK_EQ(memcmp(bytes, "text", 4), 0);
+	bytes = (free(bytes), NULL);
+	CHECK_EQ(session_profile_read(&p, open_one, &bytes), -EBADMSG);
+	CHECK_EQ(session_profile_read(&p, file, &bytes), -EBADMSG);
+	p.bytes = 5;
+	CHECK_EQ(session_profile_read(&p, sealed, &bytes), -EBADMSG);
+	p.bytes = 0;
+	CHECK_EQ(session_profile_read(&p, sealed, &bytes), -EBADMSG);
+	p.bytes = UINT64_MAX;
+	CHECK_EQ(session_profile_read(&p, sealed, &bytes), -EBADMSG);
+	CHECK(!bytes);
+}
+
+TEST(targets)
+{
+	_cleanup_(root_done) struct root root = ROOT_INIT;
+	struct targets t = TARGETS_INIT;
+	struct target_problem p;
+	const int32_t self[] = { getpid() }, both[] = { getpid(), INT32_MAX };
+
+	CHECK_EQ(root_open(&root, "/"), 0);
+	CHECK_EQ(targets_open(&t, &root, self, 1, &p), 0);
+	CHECK_EQ(t.cnt, 1);
+	CHECK(t.v[0].pidfd >= 0);
+	targets_done(&t);
+	CHECK_EQ(targets_open(&t, &root, both, 2, &p), -ESRCH);
+	CHECK_EQ(p.fault, TARGET_MISSING);
+	CHECK_EQ(p.pid, INT32_MAX);
+	targets_done(&t);
+}
+
+TEST(find_cprofd)
+{
+	char path[PATH_MAX];
+
+	enter_scratch();
+	CHECK_EQ(mkdir("bin", 0700) | mkdir("sbin", 0700), 0);
+	CHECK_EQ(find_cprofd_beside("bin/cprofctl", "last", path), -ENOENT);
+	CHECK_EQ(close(creat("last", 0700)), 0);
+	CHECK_EQ(find_cprofd_beside("bin/cprofctl", "last", path), 0);
+	CHECK_STR(path, "last");
+	CHECK_EQ(close(creat("sbin/cprofd", 0600)), 0);
+	CHECK_EQ(find_cprofd_beside("bin/cprofctl", "/none", path), -ENOENT);
+	CHECK_EQ(chmod("sbin/cprofd", 0700), 0);
+	CHECK_EQ(find_cprofd_beside("bin/cprofctl", "last", path), 0);
+	CHECK_STR(path, "bin/../sbin/cprofd");
+	/* A directory of that name is none. */
+	CHECK_EQ(mkdir("bin/cprofd", 0700), 0);
+	CHECK_EQ(find_cprofd_beside("bin/cprofctl", "last", path), 0);
+	CHECK_STR(path, "bin/../sbin/cprofd");
+}
+
+TEST(progress_texts)
+{
+	struct session_progress p = {
+		.elapsed_ns = 3900000000,
+		.samples = 297,
+		.lost = 0,
+		.processes = 12,
+	};
+	char text[160];
+
+	progress_text(text, sizeof(text), &p, 10000000000);
+	CHECK_STR(text, "recording 3 s of 10 s: 297 samples, 0 lost, 12 processes");
+	p.processes = 1;
+	progress_text(text, sizeof(text), &p, 0);
+	CHECK_STR(text, "recording 3 s: 297 samples, 0 lost, 1 process");
+}
+
+TEST(losses)
+{
+	struct counters c = { { 0 } };
+	struct losses l = { .samples = 77 };
+
+	c.v[COUNTER_runs] = 100;
+	c.v[COUNTER_missed] = 5;
+	CHECK(!losses_find(&c, &l));
+	CHECK_EQ(l.samples, 77);
+	c.v[COUNTER_drop_ring_full] = 3;
+	c.v[COUNTER_discard_memory] = 12;
+	CHECK(!losses_find_profiles(&c, &l));
+	CHECK(losses_find(&c, &l));
+	CHECK_EQ(l.samples, 15);
+	CHECK_STR(l.why, counter_descs[COUNTER_discard_memory].prose);
+	CHECK_STR(l.counters, "drop_ring_full 3, discard_memory 12");
+	c.v[COUNTER_discard_encode] = 1;
+	c.v[COUNTER_discard_client] = 2;
+	CHECK(losses_find_profiles(&c, &l));
+	CHECK_EQ(l.samples, 3);
+	CHECK_STR(l.counters, "discard_encode 1, discard_client 2");
+	CHECK_STR(l.why, counter_descs[COUNTER_discard_client].prose);
+}
+
+/* Each reason that there is has a text that fits, all of them together as well. */
+TEST(losses_of_every_kind)
+{
+	struct counters all = { { 0 } };
+	struct losses l;
+
+	for (int i = 0; i < COUNTER_MAX; i++) {
+		struct counters one = { { 0 } };
+
+		if (counter_descs[i].kind != COUNTER_KIND_DROP &&
+		    counter_descs[i].kind != COUNTER_KIND_DISCARD)
+			continue;
+		one.v[i] = all.v[i] = UINT64_MAX / COUNTER_MAX;
+		CHECK(losses_find(&one, &l));
+		CHECK_STR(l.why, counter_descs[i].prose);
+		CHECK(l.next && *l.next);
+	}
+	CHECK(losses_find(&all, &l));
+	CHECK(strlen(l.counters) < sizeof(l.counters) - 1);
+	CHECK(strstr(l.counters, "discard_client"));
+}
+
+TEST(exit_statuses)
+{
+	CHECK_EQ(child_exit_status(7 << 8), 7);
+	CHECK_EQ(child_exit_status(SIGTERM), 128 + SIGTERM);
+	CHECK_EQ(child_exit_status(SIGSEGV | 0x80), 128 + SIGSEGV);
+}
+
+CHECK_MAIN
