@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Any text as a mangled name: what comes out is terminated and fits. */
+
+#include <string.h>
+
+#include "cprof/symtab.h"
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sz)
+{
+	char *name = malloc(sz + 1), *out = malloc(512);
+	size_t len;
+
+	FUZZ_CHECK(name && out);
+	memcpy(name, bytes, sz);
+	name[sz] = '\0';
+	len = symtab_demangle(name, out, 512);
+	FUZZ_CHECK(len < 512);
+	if (len > 0)
+		FUZZ_CHECK(out[len] == '\0');
+	free(name);
+	free(out);
+	return 0;
+}

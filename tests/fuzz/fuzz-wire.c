@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A message from a role that was taken over, read as its receiver reads it: every field that a count
+ * or length covers. Names go through the cleaning they get before they are stored, and a message
+ * that is put together again from the names read must pass the check itself.
+ */
+
+#include "fuzz.h"
+
+#include "cprof/base/cleanup.h"
+#include "cprof/base/str.h"
+#include "cprof/wire.h"
+
+static void clean(const char *s, size_t len)
+{
+	char out[3 * WIRE_NAME_MAX + 1];
+
+	FUZZ_CHECK(str_clean(out, sizeof(out), s, len, NULL) < sizeof(out));
+}
+
+static void take_named(const struct wire_named *m)
+{
+	_cleanup_free_ struct wire_named *again = calloc(1, WIRE_MESSAGE_MAX);
+	struct wire_name_view v;
+	uint32_t cnt = 0;
+	size_t pos = 0;
+
+	FUZZ_CHECK(again);
+	again->head = (struct wire_head){ .size = sizeof(*again), .type = WIRE_NAMED };
+	while (wire_named_next(m, &pos, &v)) {
+		FUZZ_CHECK(v.name_len <= WIRE_NAME_MAX && v.linkage_len <= WIRE_NAME_MAX);
+		fuzz_touch(v.name, v.name_len);
+		fuzz_touch(v.linkage, v.linkage_len);
+		clean(v.name, v.name_len);
+		clean(v.linkage, v.linkage_len);
+		FUZZ_CHECK(wire_named_add(again, WIRE_MESSAGE_MAX, &v) == 0);
+		cnt++;
+	}
+	FUZZ_CHECK(cnt == m->cnt && again->cnt == cnt);
+	FUZZ_CHECK(wire_named_next(m, &pos, &v) == 0);
+	FUZZ_CHECK(again->head.size <= m->head.size);
+	FUZZ_CHECK(wire_check(again, again->head.size) == WIRE_NAMED);
+}
+
+static void take_opened(const struct wire_opened *m)
+{
+	char path[3 * WIRE_PATH_MAX + 1];
+
+	FUZZ_CHECK(m->status < WIRE_OPENED_MAX && m->path_len <= WIRE_PATH_MAX);
+	fuzz_touch(m + 1, m->path_len);
+	str_clean(path, sizeof(path), (const char *)(m + 1), m->path_len, NULL);
+}
+
+static void take_object(const struct wire_object *m)
+{
+	FUZZ_CHECK(m->status < WIRE_OBJECT_MAX);
+	FUZZ_CHECK(m->segments_cnt <= OBJECT_SEGMENTS_MAX);
+	FUZZ_CHECK(m->build_id_sz <= OBJECT_BUILD_ID_MAX);
+	fuzz_touch(m->segments, m->segments_cnt * sizeof(m->segments[0]));
+	fuzz_touch(m->build_id, m->build_id_sz);
+}
+
+static void take_names(const struct wire_names *m)
+{
+	FUZZ_CHECK(m->cnt <= WIRE_NAMES_MAX);
+	fuzz_touch(m + 1, m->cnt * sizeof(uint64_t));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
+{
+	_cleanup_free_ void *msg = fuzz_message(data, sz);
+	const struct wire_head *head = msg;
+	int type = wire_check(msg, sz);
+
+	if (type < 0)
+		return 0;
+	FUZZ_CHECK(type == head->type && head->size == sz);
+	switch (type) {
+	case WIRE_OPENED:
+		take_opened(msg);
+		break;
+	case WIRE_OBJECT:
+		take_object(msg);
+		break;
+	case WIRE_NAMES:
+		take_names(msg);
+		break;
+	case WIRE_NAMED:
+		take_named(msg);
+		break;
+	case WIRE_PEER:
+		fuzz_touch(msg, sizeof(struct wire_peer));
+		break;
+	case WIRE_OPEN:
+		fuzz_touch(msg, sizeof(struct wire_open));
+		break;
+	case WIRE_FILE:
+		fuzz_touch(msg, sizeof(struct wire_file));
+		break;
+	default:
+		FUZZ_CHECK(sz == sizeof(*head));
+		break;
+	}
+	return 0;
+}

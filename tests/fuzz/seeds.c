@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * seeds — writes one small valid input per kind of message below the directory given, from which the
+ * fuzzers start. Run it when a layout changes, and commit what it wrote; --check, a test, tells when
+ * that was forgotten: seeds of an old layout are refused at the gate and exercise nothing.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/session.h"
+#include "cprof/wire.h"
+#include "sample.h"
+
+/* Where seeds go to, or what they are compared with. */
+struct corpus {
+	char dir[PATH_MAX];
+	bool check;
+};
+
+static int check_seed(const char *path, const void *bytes, size_t sz)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ void *have = malloc(sz + 1);
+
+	if (fd < 0 || !have || read(fd, have, sz + 1) != (ssize_t)sz ||
+	    memcmp(have, bytes, sz) != 0) {
+		fprintf(stderr, "seeds: %s: a layout changed; run tests/fuzz/seeds again\n", path);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int write_seed(const struct corpus *to, const char *name, const void *bytes, size_t sz)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", to->dir, name);
+	if (to->check)
+		return check_seed(path, bytes, sz);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, bytes, sz) != (ssize_t)sz) {
+		fprintf(stderr, "seeds: %s: %s\n", path, strerror(errno));
+		return -EIO;
+	}
+	return 0;
+}
+
+static int write_decode(const struct corpus *to)
+{
+	const struct cprof_sample head = { .weight_ns = 10101010,
+					   .start_ns = 5,
+					   .pid = 42,
+					   .tid = 43,
+					   .exec = 1,
+					   .exe = CPROF_OBJECT_KEY + 1,
+					   .kernel_cnt = 2,
+					   .user_cnt = 3,
+					   .interp_cnt = 1,
+					   .keys_cnt = 2,
+					   .kernel_end = CPROF_END_ROOT,
+					   .user_end = CPROF_END_FP_ZERO,
+					   .comm = "thread",
+					   .process_comm = "worker" };
+	const struct cprof_sample kthread = { .pid = 2,
+					      .cred = CPROF_CRED_KTHREAD,
+					      .kernel_cnt = 2,
+					      .kernel_end = CPROF_END_ROOT,
+					      .process_comm = "kthreadd" };
+	const struct sample_body body = {
+		.kernel = (const __u64[]){ 0xffffffff81000000, 0xffffffff81000100 },
+		.user = (const struct cprof_frame[]){ { 0x1000, CPROF_OBJECT_KEY, 1 },
+						      { 0x2000, CPROF_OBJECT_KEY + 1, 0 },
+						      { 0x7f0000001000, CPROF_OBJECT_ANON, 0 } },
+		.interp = (const struct cprof_frame[]){ { 1, CPROF_OBJECT_KEY, 0 } },
+		.keys = (const struct cprof_key[]){ { .sb = 1, .ino = 7 }, { .sb = 1, .ino = 8 } },
+	};
+	const struct cprof_announce announce = { .head = { .size = sizeof(announce),
+							   .version = CPROF_ABI_VERSION,
+							   .type = CPROF_RECORD_OBJECT },
+						 .key = { .ino = 7 },
+						 .vm_start = 0x400000,
+						 .vm_end = 0x401000,
+						 .pid = 42 };
+	const struct cprof_exit gone = { .head = { .size = sizeof(gone),
+						   .version = CPROF_ABI_VERSION,
+						   .type = CPROF_RECORD_EXIT },
+					 .start_ns = 5,
+					 .cpu_ns = 1000,
+					 .pid = 42,
+					 .exec = 1 };
+	static unsigned char both[2 * SAMPLE_BYTES_MAX];
+	static struct sample s, k;
+	size_t sz = 0;
+	int r;
+
+	sample_build(&s, &head, &body);
+	sample_build(&k, &kthread, &body);
+	r = write_seed(to, "sample", s.bytes, s.sz);
+	if (r == 0)
+		r = write_seed(to, "announce", &announce, sizeof(announce));
+	if (r == 0)
+		r = write_seed(to, "exit", &gone, sizeof(gone));
+	/* The same stack twice, a kernel thread, and the end of the first process. */
+	for (int i = 0; i < 2; i++, sz += s.sz)
+		memcpy(both + sz, s.bytes, s.sz);
+	memcpy(both + sz, k.bytes, k.sz);
+	sz += k.sz;
+	memcpy(both + sz, &gone, sizeof(gone));
+	sz += sizeof(gone);
+	return r == 0 ? write_seed(to, "stream", both, sz) : r;
+}
+
+static int write_head(const struct corpus *to, const char *name, uint16_t type)
+{
+	const struct wire_head h = { .size = sizeof(h), .type = type, .id = 1 };
+
+	return write_seed(to, name, &h, sizeof(h));
+}
+
+static int write_named(const struct corpus *to)
+{
+	static const struct wire_name_view names[] = {
+		{ 0x1000, "main", "", 4, 0 },
+		{ 0x2000, "foo(int)", "_Z3fooi", 8, 7 },
+		{ 0x3000, "", "", 0, 0 },
+	};
+	_Alignas(8) unsigned char buf[512] = { 0 };
+	struct wire_named *m = (struct wire_named *)buf;
+
+	m->head = (struct wire_head){ .size = sizeof(*m), .type = WIRE_NAMED, .id = 1 };
+	m->object = 16;
+	for (size_t i = 0; i < ELEMENTSOF(names); i++)
+		if (wire_named_add(m, sizeof(buf), &names[i]) < 0)
+			return -ENOSPC;
+	return write_seed(to, "named", m, m->head.size);
+}
+
+static int write_wire_lists(const struct corpus *to)
+{
+	const struct {
+		struct wire_opened m;
+		char path[16];
+	} opened = { { { 24 + 13, WIRE_OPENED, 0, 16 }, WIRE_OPENED_OK, 13 }, "/usr/bin/true" };
+	const struct {
+		struct wire_names m;
+		uint64_t offsets[2];
+	} names = { { { sizeof(names), WIRE_NAMES, 0, 1 }, 16, 2 }, { 0x1000, 0x2000 } };
+	int r;
+
+	r = write_seed(to, "opened", &opened, opened.m.head.size);
+	if (r == 0)
+		r = write_seed(to, "names", &names, sizeof(names));
+	return r == 0 ? write_named(to) : r;
+}
+
+static int write_wire(const struct corpus *to)
+{
+	const struct wire_peer peer = { { sizeof(peer), WIRE_PEER, 0, 0 }, WIRE_ROLE_OPENER, 0 };
+	const struct wire_open ask = { .head = { sizeof(ask), WIRE_OPEN, 0, 16 }, .pid = 42 };
+	const struct wire_file file = { { sizeof(file), WIRE_FILE, 0, 16 }, 4096, 0, 0 };
+	const struct wire_object object = { .head = { sizeof(object), WIRE_OBJECT, 0, 16 },
+					    .elf = OBJECT_ELF_DYN,
+					    .segments_cnt = 1,
+					    .build_id_sz = 20,
+					    .segments = { { 0x1000, 0x1000, 0x2000 } } };
+	int r = 0;
+
+	r = r ? r : write_head(to, "kallsyms", WIRE_KALLSYMS);
+	r = r ? r : write_head(to, "stop", WIRE_STOP);
+	r = r ? r : write_head(to, "ready", WIRE_READY);
+	r = r ? r : write_head(to, "forget", WIRE_FORGET);
+	r = r ? r : write_seed(to, "peer", &peer, sizeof(peer));
+	r = r ? r : write_seed(to, "open", &ask, sizeof(ask));
+	r = r ? r : write_seed(to, "file", &file, sizeof(file));
+	r = r ? r : write_seed(to, "object", &object, sizeof(object));
+	return r ? r : write_wire_lists(to);
+}
+
+static int write_session(const struct corpus *to)
+{
+	const struct session_start start = { .head = { sizeof(start), SESSION_START, 0, 1 },
+					     .flags = SESSION_TREE,
+					     .hz = 99,
+					     .pids_cnt = 2,
+					     .pids = { 1, 42 } };
+	struct session_start full = start;
+	const struct session_started started = { .head = { sizeof(started), SESSION_STARTED, 0, 1 },
+						 .hz = 99,
+						 .cpus = 2 };
+	const struct session_progress progress = {
+		.head = { sizeof(progress), SESSION_PROGRESS, 0, 1 }, .samples = 5
+	};
+	const struct session_profile profile = { .head = { sizeof(profile), SESSION_PROFILE, 0, 1 },
+						 .pid = 42,
+						 .comm = "worker" };
+	const struct session_end end = { .head = { sizeof(end), SESSION_END, 0, 1 },
+					 .counters_cnt = COUNTER_MAX };
+	const struct session_failed failed = { .head = { sizeof(failed), SESSION_FAILED, 0, 1 },
+					       .error = -EPERM,
+					       .text_len = 10,
+					       .text = "sampler: no" };
+	int r = 0;
+
+	r = r ? r : write_head(to, "stop", SESSION_STOP);
+	r = r ? r : write_seed(to, "start", &start, sizeof(start));
+	/* At the limit of the list: one more would be beyond the message. */
+	full.pids_cnt = SESSION_PIDS_MAX;
+	for (int i = 0; i < SESSION_PIDS_MAX; i++)
+		full.pids[i] = i + 1;
+	r = r ? r : write_seed(to, "start-full", &full, sizeof(full));
+	r = r ? r : write_seed(to, "started", &started, sizeof(started));
+	r = r ? r : write_seed(to, "progress", &progress, sizeof(progress));
+	r = r ? r : write_seed(to, "profile", &profile, sizeof(profile));
+	r = r ? r : write_seed(to, "end", &end, sizeof(end));
+	return r ? r : write_seed(to, "failed", &failed, sizeof(failed));
+}
+
+/* The first byte is the room for the result: fuzz-str.c. */
+static int write_str(const struct corpus *to)
+{
+	static const char *const seeds[][2] = {
+		{ "ascii", "\x20nginx: worker" },
+		{ "utf8", "\xff\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa7" },
+		{ "overlong", "\xff\xc0\xaf\xe0\x80\xaf\xf0\x80\x80\xaf" },
+		{ "surrogate", "\xff\xed\xa0\x80\xed\xbf\xbf" },
+		{ "beyond", "\xff\xf4\x90\x80\x80\xf5" },
+		{ "bidi", "\xff\xe2\x80\xae\xe2\x81\xa6" },
+		{ "cut", "\x05\xe2\x82\xac\xe2\x82\xac" },
+		{ "control", "\xff\x1b[31m\n\x7f\xc2\x85" },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(seeds) && r == 0; i++)
+		r = write_seed(to, seeds[i][0], seeds[i][1], strlen(seeds[i][1]));
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*write)(const struct corpus *to);
+	} corpora[] = {
+		{ "decode", write_decode },
+		{ "wire", write_wire },
+		{ "session", write_session },
+		{ "str", write_str },
+	};
+
+	struct corpus to = { .check = argc == 3 && strcmp(argv[1], "--check") == 0 };
+
+	if (argc != 2 && !to.check) {
+		fprintf(stderr, "usage: seeds [--check] DIRECTORY\n");
+		return 2;
+	}
+	for (size_t i = 0; i < ELEMENTSOF(corpora); i++) {
+		snprintf(to.dir, sizeof(to.dir), "%s/%s", argv[argc - 1], corpora[i].name);
+		if (!to.check && mkdir(to.dir, 0755) < 0 && errno != EEXIST) {
+			fprintf(stderr, "seeds: %s: %s\n", to.dir, strerror(errno));
+			return 1;
+		}
+		if (corpora[i].write(&to) < 0)
+			return 1;
+	}
+	return 0;
+}
