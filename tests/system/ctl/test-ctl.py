@@ -1,0 +1,560 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""cprofctl against a cprofd with faults: what it says, what it keeps, what it returns."""
+
+import argparse
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+FAKE = pathlib.Path(__file__).resolve().parent / "fake-cprofd.py"
+CPROFCTL = ""
+NAME = re.compile(r"^fake-\d+-1234-1\.cpu\.000001-000002(~\d+)?\.pb\.gz$")
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="test-ctl-"))
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def argv(self, *args, fault="none", before=()):
+        return [CPROFCTL, *before, "record", "--cprofd", str(FAKE), "--role", f"fault={fault}",
+                *map(str, args)]
+
+    def record(self, *args, fault="none", before=(), **kwargs):
+        kwargs = {"cwd": self.dir, "capture_output": True, "text": True, "timeout": 60,
+                  "stdin": subprocess.DEVNULL, **kwargs}
+        return subprocess.run(self.argv(*args, fault=fault, before=before), check=False, **kwargs)
+
+    def start(self, *args, fault="none", **kwargs):
+        p = subprocess.Popen(self.argv(*args, fault=fault), cwd=self.dir, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+        self.addCleanup(p.stdout.close)
+        self.addCleanup(p.stderr.close)
+        return p
+
+    def files(self, where="."):
+        return sorted(f.name for f in (self.dir / where).iterdir())
+
+    def wait_for(self, path):
+        for _ in range(200):
+            if path.exists() and path.read_text():
+                return
+            time.sleep(0.05)
+        self.fail(f"{path} did not come")
+
+    def assert_line(self, done, text, status=1):
+        """One line for the fault, with what, why and next."""
+        lines = [line for line in done.stderr.splitlines() if text in line]
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertRegex(lines[0], r"^cprofctl: record: .+; .+")
+        self.assertNotIn("\033", done.stderr)
+        self.assertEqual(done.returncode, status, done.stderr)
+
+
+class Usage(Case):
+    def run_ctl(self, *args):
+        return subprocess.run([CPROFCTL, *args], capture_output=True, text=True, check=False)
+
+    def test_help(self):
+        for args in (["--help"], ["help"], ["record", "--help"], ["help", "record"],
+                     ["--help", "record"], ["record", "-h"], ["version", "--help"]):
+            done = self.run_ctl(*args)
+            self.assertEqual(done.returncode, 0, args)
+            self.assertIn("Examples:", done.stdout)
+            self.assertNotIn("--cprofd", done.stdout)
+            self.assertEqual(done.stderr, "")
+
+    def test_version(self):
+        for args in (["version"], ["--version"]):
+            done = self.run_ctl(*args)
+            self.assertRegex(done.stdout, r"^cprofctl \d+\.\d+\.\d+\n$")
+        self.assertIn("version", json.loads(self.run_ctl("--json", "version").stdout))
+
+    def test_wrong(self):
+        for args in ([], ["nothing"], ["--nothing"], ["record"], ["record", "-a", "--hz", "0"],
+                     ["help", "nothing"], ["version", "a"], ["record", "-a", "--pid", "1"]):
+            done = self.run_ctl(*args)
+            self.assertEqual(done.returncode, 2, args)
+            self.assertEqual(done.stdout, "")
+
+    def test_full_output(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([CPROFCTL, "version"], stdout=full, stderr=subprocess.PIPE,
+                                  text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("standard output", done.stderr)
+
+    def test_no_process(self):
+        with subprocess.Popen(["true"]) as gone:
+            pass
+        done = self.record("--pid", gone.pid)
+        self.assert_line(done, f"no process {gone.pid}; see ps -e")
+
+    def test_thread(self):
+        tids, ready = [], threading.Event()
+
+        def body():
+            tids.append(threading.get_native_id())
+            ready.wait()
+
+        thread = threading.Thread(target=body)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(ready.set)
+        while not tids:
+            time.sleep(0.01)
+        done = self.record("--pid", tids[0])
+        self.assert_line(done, f"{tids[0]} is a thread of process {os.getpid()}; use --pid")
+
+    def test_not_root(self):
+        done = self.record("-a", user=65534)
+        self.assert_line(done, "no daemon is running and this is not root; start cprofd or run it "
+                               "with sudo")
+
+    def test_no_daemon(self):
+        done = subprocess.run([CPROFCTL, "--socket", self.dir / "x.sock", "record", "-a"],
+                              capture_output=True, text=True, check=False)
+        self.assert_line(done, "cannot reach a daemon")
+
+    def test_no_cprofd(self):
+        done = subprocess.run([CPROFCTL, "record", "-a", "--cprofd", self.dir / "none"],
+                              capture_output=True, text=True, check=False, cwd=self.dir)
+        self.assert_line(done, "cannot start")
+        self.assertEqual(self.files(), [])
+
+
+class Good(Case):
+    def test_pid(self):
+        done = self.record("--pid", os.getpid(), "--seconds", 1)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(self.files()), 1)
+        self.assertRegex(self.files()[0], NAME)
+        self.assertIn("5 samples, 0 missed, 0 lost; 100.0% of stacks reached their root, 90.0% of "
+                      "frames have names; our own cost: ", done.stdout)
+        self.assertIn("      50ms   100%       50ms   100%  hot_function", done.stdout)
+        self.assertIn(f"next: go tool pprof -top {self.files()[0]}\n", done.stdout)
+        self.assertNotIn("\033", done.stdout)
+
+    def test_json(self):
+        done = self.record("--pid", os.getpid(), "--seconds=1s", "--hz", 50, before=["--json"])
+        out = json.loads(done.stdout)
+        self.assertEqual(out["hz"], 50)
+        self.assertEqual(out["ended_by"], "time")
+        self.assertEqual(out["seconds"], 1)
+        self.assertEqual(out["books"]["in_profiles"], 5)
+        self.assertEqual(out["books"]["difference"], 0)
+        self.assertEqual(set(out["books"]), {
+            "produced", "runs", "missed", "delivered", "dropped", "in_profiles", "open_window",
+            "discarded", "difference"})
+        self.assertIn("drop_ring_full", out["books"]["dropped"])
+        self.assertIn("discard_client", out["books"]["discarded"])
+        self.assertEqual(out["counters"]["bpf_ns"], 12_000_000)
+        self.assertEqual(out["stacks"], {"complete": 5, "truncated": 0})
+        self.assertEqual(out["frames"], {"total": 10, "symbolized": 9})
+        # An interpreter started: that is CPU time which wait4() must have brought.
+        self.assertGreater(out["cost"]["cpu_s"], 0.005)
+        self.assertEqual(out["cost"]["bpf_s"], 0.012)
+        self.assertEqual(out["top"], [{"function": "hot_function", "flat": 50_000_000,
+                                       "cum": 50_000_000}])
+        self.assertEqual(out["files"], [{
+            "path": self.files()[0], "pid": os.getpid(), "start": 1234, "exec": 1, "comm": "fake",
+            "samples": 5, "nanoseconds": 50_000_000}])
+
+    def test_all(self):
+        done = self.record("-a", "--seconds", 1)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        made, = self.files()
+        self.assertRegex(made, r"^cprofd-profiles-\d{8}-\d{6}$")
+        self.assertEqual((self.dir / made).stat().st_mode & 0o7777, 0o700)
+        self.assertEqual(len(self.files(made)), 3)
+        for name in self.files(made):
+            self.assertRegex(name, NAME)
+
+    def test_two_pids(self):
+        done = self.record("--pid", f"{os.getpid()},{os.getppid()}", "-o", "d", "--seconds=1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(self.files("d")), 2)
+
+    def test_existing_file_is_kept(self):
+        for _ in range(2):
+            self.assertEqual(self.record("--pid", os.getpid(), "--seconds=1").returncode, 0)
+        self.assertEqual(len(self.files()), 2)
+        self.assertEqual(sum("~1" in name for name in self.files()), 1)
+
+    def test_given_file_is_replaced(self):
+        (self.dir / "f").write_text("old")
+        done = self.record("--pid", os.getpid(), "--seconds=1", "-o", "f", fault="twice")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.files(), ["f", "f~1"])
+        self.assertEqual((self.dir / "f").read_bytes(), (self.dir / "f~1").read_bytes())
+
+    def test_ctrl_c(self):
+        p = self.start("--pid", os.getpid(), "--seconds=5m", "--role", f"note={self.dir / 'note'}")
+        self.wait_for(self.dir / "note")
+        time.sleep(0.5)
+        p.send_signal(signal.SIGINT)
+        self.assertEqual(p.wait(30), 0, p.stderr.read())
+        self.assertEqual(len(self.files()), 2)
+
+    def test_ctrl_c_twice(self):
+        p = self.start("--pid", os.getpid(), "--seconds=1", "--role", f"note={self.dir / 'note'}",
+                       fault="slow")
+        self.wait_for(self.dir / "note")
+        for _ in range(100):
+            if len(self.files()) == 2:
+                break
+            time.sleep(0.05)
+        begun = time.monotonic()
+        p.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        p.send_signal(signal.SIGINT)
+        self.assertEqual(p.wait(30), 1)
+        self.assertLess(time.monotonic() - begun, 10)
+        self.assertIn("interrupted twice; profiles already received are kept", p.stderr.read())
+        self.assertEqual(len(self.files()), 2)
+
+    def test_ignored_signal(self):
+        """nohup: what was ignored stays so."""
+        p = self.start("--pid", os.getpid(), "--seconds=2",
+                       preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        time.sleep(1)
+        p.send_signal(signal.SIGHUP)
+        begun = time.monotonic()
+        self.assertEqual(p.wait(30), 0)
+        self.assertGreater(time.monotonic() - begun, 0.5)
+
+    def test_process_that_exits(self):
+        with subprocess.Popen(["sleep", "1"]) as target:
+            p = self.start("--pid", target.pid, "--seconds=5m")
+            target.wait()
+            self.assertEqual(p.wait(20), 0)
+        self.assertIn(f"process {target.pid} has exited; what was sampled of it is kept",
+                      p.stderr.read())
+        self.assertEqual(len(self.files()), 1)
+
+    def test_surroundings(self):
+        """cprofd gets descriptors 0 to 3, its own process group, and nothing of ours."""
+        stray = os.open("/dev/null", os.O_RDONLY)
+        os.set_inheritable(stray, True)
+        self.addCleanup(os.close, stray)
+        self.record("--pid", os.getpid(), "--seconds=1", "--role", f"note={self.dir / 'note'}",
+                    close_fds=False)
+        note = json.loads((self.dir / "note").read_text())
+        self.assertEqual(note["fds"], [0, 1, 2, 3])
+        self.assertEqual(note["stdin"], "/dev/null")
+        self.assertEqual(note["pgid"], note["pid"])
+        self.assertEqual(note["argv"][0], "--session")
+
+    def test_progress(self):
+        """On a terminal one line that is rewritten, and gone at the end."""
+        done = self.on_terminal("--pid", os.getpid(), "--seconds=2")
+        self.assertIn("\rrecording 0 s of 2 s: 5 samples, 0 lost, 1 process\033[K", done)
+        self.assertIn("\rwriting the profiles of 1 process\033[K", done)
+        self.assertTrue(done.rstrip().endswith("\r\033[K"), repr(done[-80:]))
+        self.assertEqual(self.on_terminal("--pid", os.getpid(), "--seconds=1", "-q"), "")
+
+    def on_terminal(self, *args):
+        """What arrives on stderr when that is a terminal."""
+        ours, theirs = pty.openpty()
+        p = subprocess.Popen(self.argv(*args), cwd=self.dir, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        got = b""
+        while select.select([ours], [], [], 20)[0]:
+            try:
+                more = os.read(ours, 4096)
+            except OSError:
+                break
+            got += more
+        p.wait()
+        os.close(ours)
+        return got.decode()
+
+    def test_stays(self):
+        begun = time.monotonic()
+        done = self.record("--pid", os.getpid(), "--seconds=1", fault="stays")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertLess(time.monotonic() - begun, 15)
+
+
+class Command(Case):
+    def test_status(self):
+        for script, status in (("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143)):
+            done = self.record("-q", "--", "sh", "-c", script)
+            self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(len(self.files()), 3)
+        for name in self.files():
+            self.assertRegex(name, r"^sh-\d+\.cpu\.000001-000002\.pb\.gz$")
+
+    def test_streams(self):
+        done = self.record("-q", "--", "sh", "-c", "cat; echo err >&2; echo $MARK", stdin=None,
+                           input="in\n", env=dict(os.environ, MARK="mark"))
+        self.assertEqual(done.stdout, "in\nmark\n")
+        self.assertEqual(done.stderr, "err\n")
+
+    def test_surroundings(self):
+        """The command gets what it would have got without us."""
+        script = ("import os, signal; print(sorted(os.listdir('/proc/self/fd'))[:-1], "
+                  "signal.pthread_sigmask(signal.SIG_BLOCK, []), "
+                  "signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR1))")
+        bare = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                              check=False, stdin=subprocess.DEVNULL, cwd=self.dir)
+        ours = self.record("-q", "--", sys.executable, "-c", script)
+        self.assertEqual(ours.stdout, bare.stdout)
+
+    def test_cannot_run(self):
+        (self.dir / "plain").write_text("no program")
+        for name, status, why in (("/none", 127, "No such file or directory"),
+                                  ("no-such-program-anywhere", 127, "No such file or directory"),
+                                  ("./plain", 126, "Permission denied")):
+            done = self.record("--", name)
+            self.assert_line(done, f"cannot run {name}: {why}", status)
+        self.assertEqual(self.files(), ["plain"])
+
+    def test_directory(self):
+        done = self.record("-o", "d/", "--", "true")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(self.files("d")), 1)
+        self.assertRegex(self.files("d")[0], NAME)
+
+    def test_not_run_without_sampler(self):
+        for fault in ("exits", "refuses", "early_end"):
+            done = self.record("--", "touch", "ran", fault=fault)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertEqual(self.files(), [])
+
+    def test_sampler_dies(self):
+        """The command runs on; its status wins unless it is 0."""
+        for script, status in (("sleep 0.5; exit 0", 1), ("sleep 0.5; exit 7", 7)):
+            done = self.record("--", "sh", "-c", script, fault="dies")
+            self.assert_line(done, "the sampler died; profiles already received are kept", status)
+
+    def test_no_samples(self):
+        done = self.record("--", "true", fault="no_samples")
+        self.assert_line(done, "no samples", 0)
+
+    def test_all_lost(self):
+        """The command's status wins unless it is 0."""
+        for script, status in (("exit 0", 1), ("exit 7", 7)):
+            done = self.record("--", "sh", "-c", script, fault="all_lost")
+            self.assert_line(done, "all 42 samples were lost", status)
+            self.assertNotIn("used no CPU", done.stderr)
+
+    def test_ends_before_the_command(self):
+        done = self.record("--seconds=1", "--", "sh", "-c", "sleep 1; exit 5", fault="ends_early")
+        self.assertEqual(done.returncode, 5, done.stderr)
+        self.assertEqual(len(self.files()), 1)
+
+    def test_sampler_goes_before_the_command(self):
+        """Once the recording is over nothing of it stays, however long the command runs."""
+        note, go = self.dir / "note", self.dir / "go"
+        for fault, status in (("ends_early", 5), ("garbage", 5)):
+            with self.subTest(fault):
+                for path in (note, go):
+                    path.unlink(missing_ok=True)
+                p = self.start("--json", "--role", f"note={note}", "--", "sh", "-c",
+                               "until [ -e go ]; do sleep 0.1; done; exit 5", fault=fault)
+                self.wait_for(note)
+                fake = pathlib.Path(f"/proc/{json.loads(note.read_text())['pid']}")
+                for _ in range(100):
+                    if not fake.exists():
+                        break
+                    time.sleep(0.05)
+                gone, running = not fake.exists(), p.poll() is None
+                go.write_text("")
+                out = json.loads(p.communicate(timeout=20)[0])
+                self.assertEqual(p.returncode, status)
+                self.assertTrue(running)
+                self.assertTrue(gone, "cprofd is still there")
+                if "cost" in out:
+                    self.assertGreater(out["cost"]["cpu_s"], 0)
+                self.assertEqual("cost" in out, fault == "ends_early")
+
+    def test_ctrl_c(self):
+        """From the terminal it reaches the command by itself; we wait and keep what there is."""
+        p = self.start("--", "sh", "-c", "trap 'echo got; exit 3' INT; echo up; "
+                       "while :; do sleep 0.1; done", start_new_session=True)
+        self.assertEqual(p.stdout.readline(), "up\n")
+        os.killpg(p.pid, signal.SIGINT)
+        self.assertEqual(p.wait(20), 3)
+        self.assertEqual(len(self.files()), 1)
+
+    def test_term_is_passed_on(self):
+        p = self.start("-q", "--", "sh", "-c", "trap 'exit 4' TERM; echo up; "
+                       "while :; do sleep 0.1; done")
+        self.assertEqual(p.stdout.readline(), "up\n")
+        p.terminate()
+        self.assertEqual(p.wait(20), 4)
+        self.assertEqual(len(self.files()), 1)
+
+    def test_killed(self):
+        """When we are killed, cprofd goes and the command is left alone."""
+        note = self.dir / "note"
+        p = self.start("--role", f"note={note}", "--", "sh", "-c", "echo $$; sleep 2; touch alive")
+        p.stdout.readline()
+        fake = json.loads(note.read_text())["pid"]
+        p.kill()
+        p.wait()
+        for _ in range(40):
+            if not pathlib.Path(f"/proc/{fake}/stat").exists() or \
+                    " Z " in pathlib.Path(f"/proc/{fake}/stat").read_text():
+                break
+            time.sleep(0.05)
+        else:
+            self.fail("cprofd is still there")
+        for _ in range(100):
+            if (self.dir / "alive").exists():
+                return
+            time.sleep(0.05)
+        self.fail("the command was killed with us")
+
+
+class Faults(Case):
+    def pid(self, fault, *args):
+        return self.record("--pid", os.getpid(), "--seconds=1", *args, fault=fault)
+
+    def test_ends_before_it_began(self):
+        self.assert_line(self.pid("exits"), "cprofd ended before the recording began")
+
+    def test_refuses(self):
+        self.assert_line(self.pid("refuses"), "record: cannot load the BPF program: Operation not "
+                                              "permitted; run it as root")
+
+    def test_breaks_off(self):
+        self.assert_line(self.pid("breaks_off"), "lost a CPU")
+
+    def test_dies(self):
+        self.assert_line(self.pid("dies"), "the sampler died; profiles already received are kept")
+        self.assertEqual(self.files(), [])
+
+    def test_dies_between(self):
+        done = self.pid("dies_between")
+        self.assert_line(done, "the sampler died; profiles already received are kept")
+        self.assertEqual(len(self.files()), 1)
+        self.assertIn("hot_function", done.stdout)
+
+    def test_dies_between_json(self):
+        done = self.record("--json", "--pid", os.getpid(), "--seconds=1", fault="dies_between")
+        out = json.loads(done.stdout)
+        self.assertEqual(out["ended_by"], "failure")
+        self.assertNotIn("books", out)
+        self.assertEqual(len(out["files"]), 1)
+
+    def test_protocol(self):
+        for fault in ("garbage", "huge", "stray_descriptor", "old_version", "two_descriptors",
+                      "no_descriptor"):
+            with self.subTest(fault):
+                self.assert_line(self.pid(fault), "cprofd does not keep the protocol: Bad message")
+                self.assertEqual(self.files(), [])
+
+    def test_out_of_turn(self):
+        self.assert_line(self.pid("early_end"), "cprofd sent a message out of turn")
+
+    def test_unsealed(self):
+        self.assert_line(self.pid("unsealed"), "cprofd sent a profile that cannot be used")
+        self.assertEqual(len(self.files()), 1)
+
+    def test_wrong_size(self):
+        self.assert_line(self.pid("wrong_size"), "cprofd sent a profile that cannot be used")
+        self.assertEqual(self.files(), [])
+
+    def test_not_a_profile(self):
+        self.assert_line(self.pid("not_a_profile"), "cannot be summed up: Bad message")
+
+    def test_unbalanced(self):
+        self.assert_line(self.pid("unbalanced"), "THE BOOKS DO NOT BALANCE: 7 samples", 0)
+
+    def test_no_samples(self):
+        self.assert_line(self.pid("no_samples"), "no samples: the process was idle for the whole "
+                                                 "time", 3)
+        self.assertEqual(self.files(), [])
+        done = self.record("-a", "--seconds=1", fault="no_samples")
+        self.assert_line(done, "no samples: the machine was idle", 3)
+        self.assertEqual(self.files(), [])
+
+    def test_all_lost(self):
+        """What was lost is no idleness."""
+        said = ("all 42 samples were lost: the sample ring had no room (drop_ring_full 40, "
+                "discard_memory 2); try a larger --ring")
+        for args in ((), ("-a",)):
+            done = self.record(*(args or ("--pid", os.getpid())), "--seconds=1", fault="all_lost")
+            self.assert_line(done, said)
+            self.assertNotIn("idle", done.stderr)
+            self.assertIn("0 samples, 0 missed, 42 lost", done.stdout)
+            self.assertEqual(self.files(), [])
+        done = self.record("--json", "-a", "--seconds=1", fault="all_lost")
+        self.assert_line(done, said)
+        self.assertEqual(json.loads(done.stdout)["books"]["dropped"]["drop_ring_full"], 40)
+
+    def test_profile_lost(self):
+        for fault, name in (("profile_lost", "discard_client"),
+                            ("profile_not_encoded", "discard_encode")):
+            with self.subTest(fault):
+                done = self.pid(fault)
+                self.assert_line(done, "7 samples are in no file: samples of a profile that")
+                self.assertIn(f"({name} 7)", done.stderr)
+                self.assertIn("hot_function", done.stdout)
+
+    def test_some_dropped(self):
+        """A part of the samples: the accounting says it, and the profile stands."""
+        done = self.pid("some_dropped")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("5 samples, 0 missed, 3 lost", done.stdout)
+
+    def test_odd_comm(self):
+        done = self.pid("odd_comm", "-o", "d/")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(self.files("d")), 1)
+        self.assertRegex(self.files("d")[0], r"^_?[.\w-]*etc_pass_wd-\d+-1234-1\.cpu\.")
+
+    def test_output_cannot_be_written(self):
+        (self.dir / "file").write_text("")
+        for args in (("-o", "none/f"), ("-o", "/dev/null"), ("-o", "file/")):
+            with self.subTest(args):
+                note = self.dir / "note"
+                done = self.record("--pid", os.getpid(), *args, "--role", f"note={note}")
+                self.assert_line(done, "choose another place with -o")
+                self.assertFalse(note.exists(), "the sampler was started")
+        done = self.record("-a", "-o", "file")
+        self.assert_line(done, "is no directory")
+
+    def test_disk_full(self):
+        """A write that fails late is said, leaves nothing behind, and the others are tried."""
+        full = self.dir / "full"
+        full.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", full],
+                          check=False).returncode:
+            self.skipTest("cannot mount a tmpfs")
+        self.addCleanup(subprocess.run, ["umount", full], check=False)
+        done = self.record("-a", "--seconds=1", "-o", full)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr.count("No space left on device; make room or choose"), 1)
+        self.assertEqual(len(self.files("full")), 2)
+        self.assertNotIn(".tmp", "".join(self.files("full")))
+
+
+def main():
+    global CPROFCTL
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cprofctl", required=True)
+    args, rest = parser.parse_known_args()
+    CPROFCTL = os.path.abspath(args.cprofctl)
+    if os.geteuid() != 0:
+        print("SKIP: a private cprofd needs root")
+        sys.exit(77)
+    unittest.main(argv=[sys.argv[0], *rest])
+
+
+main()

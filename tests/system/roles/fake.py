@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A role for the launcher's tests: tells a file what happens to it, and does what it is told.
+
+Every event is one JSON line, appended whole. On each new socket to a neighbour it says its name, so
+that the test sees who is at the other end of what. The sampler takes orders from the client.
+"""
+
+import contextlib
+import json
+import os
+import select
+import socket
+import sys
+import time
+
+import wire
+
+NAMES = {wire.SAMPLER: "sampler", wire.OPENER: "opener", wire.SYMBOLIZER: "symbolizer",
+         wire.CLIENT: "client"}
+CONTROL = 3
+
+
+class Role:
+    def __init__(self, name, events, mode):
+        self.name, self.mode, self.events = name, mode, events
+        self.peers = {}
+        self.control = socket.socket(fileno=CONTROL)
+        self.control.setblocking(True)
+
+    def tell(self, event, **facts):
+        line = json.dumps({"role": self.name, "pid": os.getpid(), "event": event, **facts}) + "\n"
+        fd = os.open(self.events, os.O_WRONLY | os.O_APPEND)
+        os.write(fd, line.encode())
+        os.close(fd)
+
+    def tell_start(self):
+        with open("/proc/self/status", encoding="utf-8") as f:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+        fds = {}
+        for fd in os.listdir("/proc/self/fd"):
+            try:
+                fds[fd] = os.readlink(f"/proc/self/fd/{fd}")
+            except FileNotFoundError:
+                pass  # of listdir itself
+        self.tell("start", fds=fds, status=status, pgid=os.getpgid(0), environ=dict(os.environ))
+
+    def on_control(self):
+        data, fd = wire.recv(self.control)
+        if not data:
+            sys.exit(9)
+        kind, _ = wire.head(data)
+        if kind == wire.STOP:
+            self.tell("stop")
+            if self.mode != "stubborn":
+                sys.exit(0)
+        elif kind == wire.KALLSYMS:
+            with os.fdopen(fd, "rb") as f:
+                self.tell("kallsyms", first=f.readline().decode())
+        elif kind == wire.PEER:
+            role, _ = wire.PEER_BODY.unpack_from(data, wire.HEAD.size)
+            with contextlib.suppress(BlockingIOError):  # killed, and not dead yet
+                while role in self.peers:
+                    self.on_peer(role)
+            self.peers[role] = socket.socket(fileno=fd)
+            self.tell("peer", of=NAMES[role])
+            if role != wire.CLIENT and self.mode != "quiet":
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.peers[role].send(f"{self.name} {os.getpid()}".encode())
+
+    def on_peer(self, role):
+        data, fd = wire.recv(self.peers[role])
+        if not data:
+            self.peers.pop(role).close()
+            self.tell("lost", of=NAMES[role])
+        elif role == wire.CLIENT:
+            self.obey(data)
+        elif role == wire.OPENER and len(data) >= wire.HEAD.size and wire.head(data)[0] in (
+                wire.OPENED, wire.FILE):
+            self.tell("answer", message=data.hex(), ino=os.fstat(fd).st_ino if fd else None)
+        else:
+            self.tell("hello", via=NAMES[role], text=data.decode())
+            if self.mode.startswith("hang:"):
+                self.tell("hang")
+                os.open(self.mode[5:], os.O_RDONLY)
+
+    def obey(self, order):
+        word, _, rest = order.decode().partition(" ")
+        if word == "exit":
+            sys.exit(int(rest))
+        elif word == "control":
+            self.control.send(bytes.fromhex(rest))
+        elif word == "opener":
+            self.peers[wire.OPENER].send(bytes.fromhex(rest))
+
+    def run(self):
+        self.tell_start()
+        if self.mode == "exit":
+            sys.exit(1)
+        self.control.send(wire.message(wire.READY))
+        if self.mode == "ready-storm":
+            while True:
+                self.control.send(wire.message(wire.READY))
+        if self.mode == "garbage":
+            for i in range(1000):
+                self.control.send(os.urandom(1 + i))
+        while True:
+            sources = {self.control: None, **{sock: role for role, sock in self.peers.items()}}
+            for sock in select.select(list(sources), [], [])[0]:
+                if sock is self.control:
+                    self.on_control()
+                elif self.peers.get(sources[sock]) is sock:  # not replaced in this round
+                    self.on_peer(sources[sock])
+
+
+def main(name, events, mode):
+    try:
+        Role(name, events, mode).run()
+    except (BrokenPipeError, ConnectionResetError):
+        time.sleep(0.01)
+        sys.exit(8)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The messages of include/cprof/wire.h, written a second time: a test that used the code under test
+to make its messages could not see a wrong layout."""
+
+import array
+import os
+import socket
+import struct
+
+PEER, KALLSYMS, STOP, READY, OPEN, OPENED, FILE, OBJECT, NAMES, NAMED, FORGET = range(1, 12)
+SAMPLER, OPENER, SYMBOLIZER, CLIENT = range(1, 5)
+OK, GONE, CHANGED, REFUSED, FAILED = range(5)
+
+HEAD = struct.Struct("<IHHQ")
+PEER_BODY = struct.Struct("<II")
+KEY = struct.Struct("<QQQqqIIII")
+OPEN_BODY = struct.Struct("<QQQII")
+OPENED_BODY = struct.Struct("<II")
+FILE_BODY = struct.Struct("<QII")
+MAX = 65536
+
+
+def message(kind, body=b"", ident=0):
+    return HEAD.pack(HEAD.size + len(body), kind, 0, ident) + body
+
+
+def peer(role):
+    return message(PEER, PEER_BODY.pack(role, 0))
+
+
+def key_of(path_or_fd, **changes):
+    """The key that BPF would send for this file, on a file system that shows its own device."""
+    st = os.stat(path_or_fd)
+    fields = {
+        "sb": 0xFFFF888000000000, "ino": st.st_ino, "size": st.st_size,
+        "ctime_s": st.st_ctime_ns // 10**9, "mtime_s": st.st_mtime_ns // 10**9,
+        "ctime_ns": st.st_ctime_ns % 10**9, "mtime_ns": st.st_mtime_ns % 10**9,
+        "dev": os.major(st.st_dev) << 20 | os.minor(st.st_dev), "generation": 0,
+    }
+    return KEY.pack(*{**fields, **changes}.values())
+
+
+def open_request(ident, key, pid, start, end, owner=0):
+    return message(OPEN, key + OPEN_BODY.pack(0, start, end, pid, owner), ident)
+
+
+def pair():
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def send(sock, data, fd=None):
+    control = []
+    if fd is not None:
+        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+    sock.sendmsg([data], control)
+
+
+def recv(sock):
+    """(bytes, descriptor or None); b"" at the end."""
+    room = socket.CMSG_SPACE(4 * 4)
+    try:
+        data, control, _, _ = sock.recvmsg(MAX, room, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:  # said once when the peer left without reading
+        data, control, _, _ = sock.recvmsg(MAX, room, socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for level, kind, payload in control:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(payload)
+    return data, fds[0] if fds else None
+
+
+def head(data):
+    """(type, id) of a message whose size is right."""
+    size, kind, _, ident = HEAD.unpack_from(data)
+    assert size == len(data), (size, len(data))
+    return kind, ident
+
+
+def opened(data):
+    """(id, status, path) of an OPENED message."""
+    kind, ident = head(data)
+    assert kind == OPENED, kind
+    status, length = OPENED_BODY.unpack_from(data, HEAD.size)
+    path = data[HEAD.size + OPENED_BODY.size:]
+    assert len(path) == length, (len(path), length)
+    return ident, status, path.decode("utf-8", "surrogateescape")
