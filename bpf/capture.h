@@ -171,7 +171,7 @@ static __always_inline void fill_head(struct scratch *s, struct task_struct *tas
 	out->kernel_end = s->kernel_end;
 	out->user_end = s->user_end;
 	out->interp_end = CPROF_END_NONE;
-	out->pad = 0;
+	out->flags = 0;
 	out->pad2 = 0;
 }
 

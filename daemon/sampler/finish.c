@@ -127,10 +127,14 @@ static void describe(struct sampler *s, uint32_t process)
 		.head = { .size = sizeof(s->profile), .type = SESSION_PROFILE },
 		.from_real_ns = w->from_real_ns,
 		.to_real_ns = w->from_real_ns + (w->to_boot_ns - w->from_boot_ns),
+		.kind = SESSION_PROFILE_MERGED,
+		.processes = (uint32_t)w->processes.cnt,
 	};
 	if (process != ENCODE_ALL) {
 		const struct window_process *p = &w->processes.v[process];
 
+		s->profile.kind = SESSION_PROFILE_PROCESS;
+		s->profile.processes = 1;
 		s->profile.pid = p->pid;
 		s->profile.exec = p->exec;
 		s->profile.uid = p->uid;

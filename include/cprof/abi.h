@@ -21,14 +21,15 @@ typedef long long __s64;
 #include <linux/types.h>
 #endif
 
-#define CPROF_ABI_VERSION 1
+#define CPROF_ABI_VERSION 2
 
 enum cprof_record_type {
 	CPROF_RECORD_SAMPLE = 1, /* sample ring */
 	CPROF_RECORD_OBJECT = 2, /* event ring: struct cprof_announce, a file not known yet */
 	CPROF_RECORD_EXEC =
 		3, /* event ring: struct cprof_announce, the new executable not known yet */
-	CPROF_RECORD_EXIT = 4, /* sample ring: struct cprof_exit, a process is gone */
+	CPROF_RECORD_EXIT = 4,	 /* sample ring: struct cprof_exit, a process is gone */
+	CPROF_RECORD_CGROUP = 5, /* event ring: struct cprof_cgroup, a control group came or went */
 };
 
 /* The first 8 bytes of every record. */
@@ -93,6 +94,22 @@ enum cprof_stack_end {
 #define CPROF_CRED_KTHREAD 8u  /* a kernel thread */
 #define CPROF_CRED_COMPAT 16u  /* a 32-bit process */
 
+/* Which hierarchy a control group's id belongs to. */
+enum cprof_hierarchy {
+	CPROF_HIERARCHY_DEFAULT = 0, /* cgroup v2 */
+	CPROF_HIERARCHY_PIDS = 1,    /* v1, by the controller mounted there */
+	CPROF_HIERARCHY_MEMORY = 2,
+	CPROF_HIERARCHY_CPU = 3,
+	CPROF_HIERARCHY_MAX,
+};
+
+/* The user stack holds addresses that mean something in this process only: anonymous executable
+ * memory, or frames that were not located. Equal bytes of another process are another stack. */
+#define CPROF_SAMPLE_OWN 1u
+/* The walk is switched off: every user frame is CPROF_OBJECT_NONE with its address. */
+#define CPROF_SAMPLE_RAW 2u
+#define CPROF_SAMPLE_FLAGS (CPROF_SAMPLE_OWN | CPROF_SAMPLE_RAW)
+
 /*
  * A sample. Followed by kernel_cnt addresses (__u64, leaf first), user_cnt frames (struct
  * cprof_frame, leaf first), interp_cnt frames of an interpreter's own stack (0 for now), keys_cnt
@@ -100,12 +117,13 @@ enum cprof_stack_end {
  */
 struct cprof_sample {
 	struct cprof_head head;
-	__u64 time_ns;	 /* CLOCK_BOOTTIME */
-	__u64 weight_ns; /* busy time of this CPU since its previous run */
-	__u64 seq;	 /* of runs on this CPU, from 1, dense */
-	__u64 start_ns;	 /* the process's start, CLOCK_BOOTTIME; with pid and exec its identity */
-	__u64 cgroup;	 /* id in the hierarchy below */
-	__u32 pid;	 /* 0: not in our pid namespace */
+	__u64 time_ns; /* CLOCK_BOOTTIME */
+	/* Busy time of this CPU since its previous run; of an event that is no clock: how many of it. */
+	__u64 weight_ns;
+	__u64 seq;	/* of runs on this CPU, from 1, dense */
+	__u64 start_ns; /* the process's start, CLOCK_BOOTTIME; with pid and exec its identity */
+	__u64 cgroup;	/* id in the hierarchy below */
+	__u32 pid;	/* 0: not in our pid namespace */
 	__u32 tid;
 	__u32 inner_pid; /* in the process's own pid namespace */
 	__u32 exec;	 /* self_exec_id: changes with exec, inherited over fork */
@@ -122,8 +140,8 @@ struct cprof_sample {
 	__u8 kernel_end; /* enum cprof_stack_end */
 	__u8 user_end;
 	__u8 interp_end;
-	__u8 cgroup_hierarchy; /* 0: the default hierarchy */
-	__u16 pad;
+	__u8 cgroup_hierarchy; /* enum cprof_hierarchy */
+	__u16 flags;	       /* CPROF_SAMPLE_* */
 	__u32 pad2;
 	char comm[CPROF_COMM_SZ];	  /* the thread's */
 	char process_comm[CPROF_COMM_SZ]; /* the group leader's */
@@ -156,6 +174,22 @@ struct cprof_exit {
 };
 
 /*
+ * A control group by id, its parent's id and its own name: user space makes paths of them. Ids are
+ * inode numbers of the hierarchy's directories.
+ */
+#define CPROF_CGROUP_NAME_SZ 256
+struct cprof_cgroup {
+	struct cprof_head head;
+	__u64 id;
+	__u64 parent; /* 0: the root of its hierarchy */
+	__u16 name_len;
+	__u8 hierarchy; /* enum cprof_hierarchy */
+	__u8 removed;
+	__u32 pad;
+	char name[CPROF_CGROUP_NAME_SZ]; /* name_len bytes, then zeros */
+};
+
+/*
  * What user space tells BPF about one CPU's event, in an array map indexed by CPU. `epoch` is odd
  * while the period is being changed; period and since belong to even epochs.
  */
@@ -173,4 +207,5 @@ CPROF_ASSERT(sizeof(struct cprof_frame) == 16);
 CPROF_ASSERT(sizeof(struct cprof_sample) == 136);
 CPROF_ASSERT(sizeof(struct cprof_announce) == 128);
 CPROF_ASSERT(sizeof(struct cprof_exit) == 40);
+CPROF_ASSERT(sizeof(struct cprof_cgroup) == 288);
 CPROF_ASSERT(sizeof(struct cprof_rate) == 32);

@@ -17,5 +17,6 @@ struct record {
 		} sample;
 		const struct cprof_announce *announce; /* OBJECT and EXEC */
 		const struct cprof_exit *exit;
+		const struct cprof_cgroup *cgroup;
 	};
 };

@@ -11,8 +11,8 @@
  *	launcher -> role	PEER (a socket to a neighbour), KALLSYMS (a descriptor), STOP
  *	role -> launcher	READY
  *	sampler -> launcher	PEER without a socket: replace this role, it hangs or lies
- *	sampler -> opener	OPEN
- *	opener -> sampler	OPENED
+ *	sampler -> opener	OPEN, MAPS
+ *	opener -> sampler	OPENED, MAPPED
  *	opener -> symbolizer	FILE (with the descriptor)
  *	symbolizer -> sampler	OBJECT, NAMED
  *	sampler -> symbolizer	NAMES, FORGET
@@ -45,6 +45,8 @@ enum wire_type {
 	WIRE_NAMES,
 	WIRE_NAMED,
 	WIRE_FORGET,
+	WIRE_MAPS,
+	WIRE_MAPPED,
 	WIRE_TYPE_MAX,
 };
 
@@ -72,6 +74,14 @@ struct wire_open {
 	uint64_t vm_end;
 	uint32_t pid;
 	uint32_t owner; /* of the inode */
+	uint32_t kind;	/* enum wire_file_kind */
+	uint32_t uid;	/* WIRE_FILE_PERF_MAP: the effective uid of the process */
+};
+
+enum wire_file_kind {
+	WIRE_FILE_ELF,
+	WIRE_FILE_PERF_MAP, /* /tmp/perf-PID.map of a process, of which only pid, start_ns and uid count */
+	WIRE_FILE_KIND_MAX,
 };
 
 enum wire_opened_status {
@@ -94,7 +104,7 @@ struct wire_file {
 	struct wire_head head; /* id: the object index; with the descriptor */
 	uint64_t file_sz;
 	uint32_t owner;
-	uint32_t pad;
+	uint32_t kind; /* enum wire_file_kind */
 };
 
 enum wire_object_status {
@@ -147,6 +157,42 @@ struct wire_name {
 };
 
 /* id: the object index whose table may be dropped. A bare head. */
+
+/*
+ * Where the walk of the mapping tree is switched off: which mappings hold these addresses of a process
+ * (uint64_t addresses[cnt] behind)?
+ */
+#define WIRE_MAPS_MAX 256
+struct wire_maps {
+	struct wire_head head; /* id: the request */
+	uint64_t start_ns;     /* of the process; CLOCK_BOOTTIME */
+	uint32_t pid;
+	uint32_t cnt; /* at most WIRE_MAPS_MAX */
+};
+
+/* Answers all of them, in the order asked (struct wire_range[cnt] behind), or none (GONE). */
+struct wire_mapped {
+	struct wire_head head; /* id: the request's */
+	uint32_t status;       /* WIRE_OPENED_OK, _GONE or _FAILED */
+	uint32_t cnt;
+};
+
+enum wire_range_kind {
+	WIRE_RANGE_NONE, /* there is no mapping, or none that holds code */
+	WIRE_RANGE_FILE,
+	WIRE_RANGE_ANON,
+	WIRE_RANGE_VDSO,
+	WIRE_RANGE_MAX,
+};
+
+struct wire_range {
+	uint64_t start;
+	uint64_t end;
+	uint64_t pgoff;	      /* in bytes */
+	struct cprof_key key; /* as far as stat tells: sb and generation are 0 */
+	uint32_t kind;	      /* enum wire_range_kind */
+	uint32_t owner;	      /* of the inode */
+};
 
 /* The place of one name in a NAMED message. */
 struct wire_name_view {

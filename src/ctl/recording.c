@@ -97,6 +97,13 @@ static void on_started(struct recording *rec, const struct session_started *m)
 		recording_over(rec);
 }
 
+/* It is checked to be clean. */
+static void on_note(struct recording *rec, const struct session_note *m)
+{
+	progress_clear(&rec->progress);
+	log_warning(0, "record: %.*s", (int)m->text_len, m->text);
+}
+
 static void on_progress(struct recording *rec, const struct session_progress *m)
 {
 	char text[160];
@@ -176,6 +183,8 @@ static void recording_dispatch(struct recording *rec, int type, const union sess
 		on_end(rec, &m->end);
 	else if (type == SESSION_FAILED)
 		on_failed(rec, &m->failed);
+	else if (type == SESSION_NOTE)
+		on_note(rec, &m->note);
 	else
 		recording_broken(rec, 0, "cprofd sent a message out of turn", RECEIVED_KEPT);
 }

@@ -27,6 +27,7 @@ union session_message {
 	struct session_profile profile;
 	struct session_end end;
 	struct session_failed failed;
+	struct session_note note;
 };
 
 /* To a daemon: by the session socket that lies beside the @socket_path of its HTTP interface. */

@@ -31,7 +31,8 @@ static bool is_within_limits(const struct cprof_sample *s)
 	return s->kernel_cnt <= CPROF_KERNEL_FRAMES_MAX && s->user_cnt <= CPROF_USER_FRAMES_MAX &&
 	       s->interp_cnt <= CPROF_USER_FRAMES_MAX && s->keys_cnt <= CPROF_KEYS_MAX &&
 	       s->kernel_end < CPROF_END_MAX && s->user_end < CPROF_END_MAX &&
-	       s->interp_end < CPROF_END_MAX;
+	       s->interp_end < CPROF_END_MAX && s->cgroup_hierarchy < CPROF_HIERARCHY_MAX &&
+	       (s->flags & ~CPROF_SAMPLE_FLAGS) == 0;
 }
 
 static int decode_sample(const void *bytes, size_t sz, struct record *ret)
@@ -63,6 +64,17 @@ static int decode_sample(const void *bytes, size_t sz, struct record *ret)
 	return 0;
 }
 
+static int decode_cgroup(const void *bytes, size_t sz, struct record *ret)
+{
+	const struct cprof_cgroup *c = bytes;
+
+	if (sz != sizeof(*c) || c->name_len > CPROF_CGROUP_NAME_SZ ||
+	    c->hierarchy >= CPROF_HIERARCHY_MAX)
+		return -EBADMSG;
+	*ret = (struct record){ .type = CPROF_RECORD_CGROUP, .cgroup = c };
+	return 0;
+}
+
 int decode_record(const void *bytes, size_t sz, struct record *ret)
 {
 	const struct cprof_head *head = bytes;
@@ -85,6 +97,8 @@ int decode_record(const void *bytes, size_t sz, struct record *ret)
 			return -EBADMSG;
 		*ret = (struct record){ .type = head->type, .exit = bytes };
 		return 0;
+	case CPROF_RECORD_CGROUP:
+		return decode_cgroup(bytes, sz, ret);
 	default:
 		return -EBADMSG;
 	}

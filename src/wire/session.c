@@ -16,7 +16,7 @@
 #include "cprof/base/str.h"
 #include "cprof/session.h"
 
-#define SESSION_FLAGS (SESSION_ALL | SESSION_TREE | SESSION_MERGED)
+#define SESSION_FLAGS (SESSION_ALL | SESSION_TREE | SESSION_MERGED | SESSION_UNIT | SESSION_RAW)
 #define ERRNO_MAX 4095 /* MAX_ERRNO of the kernel's include/linux/err.h */
 
 struct session_kind {
@@ -34,6 +34,14 @@ static bool is_clean(const char *s, size_t len)
 	return str_clean(copy, sizeof(copy), s, len, &changed) == len && !changed;
 }
 
+/* Terminated and clean within its field. */
+static bool is_clean_field(const char *s, size_t sz)
+{
+	const char *end = memchr(s, '\0', sz);
+
+	return end && is_clean(s, (size_t)(end - s));
+}
+
 static bool check_start(const void *msg)
 {
 	const struct session_start *m = msg;
@@ -44,8 +52,15 @@ static bool check_start(const void *msg)
 		return false;
 	if (m->pids_cnt > SESSION_PIDS_MAX)
 		return false;
-	/* Either everything or something. */
-	if (((m->flags & SESSION_ALL) != 0) != (m->pids_cnt == 0))
+	if (!is_clean_field(m->event, sizeof(m->event)) ||
+	    !is_clean_field(m->unit, sizeof(m->unit)))
+		return false;
+	if (((m->flags & SESSION_UNIT) != 0) != (m->unit[0] != '\0'))
+		return false;
+	/* Everything, a unit, or processes: exactly one of them. */
+	if (((m->flags & SESSION_ALL) != 0) + ((m->flags & SESSION_UNIT) != 0) +
+		    (m->pids_cnt > 0) !=
+	    1)
 		return false;
 	for (uint32_t i = 0; i < m->pids_cnt; i++)
 		if (m->pids[i] <= 0)
@@ -63,16 +78,30 @@ static bool check_progress(const void *msg)
 static bool check_profile(const void *msg)
 {
 	const struct session_profile *m = msg;
-	const char *end = memchr(m->comm, '\0', sizeof(m->comm));
 
-	return end && is_clean(m->comm, (size_t)(end - m->comm));
+	return m->kind < SESSION_PROFILE_KIND_MAX && is_clean_field(m->comm, sizeof(m->comm));
 }
 
 static bool check_end(const void *msg)
 {
 	const struct session_end *m = msg;
 
-	return m->ended_by <= SESSION_ENDED_GONE && m->counters_cnt == COUNTER_MAX;
+	return m->ended_by <= SESSION_ENDED_GONE && m->counters_cnt == COUNTER_MAX &&
+	       m->walk < SESSION_WALK_MAX;
+}
+
+static bool check_started(const void *msg)
+{
+	const struct session_started *m = msg;
+
+	return is_clean_field(m->event, sizeof(m->event));
+}
+
+static bool check_note(const void *msg)
+{
+	const struct session_note *m = msg;
+
+	return m->text_len <= SESSION_TEXT_MAX && is_clean(m->text, m->text_len);
 }
 
 static bool check_failed(const void *msg)
@@ -80,17 +109,18 @@ static bool check_failed(const void *msg)
 	const struct session_failed *m = msg;
 
 	return m->error < 0 && m->error >= -ERRNO_MAX && m->text_len <= SESSION_TEXT_MAX &&
-	       is_clean(m->text, m->text_len);
+	       is_clean(m->text, (size_t)m->text_len);
 }
 
 static const struct session_kind session_kinds[SESSION_TYPE_MAX - SESSION_START] = {
 	[SESSION_START - SESSION_START] = { sizeof(struct session_start), check_start },
-	[SESSION_STARTED - SESSION_START] = { sizeof(struct session_started), NULL },
+	[SESSION_STARTED - SESSION_START] = { sizeof(struct session_started), check_started },
 	[SESSION_STOP - SESSION_START] = { sizeof(struct wire_head), NULL },
 	[SESSION_PROGRESS - SESSION_START] = { sizeof(struct session_progress), check_progress },
 	[SESSION_PROFILE - SESSION_START] = { sizeof(struct session_profile), check_profile },
 	[SESSION_END - SESSION_START] = { sizeof(struct session_end), check_end },
 	[SESSION_FAILED - SESSION_START] = { sizeof(struct session_failed), check_failed },
+	[SESSION_NOTE - SESSION_START] = { sizeof(struct session_note), check_note },
 };
 
 int session_check(const void *msg, size_t sz)

@@ -17,11 +17,14 @@
 #include "cprof/wire.h"
 
 _Static_assert(sizeof(struct wire_head) == 16, "wire_head");
-_Static_assert(sizeof(struct wire_open) == 104, "wire_open");
+_Static_assert(sizeof(struct wire_open) == 112, "wire_open");
 _Static_assert(sizeof(struct wire_opened) == 24, "wire_opened");
 _Static_assert(sizeof(struct wire_object) == 848, "wire_object");
 _Static_assert(sizeof(struct wire_named) == 32, "wire_named");
 _Static_assert(sizeof(struct wire_name) == 16, "wire_name");
+_Static_assert(sizeof(struct wire_maps) == 32, "wire_maps");
+_Static_assert(sizeof(struct wire_mapped) == 24, "wire_mapped");
+_Static_assert(sizeof(struct wire_range) == 88, "wire_range");
 
 struct wire_kind {
 	size_t min_sz;
@@ -34,6 +37,47 @@ static bool check_peer(const void *msg, size_t sz)
 	const struct wire_peer *m = msg;
 
 	return sz == sizeof(*m) && m->role >= WIRE_ROLE_SAMPLER && m->role <= WIRE_ROLE_CLIENT;
+}
+
+static bool check_open(const void *msg, size_t sz)
+{
+	const struct wire_open *m = msg;
+
+	return sz == sizeof(*m) && m->kind < WIRE_FILE_KIND_MAX;
+}
+
+static bool check_file(const void *msg, size_t sz)
+{
+	const struct wire_file *m = msg;
+
+	return sz == sizeof(*m) && m->kind < WIRE_FILE_KIND_MAX;
+}
+
+static bool check_maps(const void *msg, size_t sz)
+{
+	const struct wire_maps *m = msg;
+
+	return m->cnt <= WIRE_MAPS_MAX && sz == sizeof(*m) + m->cnt * sizeof(uint64_t);
+}
+
+static bool check_mapped(const void *msg, size_t sz)
+{
+	const struct wire_mapped *m = msg;
+	const struct wire_range *ranges = (const void *)(m + 1);
+
+	if (m->status != WIRE_OPENED_OK && m->status != WIRE_OPENED_GONE &&
+	    m->status != WIRE_OPENED_FAILED)
+		return false;
+	if (m->cnt > WIRE_MAPS_MAX || sz != sizeof(*m) + m->cnt * sizeof(*ranges) ||
+	    (m->status != WIRE_OPENED_OK && m->cnt > 0))
+		return false;
+	for (uint32_t i = 0; i < m->cnt; i++) {
+		const struct wire_range *r = &ranges[i];
+
+		if (r->kind >= WIRE_RANGE_MAX || (r->kind != WIRE_RANGE_NONE && r->start >= r->end))
+			return false;
+	}
+	return true;
 }
 
 static bool check_opened(const void *msg, size_t sz)
@@ -96,13 +140,15 @@ static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
 	[WIRE_KALLSYMS] = { sizeof(struct wire_head), NULL },
 	[WIRE_STOP] = { sizeof(struct wire_head), NULL },
 	[WIRE_READY] = { sizeof(struct wire_head), NULL },
-	[WIRE_OPEN] = { sizeof(struct wire_open), NULL },
+	[WIRE_OPEN] = { sizeof(struct wire_open), check_open },
 	[WIRE_OPENED] = { sizeof(struct wire_opened), check_opened },
-	[WIRE_FILE] = { sizeof(struct wire_file), NULL },
+	[WIRE_FILE] = { sizeof(struct wire_file), check_file },
 	[WIRE_OBJECT] = { sizeof(struct wire_object), check_object },
 	[WIRE_NAMES] = { sizeof(struct wire_names), check_names },
 	[WIRE_NAMED] = { sizeof(struct wire_named), check_named },
 	[WIRE_FORGET] = { sizeof(struct wire_head), NULL },
+	[WIRE_MAPS] = { sizeof(struct wire_maps), check_maps },
+	[WIRE_MAPPED] = { sizeof(struct wire_mapped), check_mapped },
 };
 
 int wire_check(const void *msg, size_t sz)

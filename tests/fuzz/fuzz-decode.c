@@ -74,6 +74,10 @@ static void take_record(struct pipeline *p, const void *bytes, size_t sz)
 	case CPROF_RECORD_EXEC:
 		fuzz_touch(rec.announce, sizeof(*rec.announce));
 		break;
+	case CPROF_RECORD_CGROUP:
+		FUZZ_CHECK(rec.cgroup->name_len <= sizeof(rec.cgroup->name));
+		fuzz_touch(rec.cgroup, sizeof(*rec.cgroup));
+		break;
 	}
 }
 

@@ -67,6 +67,23 @@ static void take_names(const struct wire_names *m)
 	fuzz_touch(m + 1, m->cnt * sizeof(uint64_t));
 }
 
+static void take_maps(const struct wire_maps *m)
+{
+	FUZZ_CHECK(m->cnt <= WIRE_MAPS_MAX);
+	fuzz_touch(m + 1, m->cnt * sizeof(uint64_t));
+}
+
+static void take_mapped(const struct wire_mapped *m)
+{
+	const struct wire_range *ranges = (const void *)(m + 1);
+
+	FUZZ_CHECK(m->cnt <= WIRE_MAPS_MAX);
+	for (uint32_t i = 0; i < m->cnt; i++) {
+		FUZZ_CHECK(ranges[i].kind < WIRE_RANGE_MAX);
+		FUZZ_CHECK(ranges[i].kind == WIRE_RANGE_NONE || ranges[i].start < ranges[i].end);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 {
 	_cleanup_free_ void *msg = fuzz_message(data, sz);
@@ -77,6 +94,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 		return 0;
 	FUZZ_CHECK(type == head->type && head->size == sz);
 	switch (type) {
+	case WIRE_MAPS:
+		take_maps(msg);
+		break;
+	case WIRE_MAPPED:
+		take_mapped(msg);
+		break;
 	case WIRE_OPENED:
 		take_opened(msg);
 		break;

@@ -53,6 +53,19 @@ static int write_seed(const struct corpus *to, const char *name, const void *byt
 	return 0;
 }
 
+static int write_group(const struct corpus *to)
+{
+	const struct cprof_cgroup group = { .head = { .size = sizeof(group),
+						      .version = CPROF_ABI_VERSION,
+						      .type = CPROF_RECORD_CGROUP },
+					    .id = 77,
+					    .parent = 1,
+					    .name_len = 9,
+					    .name = "a.service" };
+
+	return write_seed(to, "cgroup", &group, sizeof(group));
+}
+
 static int write_decode(const struct corpus *to)
 {
 	const struct cprof_sample head = { .weight_ns = 10101010,
@@ -108,6 +121,8 @@ static int write_decode(const struct corpus *to)
 		r = write_seed(to, "announce", &announce, sizeof(announce));
 	if (r == 0)
 		r = write_seed(to, "exit", &gone, sizeof(gone));
+	if (r == 0)
+		r = write_group(to);
 	/* The same stack twice, a kernel thread, and the end of the first process. */
 	for (int i = 0; i < 2; i++, sz += s.sz)
 		memcpy(both + sz, s.bytes, s.sz);
@@ -171,8 +186,19 @@ static int write_wire(const struct corpus *to)
 					    .segments_cnt = 1,
 					    .build_id_sz = 20,
 					    .segments = { { 0x1000, 0x1000, 0x2000 } } };
+	const struct {
+		struct wire_maps m;
+		uint64_t addresses[2];
+	} maps = { { { sizeof(maps), WIRE_MAPS, 0, 1 }, 5, 42, 2 }, { 0x1000, 0x2000 } };
+	const struct {
+		struct wire_mapped m;
+		struct wire_range ranges[2];
+	} mapped = { { { sizeof(mapped), WIRE_MAPPED, 0, 1 }, WIRE_OPENED_OK, 2 },
+		     { { 0x1000, 0x2000, 0, { .ino = 7 }, WIRE_RANGE_FILE, 0 }, { 0 } } };
 	int r = 0;
 
+	r = r ? r : write_seed(to, "maps", &maps, sizeof(maps));
+	r = r ? r : write_seed(to, "mapped", &mapped, sizeof(mapped));
 	r = r ? r : write_head(to, "kallsyms", WIRE_KALLSYMS);
 	r = r ? r : write_head(to, "stop", WIRE_STOP);
 	r = r ? r : write_head(to, "ready", WIRE_READY);
@@ -207,8 +233,18 @@ static int write_session(const struct corpus *to)
 					       .error = -EPERM,
 					       .text_len = 10,
 					       .text = "sampler: no" };
+	const struct session_note note = { .head = { sizeof(note), SESSION_NOTE, 0, 1 },
+					   .text_len = 4,
+					   .text = "slow" };
+	const struct session_start unit = { .head = { sizeof(unit), SESSION_START, 0, 1 },
+					    .flags = SESSION_UNIT,
+					    .hz = 99,
+					    .event = "cycles",
+					    .unit = "a.service" };
 	int r = 0;
 
+	r = r ? r : write_seed(to, "note", &note, sizeof(note));
+	r = r ? r : write_seed(to, "start-unit", &unit, sizeof(unit));
 	r = r ? r : write_head(to, "stop", SESSION_STOP);
 	r = r ? r : write_seed(to, "start", &start, sizeof(start));
 	/* At the limit of the list: one more would be beyond the message. */

@@ -189,6 +189,41 @@ TEST(announce_and_exit)
 	CHECK(rec.exit == &e);
 }
 
+TEST(cgroup)
+{
+	struct cprof_cgroup c = { .head = { .size = sizeof(c),
+					    .version = CPROF_ABI_VERSION,
+					    .type = CPROF_RECORD_CGROUP },
+				  .hierarchy = CPROF_HIERARCHY_MAX - 1,
+				  .name_len = CPROF_CGROUP_NAME_SZ };
+	struct record rec;
+
+	check_sizes(&c, sizeof(c));
+	CHECK_EQ(decode_record(&c, sizeof(c), &rec), 0);
+	CHECK_EQ(rec.type, CPROF_RECORD_CGROUP);
+	CHECK(rec.cgroup == &c);
+	c.name_len++;
+	CHECK_EQ(decode_copy(&c, sizeof(c)), -EBADMSG);
+	c.name_len = 0;
+	c.hierarchy++;
+	CHECK_EQ(decode_copy(&c, sizeof(c)), -EBADMSG);
+}
+
+TEST(sample_bits)
+{
+	struct cprof_sample head = { .flags = CPROF_SAMPLE_FLAGS };
+	struct sample s;
+
+	sample_build(&s, &head, &zeroes);
+	CHECK_EQ(decode_copy(s.bytes, s.sz), 0);
+	head.flags++;
+	sample_build(&s, &head, &zeroes);
+	CHECK_EQ(decode_copy(s.bytes, s.sz), -EBADMSG);
+	head = (struct cprof_sample){ .cgroup_hierarchy = CPROF_HIERARCHY_MAX };
+	sample_build(&s, &head, &zeroes);
+	CHECK_EQ(decode_copy(s.bytes, s.sz), -EBADMSG);
+}
+
 TEST(heads)
 {
 	const struct cprof_exit good = { .head = { .size = sizeof(good),

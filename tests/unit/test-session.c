@@ -94,7 +94,9 @@ static const struct start_case {
 	{ "absurd count", 0, 99, 0, UINT32_MAX, 5, false },
 	{ "pid 0", 0, 99, 0, 1, 0, false },
 	{ "negative pid", 0, 99, 0, 1, -1, false },
-	{ "unknown flag", 8, 99, 0, 1, 1, false },
+	{ "raw too", SESSION_RAW, 99, 0, 1, 1, true },
+	{ "unit and pids", SESSION_UNIT, 99, 0, 1, 1, false },
+	{ "unknown flag", 32, 99, 0, 1, 1, false },
 	{ "unknown high flag", 0x80000000u, 99, 0, 1, 1, false },
 	{ "0 Hz", SESSION_ALL, 0, 0, 0, 0, false },
 	{ "1 Hz", SESSION_ALL, 1, 0, 0, 0, true },
@@ -121,6 +123,49 @@ TEST(start)
 		if (check_copy(&m, sizeof(m)) != (c->good ? SESSION_START : -EBADMSG))
 			CHECK_FAIL("%s", c->what);
 	}
+}
+
+TEST(start_unit)
+{
+	struct session_start m = {
+		.head = HEAD(m, SESSION_START), .flags = SESSION_UNIT, .hz = 99, .unit = "a.service"
+	};
+
+	CHECK_EQ(check_copy(&m, sizeof(m)), SESSION_START);
+	m.flags |= SESSION_ALL;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.flags = SESSION_ALL;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.flags = SESSION_UNIT;
+	m.unit[0] = '\n';
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	memset(m.unit, 'u', sizeof(m.unit));
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.unit[0] = '\0';
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+}
+
+TEST(start_event)
+{
+	struct session_start m = { .head = HEAD(m, SESSION_START),
+				   .flags = SESSION_ALL,
+				   .hz = 99,
+				   .event = "page-faults" };
+
+	CHECK_EQ(check_copy(&m, sizeof(m)), SESSION_START);
+	memset(m.event, 'e', sizeof(m.event));
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+}
+
+TEST(note)
+{
+	struct session_note m = { .head = HEAD(m, SESSION_NOTE), .text_len = 3, .text = "cpu" };
+
+	check_sizes(&m, sizeof(m), SESSION_NOTE);
+	m.text[1] = '\x1b';
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.text_len = SESSION_TEXT_MAX + 1;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 }
 
 /* Only those pids that count are looked at, and all of them. */
@@ -150,6 +195,9 @@ TEST(enums)
 	CHECK_EQ(check_copy(&e, sizeof(e)), -EBADMSG);
 	e.ended_by = 0;
 	e.counters_cnt--;
+	CHECK_EQ(check_copy(&e, sizeof(e)), -EBADMSG);
+	e.counters_cnt++;
+	e.walk = SESSION_WALK_MAX;
 	CHECK_EQ(check_copy(&e, sizeof(e)), -EBADMSG);
 }
 

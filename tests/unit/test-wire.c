@@ -73,6 +73,8 @@ TEST(fixed_sizes)
 		{ WIRE_OBJECT, sizeof(struct wire_object) },
 		{ WIRE_NAMES, sizeof(struct wire_names) },
 		{ WIRE_NAMED, sizeof(struct wire_named) },
+		{ WIRE_MAPS, sizeof(struct wire_maps) },
+		{ WIRE_MAPPED, sizeof(struct wire_mapped) },
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -107,6 +109,56 @@ TEST(peer_roles)
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m.role = WIRE_ROLE_OPENER;
 	check_sizes(&m, sizeof(m), WIRE_PEER);
+}
+
+TEST(file_kinds)
+{
+	struct wire_open open = { .head = { .size = sizeof(open), .type = WIRE_OPEN } };
+	struct wire_file file = { .head = { .size = sizeof(file), .type = WIRE_FILE } };
+
+	for (uint32_t kind = 0; kind <= WIRE_FILE_KIND_MAX; kind++) {
+		bool good = kind < WIRE_FILE_KIND_MAX;
+
+		open.kind = file.kind = kind;
+		CHECK_EQ(check_copy(&open, sizeof(open)), good ? WIRE_OPEN : -EBADMSG);
+		CHECK_EQ(check_copy(&file, sizeof(file)), good ? WIRE_FILE : -EBADMSG);
+	}
+}
+
+TEST(maps)
+{
+	_cleanup_free_ struct wire_maps *m =
+		message(sizeof(*m) + (WIRE_MAPS_MAX + 1) * sizeof(uint64_t), WIRE_MAPS);
+
+	for (uint32_t cnt = 0; cnt <= WIRE_MAPS_MAX + 1; cnt++) {
+		m->cnt = cnt;
+		m->head.size = (uint32_t)(sizeof(*m) + cnt * sizeof(uint64_t));
+		CHECK_EQ(check_copy(m, m->head.size), cnt <= WIRE_MAPS_MAX ? WIRE_MAPS : -EBADMSG);
+	}
+}
+
+TEST(mapped)
+{
+	size_t sz = sizeof(struct wire_mapped) + 2 * sizeof(struct wire_range);
+	_cleanup_free_ struct wire_mapped *m = message(sz, WIRE_MAPPED);
+	struct wire_range *ranges = (void *)(m + 1);
+
+	m->cnt = 2;
+	CHECK_EQ(check_copy(m, sz), WIRE_MAPPED);
+	ranges[1].kind = WIRE_RANGE_ANON; /* of no length */
+	CHECK_EQ(check_copy(m, sz), -EBADMSG);
+	ranges[1].end = 4096;
+	CHECK_EQ(check_copy(m, sz), WIRE_MAPPED);
+	ranges[1].kind = WIRE_RANGE_MAX;
+	CHECK_EQ(check_copy(m, sz), -EBADMSG);
+	ranges[1].kind = WIRE_RANGE_FILE;
+	m->status = WIRE_OPENED_GONE; /* and yet with answers */
+	CHECK_EQ(check_copy(m, sz), -EBADMSG);
+	m->status = WIRE_OPENED_CHANGED;
+	CHECK_EQ(check_copy(m, sz), -EBADMSG);
+	m->status = WIRE_OPENED_OK;
+	m->cnt = 1;
+	CHECK_EQ(check_copy(m, sz), -EBADMSG);
 }
 
 TEST(opened)

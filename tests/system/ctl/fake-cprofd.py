@@ -23,8 +23,9 @@ import time
 
 HEADER = pathlib.Path(__file__).resolve().parents[3] / "include/cprof/counters.def"
 COUNTERS = re.findall(r"^COUNTER\((\w+),", HEADER.read_text(encoding="utf-8"), re.MULTILINE)
-START, STARTED, STOP, PROGRESS, PROFILE, END, FAILED = range(64, 71)
+START, STARTED, STOP, PROGRESS, PROFILE, END, FAILED, NOTE = range(64, 72)
 TIME, STOPPED, GONE = range(3)
+PROCESS, MERGED, ENDED, RAW = range(4)
 ALL, TREE, MERGED = 1, 2, 4
 F_ADD_SEALS, SEALS = 1033, 0xF
 SAMPLES, PERIOD = 5, 10_000_000
@@ -72,7 +73,7 @@ class Fake:
         kind = struct.unpack_from("<IHHQ", got)[1]
         assert kind == START, kind
         self.flags, self.hz, self.duration, _, cnt = struct.unpack_from("<IIQII", got, 16)
-        self.pids = list(struct.unpack_from(f"<{cnt}i", got, 40))
+        self.pids = list(struct.unpack_from(f"<{cnt}i", got, 40 + 8 + 32 + 256))
 
     def send(self, kind, body, *fds):
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -91,8 +92,9 @@ class Fake:
         os.write(fd, data)
         if seal:
             fcntl.fcntl(fd, F_ADD_SEALS, SEALS)
-        body = struct.pack("<6Q4I", size or len(data), 1234, 10**9, 2 * 10**9, SAMPLES,
-                           SAMPLES * PERIOD, pid, 1, 0, 0)
+        kind = PROCESS if pid else MERGED
+        body = struct.pack("<7Q6I", size or len(data), 1234, 10**9, 2 * 10**9, SAMPLES,
+                           SAMPLES * PERIOD, 0, pid, 1, 0, kind, 1, 0)
         self.send(PROFILE, body + comm.ljust(64, b"\0"), *([fd] * fds))
         os.close(fd)
 
@@ -107,8 +109,8 @@ class Fake:
         counters.update(runs=runs, delivered=delivered, in_profiles=n, frames=10, frames_named=9,
                         stacks_complete=n, bpf_ns=12_000_000, **lost)
         books = [runs, runs, 0, dropped, delivered, n, 0, discarded, difference]
-        body = struct.pack(f"<{len(COUNTERS)}Q8Qq4Q4I", *counters.values(), *books, 10**9, by, 0, 0,
-                           profiles, self.hz, 2, len(COUNTERS))
+        body = struct.pack(f"<{len(COUNTERS)}Q8Qq4Q6I", *counters.values(), *books, 10**9, by, 0, 0,
+                           profiles, self.hz, 2, len(COUNTERS), 0, 0)
         self.send(END, body)
 
     def linger(self):
@@ -138,7 +140,7 @@ class Fake:
         start = getattr(self, "start_" + self.fault.replace("-", "_"), None)
         if start:
             start()
-        self.send(STARTED, struct.pack("<QII", time.time_ns(), self.hz, 2))
+        self.send(STARTED, struct.pack("<QII32s", time.time_ns(), self.hz, 2, b"cpu-clock"))
         after = getattr(self, "after_" + self.fault.replace("-", "_"), None)
         if after:
             after()

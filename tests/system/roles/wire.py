@@ -7,14 +7,15 @@ import os
 import socket
 import struct
 
-PEER, KALLSYMS, STOP, READY, OPEN, OPENED, FILE, OBJECT, NAMES, NAMED, FORGET = range(1, 12)
+(PEER, KALLSYMS, STOP, READY, OPEN, OPENED, FILE, OBJECT, NAMES, NAMED, FORGET, MAPS,
+ MAPPED) = range(1, 14)
 SAMPLER, OPENER, SYMBOLIZER, CLIENT = range(1, 5)
 OK, GONE, CHANGED, REFUSED, FAILED = range(5)
 
 HEAD = struct.Struct("<IHHQ")
 PEER_BODY = struct.Struct("<II")
 KEY = struct.Struct("<QQQqqIIII")
-OPEN_BODY = struct.Struct("<QQQII")
+OPEN_BODY = struct.Struct("<QQQIIII")
 OPENED_BODY = struct.Struct("<II")
 FILE_BODY = struct.Struct("<QII")
 MAX = 65536
@@ -41,7 +42,7 @@ def key_of(path_or_fd, **changes):
 
 
 def open_request(ident, key, pid, start, end, owner=0):
-    return message(OPEN, key + OPEN_BODY.pack(0, start, end, pid, owner), ident)
+    return message(OPEN, key + OPEN_BODY.pack(0, start, end, pid, owner, 0, 0), ident)
 
 
 def pair():
