@@ -111,6 +111,18 @@ int answer_kernel(struct tables *t, int fd, union answer *ret)
 	return conclude(t, CPROF_OBJECT_KERNEL, r, symtab, ret);
 }
 
+int answer_vdso(struct tables *t, int fd, union answer *ret)
+{
+	struct symtab_limits limits = limits_of(t);
+	struct symtab *symtab = NULL;
+	struct stat st;
+	int r = SYMTAB_UNNAMED;
+
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		r = symtab_load(fd, (uint64_t)st.st_size, &limits, &symtab);
+	return conclude(t, CPROF_OBJECT_VDSO, r, symtab, ret);
+}
+
 /* The forms of one name on its way: as in the file, readable, clean. */
 struct name_text {
 	char raw[SYMTAB_NAME_MAX + 1];

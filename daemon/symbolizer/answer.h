@@ -19,5 +19,8 @@ int answer_file(struct tables *t, const struct wire_file *m, int fd, union answe
 /* Loads the kernel's table (@fd < 0: there is none) and makes its OBJECT message; 0 or -errno. */
 int answer_kernel(struct tables *t, int fd, union answer *ret);
 
+/* The same for the vDSO, from a copy of its image. */
+int answer_vdso(struct tables *t, int fd, union answer *ret);
+
 /* Makes the NAMED message. */
 void answer_names(const struct tables *t, const struct wire_names *m, union answer *ret);

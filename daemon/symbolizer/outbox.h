@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* One request has two answers at most (the kernel's OBJECT and NAMED). */
+/* One request has two answers at most (OBJECT and NAMED of what it loads by itself). */
 #define OUTBOX_MAX 2
 
 struct outbox_message {

@@ -24,6 +24,7 @@
 #include "cprof/base/loop.h"
 #include "cprof/base/seqpacket.h"
 #include "outbox.h"
+#include "vdso.h"
 
 #define TABLES_BYTES_MAX (160u << 20)
 
@@ -40,6 +41,7 @@ struct symbolizer {
 	struct watch sampler;
 	struct watch opener;
 	int kallsyms;
+	int vdso; /* a copy; -EBADF: there is none */
 	struct tables tables;
 	struct outbox outbox;
 	union answer request; /* any message fits */
@@ -121,18 +123,29 @@ static int symbolizer_send(struct symbolizer *s)
 	return 0;
 }
 
+/* What nobody sends as a file is loaded when it is first asked for, and told before its names. */
+static int symbolizer_load_special(struct symbolizer *s, uint32_t object)
+{
+	int r = 0;
+
+	if (tables_get(&s->tables, object))
+		return 0;
+	if (object == CPROF_OBJECT_KERNEL)
+		r = answer_kernel(&s->tables, s->kallsyms, &s->answer);
+	else if (object == CPROF_OBJECT_VDSO)
+		r = answer_vdso(&s->tables, s->vdso, &s->answer);
+	else
+		return 0;
+	return r < 0 ? r : symbolizer_send(s);
+}
+
 static int symbolizer_names(struct symbolizer *s, const struct wire_names *m)
 {
 	int r;
 
-	if (m->object == CPROF_OBJECT_KERNEL && !tables_get(&s->tables, CPROF_OBJECT_KERNEL)) {
-		r = answer_kernel(&s->tables, s->kallsyms, &s->answer);
-		if (r < 0)
-			return r;
-		r = symbolizer_send(s);
-		if (r < 0)
-			return r;
-	}
+	r = symbolizer_load_special(s, m->object);
+	if (r < 0)
+		return r;
 	answer_names(&s->tables, m, &s->answer);
 	return symbolizer_send(s);
 }
@@ -264,6 +277,7 @@ static void symbolizer_done(struct symbolizer *s)
 	symbolizer_drop_sampler(s);
 	watch_close(&s->opener);
 	s->kallsyms = fd_close(s->kallsyms);
+	s->vdso = fd_close(s->vdso);
 	s->loop = loop_free(s->loop);
 }
 
@@ -272,6 +286,7 @@ static int symbolizer_start(struct symbolizer *s)
 	struct wire_head ready = { .size = sizeof(ready), .type = WIRE_READY };
 	int r;
 
+	s->vdso = vdso_copy();
 	r = symbolizer_confine();
 	if (r < 0)
 		return log_error(r, "cannot confine itself: %m");
@@ -296,6 +311,7 @@ int main(void)
 		.sampler.fd = -EBADF,
 		.opener.fd = -EBADF,
 		.kallsyms = -EBADF,
+		.vdso = -EBADF,
 		.tables.bytes_max = TABLES_BYTES_MAX,
 	};
 

@@ -115,7 +115,7 @@ enum wire_object_status {
 	WIRE_OBJECT_MAX,
 };
 
-/* id: the object index. For CPROF_OBJECT_KERNEL only status and text_start count. */
+/* id: the object index. For the kernel only status and text_start count, for the vDSO only status. */
 struct wire_object {
 	struct wire_head head;
 	uint32_t status;     /* enum wire_object_status */

@@ -108,8 +108,8 @@ static int on_unknown(struct symbolize *s, unsigned int i, uint64_t now_ns)
 	uint32_t object = s->asks[i].object;
 
 	ask_drop(s, i);
-	if (object == CPROF_OBJECT_KERNEL)
-		s->kernel_tried = true;
+	if (object < CPROF_OBJECT_FIRST)
+		*symbolize_tried(s, object) = true;
 	else
 		symbolize_table_lost(s, object, now_ns);
 	return 0;

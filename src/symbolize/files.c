@@ -190,16 +190,19 @@ static enum object_state state_of(const struct symbolize *s, const struct wire_o
 	}
 }
 
-static int on_kernel(struct symbolize *s, const struct wire_object *m)
+/* The kernel or the vDSO. */
+static int on_special(struct symbolize *s, const struct wire_object *m)
 {
-	struct object *o = objects_get(s->opts.objects, CPROF_OBJECT_KERNEL);
+	uint32_t object = (uint32_t)m->head.id;
+	struct object *o = objects_get(s->opts.objects, object);
 
 	if (m->status == WIRE_OBJECT_READY) {
-		o->kernel_text = m->text_start;
+		if (object == CPROF_OBJECT_KERNEL)
+			o->kernel_text = m->text_start;
 		o->state = OBJECT_READY;
 		s->rescan = true;
 	} else {
-		s->kernel_tried = true;
+		*symbolize_tried(s, object) = true;
 	}
 	return 0;
 }
@@ -210,8 +213,8 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 	uint32_t object = (uint32_t)m->head.id;
 	struct object *o = objects_get(s->opts.objects, object);
 
-	if (m->head.id == CPROF_OBJECT_KERNEL)
-		return on_kernel(s, m);
+	if (m->head.id == CPROF_OBJECT_KERNEL || m->head.id == CPROF_OBJECT_VDSO)
+		return on_special(s, m);
 	if (!o || m->head.id < CPROF_OBJECT_FIRST || m->head.id > UINT32_MAX)
 		return -EBADMSG;
 	if (o->state != OBJECT_OPENED && o->state != OBJECT_ASKED)

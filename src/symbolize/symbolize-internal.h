@@ -48,6 +48,7 @@ struct symbolize {
 	unsigned int opening; /* objects at the opener */
 	unsigned int loading; /* objects at the symbolizer */
 	bool kernel_tried;    /* the kernel's names were found not to be had */
+	bool vdso_tried;      /* likewise the vDSO's */
 	bool rescan;	      /* places of stacks seen before may have become nameable */
 	const struct window *scanned_window;
 	size_t scanned;		  /* stacks of it whose places were looked at */
@@ -63,6 +64,7 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 			 uint64_t now_ns);
 
 void symbolize_retry(struct symbolize *s, uint64_t now_ns);
+bool *symbolize_tried(struct symbolize *s, uint32_t object);
 
 /* files.c */
 void symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns);

@@ -138,6 +138,7 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 	s->symbolizer_heard_ns = now_ns;
 	symbolize_asks_drop(s);
 	s->kernel_tried = false;
+	s->vdso_tried = false;
 	for (uint32_t i = CPROF_OBJECT_FIRST; i < objects_cnt(s->opts.objects); i++) {
 		struct object *o = objects_get(s->opts.objects, i);
 
@@ -157,14 +158,20 @@ void symbolize_retry(struct symbolize *s, uint64_t now_ns)
 	open_seen(s, now_ns);
 }
 
+/* Whether that object, whose names the symbolizer has of itself, was found to have none. */
+bool *symbolize_tried(struct symbolize *s, uint32_t object)
+{
+	return object == CPROF_OBJECT_KERNEL ? &s->kernel_tried : &s->vdso_tried;
+}
+
 static bool want_possible(struct symbolize *s, uint32_t object)
 {
 	struct object *o = objects_get(s->opts.objects, object);
 
-	if (object == CPROF_OBJECT_KERNEL) {
+	if (object == CPROF_OBJECT_KERNEL || object == CPROF_OBJECT_VDSO) {
 		const struct work *w = symbolize_work(s, object);
 
-		return !s->kernel_tried && w && w->tries < OBJECT_TRIES_MAX;
+		return !*symbolize_tried(s, object) && w && w->tries < OBJECT_TRIES_MAX;
 	}
 	return o && object >= CPROF_OBJECT_FIRST && o->state == OBJECT_READY;
 }
@@ -247,8 +254,8 @@ static bool is_late(struct symbolize *s, const struct window_frame *f)
 
 	if (names_get(s->opts.names, f->object, names_offset(f->offset, f->flags), &name))
 		return false;
-	if (f->object == CPROF_OBJECT_KERNEL)
-		return !s->kernel_tried;
+	if (f->object == CPROF_OBJECT_KERNEL || f->object == CPROF_OBJECT_VDSO)
+		return !*symbolize_tried(s, f->object);
 	if (!o || f->object < CPROF_OBJECT_FIRST)
 		return false;
 	return o->state == OBJECT_SEEN || o->state == OBJECT_ASKED || o->state == OBJECT_OPENED ||

@@ -381,6 +381,49 @@ TEST(kernel_is_told_before_its_names)
 	stop(&role);
 }
 
+/* A copy of our own vDSO; false where the kernel gives none. */
+static bool copy_vdso(int fd)
+{
+	_cleanup_free_ char *line = NULL;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long from, to;
+	bool found = false;
+	size_t cap = 0;
+
+	CHECK(maps);
+	while (!found && getline(&line, &cap, maps) >= 0)
+		found = strstr(line, "[vdso]") && sscanf(line, "%lx-%lx", &from, &to) == 2;
+	fclose(maps);
+	if (found)
+		CHECK_EQ(write(fd, (const void *)from, to - from), (ssize_t)(to - from));
+	return found;
+}
+
+TEST(the_vdso_is_named_by_its_own)
+{
+	int fd = memfd_create("vdso", MFD_CLOEXEC);
+	struct role role = start();
+	uint64_t start_at, places[2] = { 0, 1 };
+	char path[64];
+	size_t pos = 0;
+
+	CHECK(fd >= 0);
+	if (!copy_vdso(fd))
+		check_skip("no vDSO here");
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	start_at = offset_of(path, "__vdso_clock_gettime");
+	places[0] = start_at + 1;
+	ask(&role, 1, CPROF_OBJECT_VDSO, places, 2);
+	expect_object(&role, CPROF_OBJECT_VDSO, WIRE_OBJECT_READY);
+	expect_named(&role, 1, WIRE_OBJECT_READY, 2);
+	expect_name(&pos, start_at, "__vdso_clock_gettime", "");
+	expect_name(&pos, 0, "", "");
+	ask(&role, 2, CPROF_OBJECT_VDSO, places, 1); /* loaded once */
+	expect_named(&role, 2, WIRE_OBJECT_READY, 1);
+	close(fd);
+	stop(&role);
+}
+
 /* A kernel of functions with long names. */
 static int long_names(uint64_t places[static WIRE_NAMES_MAX])
 {

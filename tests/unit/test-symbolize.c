@@ -442,17 +442,18 @@ TEST(names_that_did_not_come_are_counted)
 	end(&b);
 }
 
-TEST(a_kernel_without_names_is_asked_once)
+/* The kernel or the vDSO, which the symbolizer has of itself or not at all. */
+static void ask_for_nameless(uint32_t object)
 {
 	struct wire_named m = {
 		.head = { .size = sizeof(m), .type = WIRE_NAMED },
-		.object = CPROF_OBJECT_KERNEL,
+		.object = object,
 		.status = WIRE_OBJECT_BAD,
 	};
 	struct bench b;
 
 	begin(&b);
-	add_stack(&b, CPROF_OBJECT_KERNEL, 2);
+	add_stack(&b, object, 2);
 	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	m.head.id = ((struct wire_names *)b.buf)->head.id;
@@ -461,6 +462,30 @@ TEST(a_kernel_without_names_is_asked_once)
 	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), 0);
 	CHECK_EQ(symbolize_pending(b.s), 0);
+	end(&b);
+}
+
+TEST(what_has_no_names_is_asked_once)
+{
+	ask_for_nameless(CPROF_OBJECT_KERNEL);
+	ask_for_nameless(CPROF_OBJECT_VDSO);
+}
+
+TEST(the_vdso_gets_names)
+{
+	struct bench b;
+	struct name name;
+
+	begin(&b);
+	add_stack(&b, CPROF_OBJECT_VDSO, 2);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	CHECK_EQ(symbolize_late(b.s, b.w), 2);
+	CHECK_EQ(say_object(&b, CPROF_OBJECT_VDSO, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(answer(&b, 2), 0);
+	CHECK(names_get(b.names, CPROF_OBJECT_VDSO, 0xfff, &name));
+	CHECK_STR(names_text(b.names, name.function), "ffff");
+	CHECK_EQ(symbolize_late(b.s, b.w), 0);
 	end(&b);
 }
 
