@@ -66,6 +66,8 @@ static __always_inline bool put_frame(struct scratch *s, const struct place *p, 
 	f->flags = flags;
 	s->pos = pos + sizeof(*f);
 	s->user_cnt++;
+	if (p->object == CPROF_OBJECT_NONE || p->object == CPROF_OBJECT_ANON)
+		s->flags |= CPROF_SAMPLE_OWN; /* its address means nothing in another process */
 	return true;
 }
 
@@ -171,7 +173,7 @@ static __always_inline void fill_head(struct scratch *s, struct task_struct *tas
 	out->kernel_end = s->kernel_end;
 	out->user_end = s->user_end;
 	out->interp_end = CPROF_END_NONE;
-	out->flags = 0;
+	out->flags = s->flags;
 	out->pad2 = 0;
 }
 

@@ -7,10 +7,13 @@
  * A mapping that the stack met before is found again in a small list: consecutive frames share few
  * mappings. What was read of a VMA is checked by reading its start and file once more at the end; a
  * VMA that changed under the walk is looked up once again, then given up as "no object".
+ *
+ * With the walk switched off there is no object: user space asks /proc for the address.
  */
 
 #include "announce.h"
 #include "maps.h"
+#include "plausible.h"
 
 static __always_inline void place_at(struct place *p, const struct vma_hit *h, __u64 addr)
 {
@@ -117,6 +120,12 @@ __noinline int locate_new(struct scratch *s, __u64 addr)
 
 static __always_inline void locate(struct scratch *s, __u64 addr, struct place *p)
 {
+	if (s->flags & CPROF_SAMPLE_RAW) {
+		p->offset = addr;
+		p->object = CPROF_OBJECT_NONE;
+		p->exec = plausible_code(addr);
+		return;
+	}
 	for (int i = 0; i < HITS_MAX; i++) {
 		struct vma_hit *h = &s->hits[i];
 

@@ -19,6 +19,9 @@ const volatile __u32 frames_max = CPROF_USER_FRAMES_MAX;
 const volatile bool filter_all = true;
 const volatile bool filter_tree = false;
 
+/* The mapping tree is not to be walked: set by user space, from the start or when it was found wrong. */
+__u32 walk_off;
+
 /* Our pid namespace: set after loading, when cprof_self has told the level. */
 __u32 our_level;
 __u32 our_inum;
@@ -47,6 +50,7 @@ struct scratch {
 	__u32 cred;
 	__u32 exe;
 	__u32 hits_next;
+	__u16 flags; /* CPROF_SAMPLE_* */
 	__u16 kernel_cnt, user_cnt, keys_cnt;
 	__u8 kernel_end, user_end;
 	struct maple_scratch maple;
@@ -220,6 +224,7 @@ static __always_inline void scratch_reset(struct scratch *s, struct task_struct 
 	s->cred = 0;
 	s->exe = CPROF_OBJECT_NONE;
 	s->hits_next = 0;
+	s->flags = walk_off ? CPROF_SAMPLE_RAW : 0; /* one answer for the whole stack */
 	s->kernel_cnt = 0;
 	s->user_cnt = 0;
 	s->keys_cnt = 0;

@@ -30,6 +30,7 @@ struct collect_opts {
 	uint32_t frames_max; /* of a user stack */
 	bool all;	     /* every process; else only those added */
 	bool tree;	     /* some are added with their descendants */
+	bool walk_off;	     /* begin with the walk of the mapping tree switched off */
 	struct rng rng;
 	const struct root *root;
 	collect_record_fn on_sample;
@@ -74,6 +75,13 @@ uint64_t collect_next_redraw(struct collect *c, uint64_t now_ns);
 int collect_learn_object(struct collect *c, const struct cprof_key *key, uint32_t id);
 /* Takes the id back: the file is announced again when it is next seen. */
 void collect_forget_object(struct collect *c, const struct cprof_key *key);
+
+/*
+ * No walk of the mapping tree from now on: user frames carry their addresses (CPROF_SAMPLE_RAW), for
+ * somebody else to locate. For good: there is no way back within a recording.
+ */
+void collect_switch_walk_off(struct collect *c);
+bool collect_walk_is_off(const struct collect *c);
 
 /* Adds BPF's own counters into @counters (those of side BPF only). */
 int collect_counters(const struct collect *c, struct counters *counters);

@@ -151,6 +151,17 @@ void collect_forget_object(struct collect *c, const struct cprof_key *key)
 	(void)bpf_map_delete_elem(bpf_map__fd(c->bpf->maps.cprof_objects), key);
 }
 
+/* The programs read it anew at each sample: the map of globals is our memory too. */
+void collect_switch_walk_off(struct collect *c)
+{
+	__atomic_store_n(&c->bpf->bss->walk_off, 1, __ATOMIC_RELAXED);
+}
+
+bool collect_walk_is_off(const struct collect *c)
+{
+	return c->bpf->bss->walk_off != 0;
+}
+
 int collect_counters(const struct collect *c, struct counters *counters)
 {
 	_cleanup_free_ __u64 *values = calloc(c->cpus_cnt, sizeof(*values));

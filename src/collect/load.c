@@ -107,6 +107,7 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 	c->bpf->rodata->frames_max = c->opts.frames_max;
 	c->bpf->rodata->filter_all = c->opts.all;
 	c->bpf->rodata->filter_tree = c->opts.tree;
+	c->bpf->bss->walk_off = c->opts.walk_off;
 	(void)bpf_program__set_autoload(c->bpf->progs.cprof_fork, c->opts.tree);
 	r = bpf_map__set_max_entries(c->bpf->maps.cprof_samples, (__u32)c->opts.ring_bytes);
 	if (r == 0)
