@@ -46,9 +46,17 @@ struct window_frame {
 	uint32_t flags;	 /* CPROF_FRAME_* */
 };
 
+/* The process that a stack belongs to, because its addresses mean something there only. */
+struct window_owner {
+	uint64_t start_ns;
+	uint32_t pid;
+	uint32_t exec;
+};
+
 /* Kernel frames first, then user frames, both leaf first: the order of profile.proto. */
 struct window_stack {
 	const struct window_frame *frames; /* in the arena */
+	struct window_owner owner;	   /* all 0: any process may have it */
 	uint32_t cnt;
 	uint8_t kernel_end; /* enum cprof_stack_end */
 	uint8_t user_end;

@@ -19,6 +19,7 @@
 
 /* What tells a raw stack from another one besides its frames and keys. */
 struct raw_head {
+	struct window_owner owner;
 	uint16_t kernel_cnt;
 	uint16_t user_cnt;
 	uint16_t keys_cnt;
@@ -56,6 +57,13 @@ static bool end_is_complete(uint8_t end)
 	return end < CPROF_END_MAX && complete[end];
 }
 
+static struct window_owner owner_of(const struct cprof_sample *s)
+{
+	if (!(s->flags & CPROF_SAMPLE_OWN))
+		return (struct window_owner){ 0 };
+	return (struct window_owner){ .start_ns = s->start_ns, .pid = s->pid, .exec = s->exec };
+}
+
 /* Points into itself: not to be copied. */
 static void raw_parts_init(struct raw_parts *raw, const struct record *rec)
 {
@@ -64,6 +72,7 @@ static void raw_parts_init(struct raw_parts *raw, const struct record *rec)
 	assert(rec->type == CPROF_RECORD_SAMPLE);
 
 	raw->head = (struct raw_head){
+		.owner = owner_of(s),
 		.kernel_cnt = s->kernel_cnt,
 		.user_cnt = s->user_cnt,
 		.keys_cnt = s->keys_cnt,
@@ -141,7 +150,8 @@ bool fold_find_stack(const struct window *w, const struct record *rec, uint32_t 
 static uint64_t stack_hash(const struct window_stack *s, uint64_t seed)
 {
 	return hash_bytes(s->frames, s->cnt * sizeof(*s->frames),
-			  seed ^ (uint64_t)s->kernel_end << 16 ^ (uint64_t)s->user_end << 8 ^
+			  hash_bytes(&s->owner, sizeof(s->owner), seed) ^
+				  (uint64_t)s->kernel_end << 16 ^ (uint64_t)s->user_end << 8 ^
 				  s->complete);
 }
 
@@ -152,6 +162,7 @@ static bool stack_eq(uint32_t value, const void *key, const void *ctx)
 
 	return have->cnt == s->cnt && have->kernel_end == s->kernel_end &&
 	       have->user_end == s->user_end && have->complete == s->complete &&
+	       memcmp(&have->owner, &s->owner, sizeof(s->owner)) == 0 &&
 	       (s->cnt == 0 || memcmp(have->frames, s->frames, s->cnt * sizeof(*s->frames)) == 0);
 }
 
@@ -198,6 +209,7 @@ int fold_add_stack(struct window *w, const struct record *rec, const struct wind
 	const struct cprof_sample *s = rec->sample.head;
 	struct window_stack stack = {
 		.frames = frames,
+		.owner = owner_of(s),
 		.cnt = cnt,
 		.kernel_end = s->kernel_end,
 		.user_end = s->user_end,

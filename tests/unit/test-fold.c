@@ -166,6 +166,42 @@ TEST(equal_located_stacks_share_an_id)
 	CHECK_EQ(add_stack(w, &f), 2);
 }
 
+/* Addresses of one process mean nothing in another one, though the bytes be equal. */
+TEST(own_stacks_belong_to_their_process)
+{
+	_cleanup_(window_freep) struct window *w = window_new(0, 0, 9);
+	struct fixture f;
+	uint32_t id;
+
+	fixture_init(&f);
+	f.head.flags = CPROF_SAMPLE_OWN;
+	CHECK_EQ(add_stack(w, &f), 0);
+	f.head.tid = 7;
+	CHECK(fold_find_stack(w, &f.rec, &id));
+	f.head.pid++;
+	CHECK(!fold_find_stack(w, &f.rec, &id));
+	CHECK_EQ(add_stack(w, &f), 1);
+	f.head.start_ns++;
+	CHECK(!fold_find_stack(w, &f.rec, &id));
+	CHECK_EQ(add_stack(w, &f), 2);
+	f.head.exec++;
+	CHECK(!fold_find_stack(w, &f.rec, &id));
+	CHECK_EQ(add_stack(w, &f), 3);
+	CHECK_EQ(w->stacks.v[3].owner.pid, 101);
+	CHECK_EQ(w->stacks.v[3].owner.start_ns, 6);
+	CHECK_EQ(w->stacks.v[3].owner.exec, 2);
+	/* Nor are they those of a stack that anybody may have, which has no owner. */
+	f.head.flags = 0;
+	CHECK(!fold_find_stack(w, &f.rec, &id));
+	CHECK_EQ(add_stack(w, &f), 4);
+	CHECK_EQ(w->stacks.v[4].owner.pid, 0);
+	/* Equal when located, by other bytes: still one of its own process. */
+	f.head.flags = CPROF_SAMPLE_OWN;
+	f.head.keys_cnt = 0;
+	f.user[0].object = 16;
+	CHECK_EQ(add_stack(w, &f), 3);
+}
+
 TEST(empty_stacks)
 {
 	_cleanup_(window_freep) struct window *w = window_new(0, 0, 9);
