@@ -29,6 +29,7 @@ static __always_inline __u32 object_ref(struct scratch *s, const struct inode *i
 					const struct announce_vma *vma)
 {
 	__u64 at = (__u64)inode;
+	struct cprof_key key;
 	__u32 i, *id;
 
 	for (i = 0; i < CPROF_KEYS_MAX && i < s->keys_cnt; i++) {
@@ -40,15 +41,16 @@ static __always_inline __u32 object_ref(struct scratch *s, const struct inode *i
 		count(COUNTER_keys_full, 1);
 		return CPROF_OBJECT_NONE;
 	}
-	key_read(&s->keys[i], inode);
-	id = bpf_map_lookup_elem(&cprof_objects, &s->keys[i]);
+	key_read(&key, inode);
+	/* On the stack: before 6.2 memory that a function was handed is refused as a map's key. */
+	id = bpf_map_lookup_elem(&cprof_objects, &key);
 	if (id)
 		return *id;
+	s->keys[i] = key;
 	s->key_inodes[i] = at;
 	s->keys_cnt = i + 1;
 	if (s->pid)
-		announce(CPROF_RECORD_OBJECT, bpf_get_current_task_btf(), s->pid, inode,
-			 &s->keys[i], vma);
+		announce(CPROF_RECORD_OBJECT, bpf_get_current_task_btf(), s->pid, inode, &key, vma);
 	return CPROF_OBJECT_KEY | i;
 }
 
