@@ -158,6 +158,7 @@ static int role_on_control(struct loop_source *s, uint32_t events, void *ctx)
 
 static int role_launch(struct role *role)
 {
+	const struct role_identity identity = roles_identity(role->spec);
 	_cleanup_close_ int ours = -EBADF, theirs = -EBADF;
 	int fds[2], r;
 
@@ -175,7 +176,7 @@ static int role_launch(struct role *role)
 			.name = role->spec->program,
 			.binary = role->binary,
 			.control = theirs,
-			.identity = &role->spec->identity,
+			.identity = &identity,
 		},
 		&role->pid);
 	if (r < 0) {

@@ -12,8 +12,10 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cprof/base/cleanup.h"
 
@@ -44,6 +46,27 @@ const struct role_spec role_specs[ROLES_CNT] = {
 	},
 };
 
+/*
+ * Debian's and other hardened kernels know kernel.perf_event_paranoid=3 (Debian's default): there
+ * perf_event_open() asks for CAP_SYS_ADMIN, and CAP_PERFMON is not enough.
+ */
+static bool roles_perf_takes_admin(void)
+{
+	_cleanup_close_ int fd = open("/proc/sys/kernel/perf_event_paranoid", O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strtol(text, NULL, 10) > 2;
+}
+
+struct role_identity roles_identity(const struct role_spec *spec)
+{
+	struct role_identity id = spec->identity;
+
+	if (spec->number == WIRE_ROLE_SAMPLER && roles_perf_takes_admin())
+		id.caps |= IDENTITY_CAP(CAP_SYS_ADMIN);
+	return id;
+}
+
 uint64_t roles_launcher_caps(void)
 {
 	uint64_t caps = IDENTITY_CAP(CAP_KILL) | IDENTITY_CAP(CAP_SETUID) |
@@ -51,7 +74,7 @@ uint64_t roles_launcher_caps(void)
 			IDENTITY_CAP(CAP_SYSLOG); /* the addresses in /proc/kallsyms */
 
 	for (int i = 0; i < ROLES_CNT; i++)
-		caps |= role_specs[i].identity.caps;
+		caps |= roles_identity(&role_specs[i]).caps;
 	return caps;
 }
 

@@ -17,6 +17,9 @@ struct role_spec {
 #define ROLES_CNT 3
 extern const struct role_spec role_specs[ROLES_CNT];
 
+/* The role's identity on this kernel: one that is harder to please takes more. */
+struct role_identity roles_identity(const struct role_spec *spec);
+
 /* What the launcher keeps: all that it hands out, and what handing out takes. */
 uint64_t roles_launcher_caps(void);
 

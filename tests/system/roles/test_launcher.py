@@ -23,7 +23,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 CPROFD, OPENER = (sys.argv.pop(1) for _ in range(2)) if len(sys.argv) > 2 else (None, None)
 TIMEOUT = 10
 IDS = {"sampler": 61180, "opener": 61181, "symbolizer": 61182}
-CAPS = {"sampler": 1 << 39 | 1 << 38, "opener": 1 << 19 | 1 << 2 | 1 << 40, "symbolizer": 0}
+# Where kernel.perf_event_paranoid is above 2 some kernels ask for CAP_SYS_ADMIN.
+with open("/proc/sys/kernel/perf_event_paranoid", encoding="utf-8") as paranoid:
+    ADMIN = 1 << 21 if int(paranoid.read()) > 2 else 0
+CAPS = {"sampler": 1 << 39 | 1 << 38 | ADMIN, "opener": 1 << 19 | 1 << 2 | 1 << 40, "symbolizer": 0}
 PYTHON = "/usr/bin/python3"
 
 
