@@ -5,11 +5,14 @@
  * object — the table of everything that frames can lie in: mapped files by the kernel's key, and
  * the kernel, the vDSO, anonymous memory.
  *
- * An index is dense, never reused, and equals the id that BPF is told. The table holds facts that
- * the symbolizer reported (kind of ELF file, segments, build id); it opens nothing.
+ * An index is the id that BPF is told. It is never used again for anything else, also after its object
+ * was forgotten, so indexes have gaps: walk them with objects_next(). The table holds facts that the
+ * symbolizer reported (kind of ELF file, segments, build id); it opens nothing, and forgets only what
+ * its owner tells it to.
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "cprof/abi.h"
@@ -38,18 +41,21 @@ struct object_segment {
 	uint64_t filesz;
 };
 
+/* Strings and arrays are the table's: set by the functions below. */
 struct object {
 	struct cprof_key key;
 	enum object_state state;
 	enum object_elf elf;
 	bool foreign; /* a superblock of another user namespace */
-	uint32_t owner;
-	uint8_t build_id[OBJECT_BUILD_ID_MAX];
+	bool told;    /* BPF has its id */
 	uint8_t build_id_sz;
 	uint8_t segments_cnt;
-	struct object_segment segments[OBJECT_SEGMENTS_MAX];
-	char *path;	      /* clean UTF-8, as the process saw it; NULL: not known */
+	uint32_t owner;
+	const uint8_t *build_id;
+	const struct object_segment *segments;
+	const char *path;     /* clean UTF-8, as the process saw it; NULL: not known */
 	uint64_t kernel_text; /* OBJECT_KERNEL: address of _stext; 0: not known */
+	uint64_t used_ns;     /* the latest objects_use(); 0: no record ever named it */
 };
 
 struct objects;
@@ -58,10 +64,41 @@ struct objects;
 int objects_new(uint64_t seed, struct objects **ret);
 struct objects *objects_free(struct objects *t);
 
-/* Finds or adds by key; 0 and *ret_idx, or -ENOMEM. */
+/* Finds or adds by key; 0 and *ret_idx, -ENOMEM, or -ENOSPC: all indexes were given away. */
 int objects_intern(struct objects *t, const struct cprof_key *key, uint32_t *ret_idx);
-/* NULL when there is no such index. Valid until the next objects_intern(). */
+/* How often an index was wanted and there was none. */
+uint64_t objects_overflow(const struct objects *t);
+/* NULL when there is no such index, or it was forgotten. Valid until objects_forget() of it. */
 struct object *objects_get(struct objects *t, uint32_t idx);
+/* Was it ever given away? */
+bool objects_knew(const struct objects *t, uint32_t idx);
+/*
+ * A small number that is this object's alone while it is there, for arrays beside the table; the fixed
+ * ones have their index. UINT32_MAX: no such object.
+ */
+uint32_t objects_slot(const struct objects *t, uint32_t idx);
+/* How many there are, the fixed ones included, and what they take. */
 uint32_t objects_cnt(const struct objects *t);
+size_t objects_bytes(const struct objects *t);
+/* Walks all but the fixed ones, in no order: begin with *pos 0; false at the end. What is met may be
+ * forgotten meanwhile. */
+bool objects_next(const struct objects *t, size_t *pos, uint32_t *ret_idx);
+
+/* Copies; a count of 0 lets go. 0 or -ENOMEM; -ENOENT: no such index; -E2BIG: more than the limit. */
+int objects_set_segments(struct objects *t, uint32_t idx, const struct object_segment *v,
+			 uint32_t cnt);
+int objects_set_build_id(struct objects *t, uint32_t idx, const uint8_t *v, uint32_t sz);
+int objects_set_path(struct objects *t, uint32_t idx, const char *text, size_t len);
+
+/* A record of this time (CLOCK_BOOTTIME) names it: it is now the last one to be forgotten. */
+void objects_use(struct objects *t, uint32_t idx, uint64_t time_ns);
+/* Likewise without a record. */
+void objects_touch(struct objects *t, uint32_t idx);
+/* The one that was used and touched least lately; false when there are only fixed ones. */
+bool objects_oldest(const struct objects *t, uint32_t *ret_idx);
+/* Forgets it and frees what is its; fixed and unknown ones stay as they are. */
+void objects_forget(struct objects *t, uint32_t idx);
+/* The next new object gets this index or a higher one: for a table that goes on where another ended. */
+void objects_skip(struct objects *t, uint32_t idx);
 
 DEFINE_CLEANUP(struct objects *, objects_free);

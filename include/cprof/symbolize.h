@@ -44,6 +44,12 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns);
 void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uint64_t now_ns);
 
 /*
+ * The object is about to be forgotten: its table in the symbolizer is dropped. False when a role is
+ * at work on it; then it has to stay.
+ */
+bool symbolize_forget(struct symbolize *s, uint32_t object);
+
+/*
  * Reads what has come; 0, or -EPIPE: that role is gone, or -EBADMSG: it lied. The owner then stops
  * watching the descriptor, sets it to -EBADF, and has a liar replaced by the launcher.
  */

@@ -81,6 +81,36 @@ int map_add(struct map *m, uint64_t hash, uint32_t value)
 	return 0;
 }
 
+/* Closes the hole at @i: a later slot whose chain begins at or before the hole moves into it. */
+static void close_hole(struct map *m, size_t i)
+{
+	const size_t mask = m->cap - 1;
+
+	for (size_t j = (i + 1) & mask; m->slots[j].used; j = (j + 1) & mask) {
+		size_t home = m->slots[j].hash & mask;
+
+		if (((j - home) & mask) < ((j - i) & mask))
+			continue; /* it would stand before its home */
+		m->slots[i] = m->slots[j];
+		i = j;
+	}
+	m->slots[i].used = 0;
+}
+
+bool map_remove(struct map *m, uint64_t hash, uint32_t value)
+{
+	if (m->cap == 0)
+		return false;
+	for (size_t i = hash & (m->cap - 1); m->slots[i].used; i = (i + 1) & (m->cap - 1)) {
+		if (m->slots[i].hash != hash || m->slots[i].value != value)
+			continue;
+		close_hole(m, i);
+		m->cnt--;
+		return true;
+	}
+	return false;
+}
+
 void map_done(struct map *m)
 {
 	free(m->slots);

@@ -16,11 +16,11 @@ struct resolver {
 	uint32_t idx[CPROF_KEYS_MAX]; /* of each key; CPROF_OBJECT_NONE: not looked up yet */
 };
 
-static bool is_object(const struct objects *objects, uint32_t id)
+static bool is_object(struct objects *objects, uint32_t id)
 {
 	if (id < CPROF_OBJECT_FIRST)
 		return id <= CPROF_OBJECT_ANON;
-	return id < objects_cnt(objects);
+	return objects_get(objects, id);
 }
 
 static int resolve(struct resolver *rs, uint32_t ref, uint32_t *ret_idx)
@@ -29,15 +29,18 @@ static int resolve(struct resolver *rs, uint32_t ref, uint32_t *ret_idx)
 	int r;
 
 	if (ref < CPROF_OBJECT_KEY) {
+		/* An id on its way while its object was forgotten leads nowhere, never elsewhere. */
 		*ret_idx = is_object(rs->objects, ref) ? ref : CPROF_OBJECT_NONE;
+		objects_use(rs->objects, *ret_idx, rs->rec->sample.head->time_ns);
 		return 0;
 	}
 	i = ref - CPROF_OBJECT_KEY;
 	assert(i < rs->rec->sample.head->keys_cnt && i < CPROF_KEYS_MAX);
 	if (rs->idx[i] == CPROF_OBJECT_NONE) {
 		r = objects_intern(rs->objects, &rs->rec->sample.keys[i], &rs->idx[i]);
-		if (r < 0)
+		if (r < 0 && r != -ENOSPC) /* no ids any more: the frame stays without object */
 			return r;
+		objects_use(rs->objects, rs->idx[i], rs->rec->sample.head->time_ns);
 	}
 	*ret_idx = rs->idx[i];
 	return 0;

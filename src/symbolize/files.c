@@ -105,8 +105,7 @@ static void take_path(struct symbolize *s, uint32_t object, const struct wire_op
 	if (!o || o->path || m->path_len == 0)
 		return;
 	len = str_clean(path, sizeof(path), (const char *)(m + 1), m->path_len, NULL);
-	if (len > 0)
-		o->path = strndup(path, len);
+	(void)objects_set_path(s->opts.objects, object, path, len); /* else it has no path */
 }
 
 static void on_opened(struct symbolize *s, const struct wire_opened *m, uint64_t now_ns)
@@ -161,13 +160,14 @@ int symbolize_dispatch_opener(struct symbolize *s, uint64_t now_ns)
 	}
 }
 
-static void take_facts(struct object *o, const struct wire_object *m)
+/* Without memory they are as of a file that has none. */
+static void take_facts(struct symbolize *s, uint32_t object, const struct wire_object *m)
 {
+	struct object *o = objects_get(s->opts.objects, object);
+
 	o->elf = (enum object_elf)m->elf;
-	o->segments_cnt = (uint8_t)m->segments_cnt;
-	memcpy(o->segments, m->segments, m->segments_cnt * sizeof(o->segments[0]));
-	o->build_id_sz = (uint8_t)m->build_id_sz;
-	memcpy(o->build_id, m->build_id, m->build_id_sz);
+	(void)objects_set_segments(s->opts.objects, object, m->segments, m->segments_cnt);
+	(void)objects_set_build_id(s->opts.objects, object, m->build_id, m->build_id_sz);
 }
 
 static enum object_state state_of(const struct symbolize *s, const struct wire_object *m)
@@ -215,11 +215,14 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 
 	if (m->head.id == CPROF_OBJECT_KERNEL || m->head.id == CPROF_OBJECT_VDSO)
 		return on_special(s, m);
-	if (!o || m->head.id < CPROF_OBJECT_FIRST || m->head.id > UINT32_MAX)
+	if (m->head.id < CPROF_OBJECT_FIRST || m->head.id > UINT32_MAX ||
+	    !objects_knew(s->opts.objects, object))
 		return -EBADMSG;
+	if (!o)
+		return 0; /* forgotten meanwhile */
 	if (o->state != OBJECT_OPENED && o->state != OBJECT_ASKED)
 		return 0;
-	take_facts(o, m);
+	take_facts(s, object, m);
 	symbolize_set_state(s, object, state_of(s, m), now_ns);
 	s->opts.on_object(object, s->opts.ctx);
 	return 0;

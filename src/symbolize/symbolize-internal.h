@@ -13,10 +13,11 @@
 /* Requests for names on their way at once: enough to hide the round trip, few to ask again. */
 #define ASKS_MAX 8
 
-/* What symbolize keeps for an object beyond the table's facts. Indexed by object. */
+/* What symbolize keeps for an object beyond the table's facts, in the place of its slot. */
 struct work {
 	struct cprof_announce last; /* how it was announced last; head.size 0: never */
-	uint64_t asked_ns;	    /* of the opener or the symbolizer, whoever is at it */
+	uint32_t object;   /* another one: its slot was taken over, and this is of the past */
+	uint64_t asked_ns; /* of the opener or the symbolizer, whoever is at it */
 	uint32_t tries;
 };
 
@@ -59,7 +60,8 @@ struct symbolize {
 };
 
 /* symbolize.c */
-struct work *symbolize_work(struct symbolize *s, uint32_t object); /* NULL: no memory */
+/* NULL: no memory, or no such object. Valid until the next call. */
+struct work *symbolize_work(struct symbolize *s, uint32_t object);
 void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state state,
 			 uint64_t now_ns);
 

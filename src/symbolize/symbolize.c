@@ -41,15 +41,23 @@ struct symbolize *symbolize_free(struct symbolize *s)
 
 struct work *symbolize_work(struct symbolize *s, uint32_t object)
 {
-	if (object >= s->works.cnt) {
-		size_t more = object + 1 - s->works.cnt;
+	uint32_t slot = objects_slot(s->opts.objects, object);
+	struct work *w;
+
+	if (slot == UINT32_MAX)
+		return NULL;
+	if (slot >= s->works.cnt) {
+		size_t more = slot + 1 - s->works.cnt;
 
 		if (vec_reserve(&s->works, more) < 0)
 			return NULL;
 		memset(s->works.v + s->works.cnt, 0, more * sizeof(*s->works.v));
 		s->works.cnt += more;
 	}
-	return &s->works.v[object];
+	w = &s->works.v[slot];
+	if (w->object != object)
+		*w = (struct work){ .object = object };
+	return w;
 }
 
 void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state state,
@@ -77,10 +85,11 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 /* What may be opened again by what is remembered of it, is. */
 static void open_seen(struct symbolize *s, uint64_t now_ns)
 {
-	for (uint32_t i = CPROF_OBJECT_FIRST; i < objects_cnt(s->opts.objects); i++) {
-		struct object *o = objects_get(s->opts.objects, i);
+	size_t pos = 0;
+	uint32_t i;
 
-		if (o && o->state == OBJECT_SEEN)
+	while (objects_next(s->opts.objects, &pos, &i)) {
+		if (objects_get(s->opts.objects, i)->state == OBJECT_SEEN)
 			symbolize_open(s, i, now_ns);
 	}
 }
@@ -88,16 +97,22 @@ static void open_seen(struct symbolize *s, uint64_t now_ns)
 /* The one that has been in this state for longest: whoever serves in order was busy with it. */
 static struct work *oldest_in(struct symbolize *s, enum object_state state)
 {
-	struct work *oldest = NULL;
+	uint64_t since = UINT64_MAX;
+	uint32_t i, oldest = 0;
+	size_t pos = 0;
 
-	for (uint32_t i = CPROF_OBJECT_FIRST; i < s->works.cnt; i++) {
-		const struct object *o = objects_get(s->opts.objects, i);
+	while (objects_next(s->opts.objects, &pos, &i)) {
+		const struct work *w;
 
-		if (o && o->state == state &&
-		    (!oldest || s->works.v[i].asked_ns < oldest->asked_ns))
-			oldest = &s->works.v[i];
+		if (objects_get(s->opts.objects, i)->state != state)
+			continue;
+		w = symbolize_work(s, i);
+		if (w && w->asked_ns < since) {
+			since = w->asked_ns;
+			oldest = i;
+		}
 	}
-	return oldest;
+	return oldest ? symbolize_work(s, oldest) : NULL;
 }
 
 /* What it was busy with may have killed it: one try less for that one, and no other. */
@@ -114,15 +129,16 @@ static void blame(struct symbolize *s, enum object_state state)
 /* What the old opener owed is asked of the new one. */
 void symbolize_set_opener(struct symbolize *s, int fd, uint64_t now_ns)
 {
+	size_t pos = 0;
+	uint32_t i;
+
 	if (s->opener_fd >= 0)
 		blame(s, OBJECT_ASKED);
 	s->opener_fd = fd_close(s->opener_fd);
 	s->opener_fd = fd;
 	s->opener_heard_ns = now_ns;
-	for (uint32_t i = CPROF_OBJECT_FIRST; i < objects_cnt(s->opts.objects); i++) {
-		struct object *o = objects_get(s->opts.objects, i);
-
-		if (o && o->state == OBJECT_ASKED)
+	while (objects_next(s->opts.objects, &pos, &i)) {
+		if (objects_get(s->opts.objects, i)->state == OBJECT_ASKED)
 			symbolize_set_state(s, i, OBJECT_SEEN, now_ns);
 	}
 	open_seen(s, now_ns);
@@ -131,6 +147,9 @@ void symbolize_set_opener(struct symbolize *s, int fd, uint64_t now_ns)
 /* The old symbolizer's tables are gone with it: the files are opened again for the new one. */
 void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 {
+	size_t pos = 0;
+	uint32_t i;
+
 	if (s->symbolizer_fd >= 0)
 		blame(s, OBJECT_OPENED);
 	s->symbolizer_fd = fd_close(s->symbolizer_fd);
@@ -139,10 +158,10 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 	symbolize_asks_drop(s);
 	s->kernel_tried = false;
 	s->vdso_tried = false;
-	for (uint32_t i = CPROF_OBJECT_FIRST; i < objects_cnt(s->opts.objects); i++) {
-		struct object *o = objects_get(s->opts.objects, i);
+	while (objects_next(s->opts.objects, &pos, &i)) {
+		const struct object *o = objects_get(s->opts.objects, i);
 
-		if (o && (o->state == OBJECT_READY || o->state == OBJECT_OPENED))
+		if (o->state == OBJECT_READY || o->state == OBJECT_OPENED)
 			symbolize_table_lost(s, i, now_ns);
 	}
 	if (fd >= 0)
@@ -156,6 +175,23 @@ void symbolize_retry(struct symbolize *s, uint64_t now_ns)
 		return;
 	s->retry_ns = 0;
 	open_seen(s, now_ns);
+}
+
+/* Not one that a role is at work on: its answer would be taken for nobody's. */
+bool symbolize_forget(struct symbolize *s, uint32_t object)
+{
+	const struct object *o = objects_get(s->opts.objects, object);
+	const struct wire_head m = { .size = sizeof(m), .type = WIRE_FORGET, .id = object };
+	struct work *w = symbolize_work(s, object);
+
+	if (!o || o->state == OBJECT_ASKED || o->state == OBJECT_OPENED)
+		return false;
+	/* A table that stays because there is no room for the message is the oldest there some day. */
+	if (s->symbolizer_fd >= 0 && (o->state == OBJECT_READY || o->state == OBJECT_UNNAMED))
+		(void)seqpacket_send(s->symbolizer_fd, &m, sizeof(m), -EBADF);
+	if (w)
+		*w = (struct work){ 0 };
+	return true;
 }
 
 /* Whether that object, whose names the symbolizer has of itself, was found to have none. */

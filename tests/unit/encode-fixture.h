@@ -72,9 +72,8 @@ __attribute__((unused)) static uint32_t fixture_object(struct fixture *f, const 
 	CHECK_EQ(objects_intern(f->objects, &key, &idx), 0);
 	o = objects_get(f->objects, idx);
 	o->elf = elf;
-	o->path = path ? strdup(path) : NULL;
-	if (segment)
-		o->segments[o->segments_cnt++] = *segment;
+	CHECK_EQ(objects_set_path(f->objects, idx, path, path ? strlen(path) : 0), 0);
+	CHECK_EQ(objects_set_segments(f->objects, idx, segment, segment ? 1 : 0), 0);
 	return idx;
 }
 

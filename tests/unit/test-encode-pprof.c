@@ -169,15 +169,18 @@ static struct elf elf_map(const char *path)
 }
 
 /* The facts that the symbolizer would report. */
-static void elf_facts(const struct elf *e, struct object *o)
+static void elf_facts(const struct elf *e, struct objects *t, uint32_t object)
 {
 	const Elf64_Ehdr *eh = (const void *)e->bytes;
 	const Elf64_Phdr *ph = (const void *)(e->bytes + eh->e_phoff);
+	struct object_segment segments[OBJECT_SEGMENTS_MAX];
+	struct object *o = objects_get(t, object);
+	uint32_t cnt = 0;
 
 	o->elf = eh->e_type == ET_EXEC ? OBJECT_ELF_EXEC : OBJECT_ELF_DYN;
 	for (int i = 0; i < eh->e_phnum; i++) {
 		if (ph[i].p_type == PT_LOAD && ph[i].p_flags & PF_X)
-			o->segments[o->segments_cnt++] = (struct object_segment){
+			segments[cnt++] = (struct object_segment){
 				.offset = ph[i].p_offset,
 				.vaddr = ph[i].p_vaddr,
 				.filesz = ph[i].p_filesz,
@@ -187,11 +190,13 @@ static void elf_facts(const struct elf *e, struct object *o)
 
 			if (nh->n_type != NT_GNU_BUILD_ID || nh->n_namesz != 4)
 				continue;
-			o->build_id_sz = (uint8_t)nh->n_descsz;
-			memcpy(o->build_id, (const uint8_t *)(nh + 1) + 4, nh->n_descsz);
+			CHECK_EQ(objects_set_build_id(t, object, (const uint8_t *)(nh + 1) + 4,
+						      nh->n_descsz),
+				 0);
 		}
 	}
-	CHECK(o->segments_cnt > 0);
+	CHECK(cnt > 0);
+	CHECK_EQ(objects_set_segments(t, object, segments, cnt), 0);
 }
 
 /* The file offset of a function, by the symbol table and the program headers. */
@@ -267,7 +272,7 @@ static uint32_t add_binary(struct fixture *f, const char *name, uint64_t cnt)
 	(void)snprintf(function, sizeof(function), "hot_%s", name);
 	e = elf_map(path);
 	object = fixture_object(f, path, OBJECT_ELF_NONE, NULL);
-	elf_facts(&e, objects_get(f->objects, object));
+	elf_facts(&e, f->objects, object);
 	offset = elf_offset(&e, function);
 	fixture_name(f, object, offset + 4, function, NULL);
 	process = fixture_process(f, 42, name, object);

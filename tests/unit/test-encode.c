@@ -168,8 +168,7 @@ TEST(pie_keeps_file_offsets)
 	fixture_init(&f);
 	lib = fixture_object(&f, "/usr/lib/libfoo.so.1", OBJECT_ELF_DYN, &segment);
 	exe = fixture_object(&f, "/usr/bin/prog", OBJECT_ELF_DYN, &segment);
-	objects_get(f.objects, exe)->build_id_sz = 3;
-	memcpy(objects_get(f.objects, exe)->build_id, "\x01\xab\xff", 3);
+	CHECK_EQ(objects_set_build_id(f.objects, exe, (const uint8_t *)"\x01\xab\xff", 3), 0);
 	process = fixture_process(&f, 42, "prog", exe);
 	stack = fixture_stack(&f,
 			      (struct window_frame[]){ { 0x1234, lib, CPROF_FRAME_EXACT },

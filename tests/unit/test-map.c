@@ -67,6 +67,39 @@ TEST(equal_hashes)
 	map_done(&m);
 }
 
+/* Against a plain list, with hashes that crowd around the wrap so that chains join. */
+TEST(removal)
+{
+	enum { CNT = 40 };
+	struct map m = MAP_INIT;
+	bool there[CNT] = { false };
+	uint64_t state = 1;
+	size_t cnt = 0;
+
+	CHECK(!map_remove(&m, 1, 1));
+	CHECK_EQ(map_reserve(&m, CNT), 0);
+	for (int round = 0; round < 100000; round++) {
+		uint32_t i, v;
+
+		state = hash_bytes(&state, sizeof(state), 7);
+		i = (uint32_t)(state % CNT);
+		if (!there[i])
+			CHECK_EQ(map_add(&m, (uint64_t)0 - 4 + i / 5, i), 0);
+		else
+			CHECK(map_remove(&m, (uint64_t)0 - 4 + i / 5, i));
+		there[i] = !there[i];
+		cnt += there[i] ? 1 : (size_t)-1;
+		CHECK_EQ(m.cnt, cnt);
+		for (uint32_t k = 0; k < CNT; k++) {
+			CHECK_EQ(map_find(&m, (uint64_t)0 - 4 + k / 5, &k, eq_value, NULL, &v),
+				 there[k]);
+			if (!there[k])
+				CHECK(!map_remove(&m, (uint64_t)0 - 4 + k / 5, k));
+		}
+	}
+	map_done(&m);
+}
+
 TEST(reserve)
 {
 	struct map m = MAP_INIT;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* object: fixed indexes, dense new ones, equality over every field of the key. */
+/* object: fixed indexes, new ones that are never used twice, equality over every field of the key. */
 
 #include "check.h"
 #include "fail.h"
@@ -69,7 +69,7 @@ TEST(facts_survive_growth)
 
 	CHECK_EQ(objects_new(1, &t), 0);
 	CHECK_EQ(objects_intern(t, &key, &first), 0);
-	objects_get(t, first)->path = strdup("/usr/bin/true");
+	CHECK_EQ(objects_set_path(t, first, "/usr/bin/true/", 13), 0);
 	objects_get(t, first)->state = OBJECT_READY;
 	for (uint64_t i = 1; i < 3000; i++) {
 		key.ino = i;
@@ -79,6 +79,145 @@ TEST(facts_survive_growth)
 	CHECK_STR(objects_get(t, first)->path, "/usr/bin/true");
 	CHECK_EQ(objects_get(t, first)->state, OBJECT_READY);
 	CHECK(!objects_free(NULL));
+}
+
+TEST(what_is_forgotten_is_nobody)
+{
+	_cleanup_(objects_freep) struct objects *t = NULL;
+	struct cprof_key key = { .sb = 1 };
+	uint32_t first, idx, slot;
+	size_t empty;
+
+	CHECK_EQ(objects_new(1, &t), 0);
+	empty = objects_bytes(t);
+	CHECK_EQ(objects_intern(t, &key, &first), 0);
+	CHECK_EQ(objects_set_path(t, first, "/x", 2), 0);
+	CHECK_EQ(objects_set_build_id(t, first, (const uint8_t *)"abc", 3), 0);
+	CHECK(objects_bytes(t) > empty);
+	slot = objects_slot(t, first);
+	objects_forget(t, first);
+	CHECK(!objects_get(t, first));
+	CHECK_EQ(objects_slot(t, first), UINT32_MAX);
+	CHECK(objects_knew(t, first));
+	CHECK(!objects_knew(t, first + 1));
+	CHECK_EQ(objects_bytes(t), empty);
+	CHECK_EQ(objects_cnt(t), CPROF_OBJECT_FIRST);
+	objects_forget(t, first);
+	objects_forget(t, CPROF_OBJECT_KERNEL);
+	CHECK(objects_get(t, CPROF_OBJECT_KERNEL));
+
+	/* The same file comes back as another object, in the room of the first. */
+	CHECK_EQ(objects_intern(t, &key, &idx), 0);
+	CHECK_EQ(idx, first + 1);
+	CHECK_EQ(objects_slot(t, idx), slot);
+	CHECK(!objects_get(t, idx)->path);
+	CHECK(!objects_get(t, first));
+}
+
+/* A million files, a hundred at a time: no id comes twice, nothing grows, the rest is as it was. */
+TEST(many_come_and_go)
+{
+	enum { LIVE = 100, ROUNDS = 200000 };
+	_cleanup_(objects_freep) struct objects *t = NULL;
+	uint32_t last = 0, idx, found, met = 0;
+	size_t pos = 0;
+
+	CHECK_EQ(objects_new(1, &t), 0);
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		struct cprof_key key = { .ino = i };
+
+		CHECK_EQ(objects_intern(t, &key, &idx), 0);
+		CHECK(idx > last);
+		CHECK(objects_slot(t, idx) <= CPROF_OBJECT_FIRST + LIVE);
+		last = idx;
+		if (i < LIVE)
+			continue;
+		CHECK(objects_oldest(t, &idx));
+		CHECK_EQ(idx, last - LIVE);
+		objects_forget(t, idx);
+		key.ino = i - LIVE / 2;
+		CHECK_EQ(objects_intern(t, &key, &found), 0);
+		CHECK_EQ(found, last - LIVE / 2);
+		CHECK_EQ(objects_get(t, found)->key.ino, i - LIVE / 2);
+	}
+	CHECK_EQ(objects_cnt(t), CPROF_OBJECT_FIRST + LIVE);
+	while (objects_next(t, &pos, &idx)) {
+		CHECK(idx > last - LIVE && idx <= last);
+		objects_forget(t, idx);
+		met++;
+	}
+	CHECK_EQ(met, LIVE);
+	CHECK_EQ(objects_cnt(t), CPROF_OBJECT_FIRST);
+	CHECK(!objects_oldest(t, &idx));
+}
+
+TEST(used_ones_go_last)
+{
+	_cleanup_(objects_freep) struct objects *t = NULL;
+	uint32_t ids[4], oldest;
+
+	CHECK_EQ(objects_new(1, &t), 0);
+	for (uint64_t i = 0; i < 4; i++) {
+		const struct cprof_key key = { .ino = i };
+
+		CHECK_EQ(objects_intern(t, &key, &ids[i]), 0);
+	}
+	objects_use(t, ids[0], 50);
+	objects_use(t, ids[0], 40);
+	CHECK_EQ(objects_get(t, ids[0])->used_ns, 50);
+	objects_touch(t, ids[2]);
+	objects_touch(t, ids[2]);
+	CHECK_EQ(objects_get(t, ids[2])->used_ns, 0);
+	objects_use(t, CPROF_OBJECT_NONE, 1);
+	objects_use(t, 12345, 1);
+	for (int i = 0; i < 4; i++) {
+		static const int order[] = { 1, 3, 0, 2 };
+
+		CHECK(objects_oldest(t, &oldest));
+		CHECK_EQ(oldest, ids[order[i]]);
+		objects_forget(t, oldest);
+	}
+}
+
+TEST(ids_end)
+{
+	_cleanup_(objects_freep) struct objects *t = NULL;
+	struct cprof_key key = { .ino = 1 };
+	uint32_t idx = 0;
+
+	CHECK_EQ(objects_new(1, &t), 0);
+	objects_skip(t, CPROF_OBJECT_KEY - 1);
+	objects_skip(t, 77);
+	CHECK_EQ(objects_intern(t, &key, &idx), 0);
+	CHECK_EQ(idx, CPROF_OBJECT_KEY - 1);
+	key.ino = 2;
+	CHECK_EQ(objects_intern(t, &key, &idx), -ENOSPC);
+	objects_forget(t, idx);
+	CHECK_EQ(objects_intern(t, &key, &idx), -ENOSPC);
+	CHECK_EQ(objects_cnt(t), CPROF_OBJECT_FIRST);
+}
+
+TEST(facts_have_limits)
+{
+	_cleanup_(objects_freep) struct objects *t = NULL;
+	struct object_segment segments[OBJECT_SEGMENTS_MAX + 1] = { { .vaddr = 7 } };
+	uint8_t id[OBJECT_BUILD_ID_MAX + 1] = { 0 };
+	const struct cprof_key key = { .ino = 1 };
+	uint32_t idx;
+
+	CHECK_EQ(objects_new(1, &t), 0);
+	CHECK_EQ(objects_set_path(t, 99, "/", 1), -ENOENT);
+	CHECK_EQ(objects_intern(t, &key, &idx), 0);
+	CHECK_EQ(objects_set_segments(t, idx, segments, OBJECT_SEGMENTS_MAX + 1), -E2BIG);
+	CHECK_EQ(objects_set_build_id(t, idx, id, OBJECT_BUILD_ID_MAX + 1), -E2BIG);
+	CHECK_EQ(objects_set_segments(t, idx, segments, OBJECT_SEGMENTS_MAX), 0);
+	fail_at(0);
+	CHECK_EQ(objects_set_segments(t, idx, segments, 1), -ENOMEM);
+	CHECK(!fail_over());
+	CHECK_EQ(objects_get(t, idx)->segments_cnt, OBJECT_SEGMENTS_MAX);
+	CHECK_EQ(objects_get(t, idx)->segments[0].vaddr, 7);
+	CHECK_EQ(objects_set_segments(t, idx, NULL, 0), 0);
+	CHECK(!objects_get(t, idx)->segments);
 }
 
 TEST(no_memory)

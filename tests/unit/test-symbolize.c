@@ -489,4 +489,33 @@ TEST(the_vdso_gets_names)
 	end(&b);
 }
 
+TEST(a_forgotten_object_is_dropped_everywhere_and_no_lie)
+{
+	struct cprof_announce a = { .key = { .ino = 1300 } };
+	struct bench b;
+	uint32_t object, at_work;
+
+	begin(&b);
+	object = make_ready(&b, 1300);
+	add_stack(&b, object, 1);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	at_work = announce(&b, 1301, EXT4_SUPER_MAGIC, S_IFREG);
+	CHECK(!symbolize_forget(b.s, at_work));
+	CHECK(symbolize_forget(b.s, object));
+	objects_forget(b.objects, object);
+	/* The answer was on its way: taken, for nobody. */
+	CHECK_EQ(answer(&b, 1), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_FORGET);
+	CHECK_EQ(((struct wire_head *)b.buf)->id, object);
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(symbolize_late(b.s, b.w), 0);
+	/* It comes back as another one, in the same place of the tables. */
+	CHECK(announce(&b, 1300, EXT4_SUPER_MAGIC, S_IFREG) > object);
+	CHECK_EQ(objects_intern(b.objects, &a.key, &object), 0);
+	CHECK_EQ(objects_get(b.objects, object)->state, OBJECT_ASKED);
+	CHECK_EQ(b.counters.v[COUNTER_symbolizer_lied], 0);
+	end(&b);
+}
+
 CHECK_MAIN

@@ -6,7 +6,7 @@
  *
  * The map keeps (hash, value) pairs only; the keys live where the caller has them, and the caller's
  * eq() says whether the key it looks for is the one behind a value. Open addressing, linear
- * probing, at most 3/4 full. There is no removal: tables that forget are built anew.
+ * probing, at most 3/4 full.
  */
 
 #include <stdbool.h>
@@ -36,6 +36,8 @@ bool map_find(const struct map *m, uint64_t hash, const void *key, map_eq_fn eq,
 int map_add(struct map *m, uint64_t hash, uint32_t value);
 /* Makes room: the next @more map_add() cannot fail. 0 or -ENOMEM. */
 int map_reserve(struct map *m, size_t more);
+/* Takes out the pair; false when it is not there. Never fails for want of memory, never shrinks. */
+bool map_remove(struct map *m, uint64_t hash, uint32_t value);
 void map_done(struct map *m);
 
 /* 64-bit hash of bytes; with a random @seed it cannot be flooded from outside. */
