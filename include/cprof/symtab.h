@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * symtab — the functions of an ELF file or of the kernel, as a compact sorted table.
+ * symtab — the functions of an ELF file, of the kernel or of a perf map, as a compact sorted table.
  *
  * Reads files of strangers: only the symbolizer links this. Files are read with pread, never mapped
  * (a truncation would be SIGBUS), and every size in them is held against the file's real size before
  * memory is asked for. After loading nothing of the file is needed any more.
  *
- * Places are file offsets for ELF files, addresses for the kernel; both for what is looked up and
+ * Places are file offsets for ELF files, addresses for the kernel and perf maps; both for what is looked up and
  * for where a function begins. A symbol without a size reaches to the next symbol or the end of its
  * section; one with a size ends there exactly. Where symbols nest, the innermost names the place.
  */
@@ -46,6 +46,7 @@ struct symtab_info {
 	uint8_t build_id[OBJECT_BUILD_ID_MAX];
 	uint64_t text_start; /* kernel: _stext */
 	uint64_t text_end;   /* kernel: _etext */
+	bool cut;	     /* perf map: its rest is beyond the limits and was not read */
 };
 
 struct symtab_symbol {
@@ -64,6 +65,16 @@ int symtab_load(int fd, uint64_t file_sz, const struct symtab_limits *limits, st
 
 /* The same for /proc/kallsyms; the descriptor is rewound first, so that it serves again. */
 int symtab_load_kernel(int fd, const struct symtab_limits *limits, struct symtab **ret);
+
+/*
+ * The same for a perf map, "START SIZE NAME" in hex by lines; of what overlaps the later line counts.
+ * Reads at most PERF_MAP_BYTES_MAX and what the limits allow, and says so (cut). OK, UNNAMED when
+ * there is no usable line, or -errno.
+ */
+#define PERF_MAP_BYTES_MAX (64ULL << 20)
+#define PERF_MAP_LINES_MAX 1000000
+int symtab_load_perf_map(int fd, uint64_t file_sz, const struct symtab_limits *limits,
+			 struct symtab **ret);
 
 struct symtab *symtab_free(struct symtab *t);
 

@@ -44,8 +44,10 @@ int symtab_load(int fd, uint64_t file_sz, const struct symtab_limits *limits, st
 
 struct symtab *symtab_free(struct symtab *t)
 {
-	if (t)
+	if (t) {
 		ranges_done(&t->ranges);
+		perf_map_done(&t->perf_map);
+	}
 	free(t);
 	return NULL;
 }
@@ -54,6 +56,8 @@ bool symtab_find(const struct symtab *t, uint64_t place, struct symtab_symbol *r
 {
 	const char *module;
 
+	if (t->perf_map.cnt > 0)
+		return perf_map_find(&t->perf_map, place, ret);
 	if (!ranges_find(&t->ranges, place, ret))
 		return false;
 	if (t->info.elf == OBJECT_ELF_NONE) {
@@ -70,5 +74,5 @@ const struct symtab_info *symtab_info(const struct symtab *t)
 
 size_t symtab_bytes(const struct symtab *t)
 {
-	return sizeof(*t) + ranges_bytes(&t->ranges);
+	return sizeof(*t) + ranges_bytes(&t->ranges) + perf_map_bytes(&t->perf_map);
 }

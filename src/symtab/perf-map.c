@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A perf map: what a just-in-time compiler says it put where, as lines "START SIZE NAME", numbers in
+ * hex (linux, tools/perf/Documentation/jit-interface.txt). It is appended to while the program runs,
+ * by a process that may be hostile, in any order and never corrected.
+ *
+ * Memory is used again: when two lines overlap, the later one tells what is there now, and the
+ * earlier function is gone as a whole. So an entry that any later line overlaps is dropped, also the
+ * parts of it that the later one does not cover: what lies there is not told any more. That is decided
+ * by two passes over the sorted entries, each with a tree of extremes by line number, in n log n
+ * whatever the file says.
+ *
+ * What is no such line is passed over. A last line without its end is taken, unless the file ends at
+ * a block's border: then a writer's buffer was flushed in the middle of it.
+ */
+
+#include "perf-map.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cprof/base/vec.h"
+#include "table.h"
+
+#define READ_SZ 65536
+#define LINE_MAX_SZ 8192 /* what is behind it belongs to a name that is cut anyhow */
+#define BLOCK_SZ 4096
+#define USER_END (1ULL << 56) /* addresses of a process, five levels of tables included */
+#define ENTRY_SZ_MAX (1u << 30)
+
+struct parser {
+	const struct symtab_limits *limits;
+	VEC(struct perf_entry) entries;
+	VEC(char) names;
+	uint64_t total;
+	bool skip; /* the rest of a line that was too long */
+	bool cut;
+};
+
+static void parser_done(struct parser *p)
+{
+	vec_done(&p->entries);
+	vec_done(&p->names);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A number and the blanks behind it, of which there must be one. */
+static bool take_hex(const char **at, const char *end, uint64_t *ret)
+{
+	const char *s = *at;
+	uint64_t v = 0;
+	int digits = 0;
+
+	if (end - s > 2 && s[0] == '0' && (s[1] | 0x20) == 'x')
+		s += 2;
+	for (; s < end && hex_digit(*s) >= 0; s++, digits++) {
+		if (v >> 60 != 0)
+			return false;
+		v = v << 4 | (uint64_t)hex_digit(*s);
+	}
+	if (digits == 0 || s == end || !is_blank(*s))
+		return false;
+	while (s < end && is_blank(*s))
+		s++;
+	*at = s;
+	*ret = v;
+	return true;
+}
+
+static size_t used_bytes(const struct parser *p)
+{
+	return p->entries.cnt * sizeof(*p->entries.v) + p->names.cnt;
+}
+
+static int add_entry(struct parser *p, uint64_t start, uint64_t sz, const char *name, size_t len)
+{
+	struct perf_entry e = {
+		.start = start,
+		.sz = (uint32_t)sz,
+		.name = (uint32_t)p->names.cnt,
+		.line = (uint32_t)p->entries.cnt,
+	};
+	int r;
+
+	len = MIN(len, (size_t)SYMTAB_NAME_MAX);
+	if (p->entries.cnt >= p->limits->symbols ||
+	    used_bytes(p) + sizeof(e) + len + 1 > p->limits->bytes) {
+		p->cut = true;
+		return SYMTAB_LIMIT;
+	}
+	r = vec_reserve(&p->names, len + 1);
+	if (r < 0)
+		return r;
+	memcpy(p->names.v + p->names.cnt, name, len);
+	p->names.v[p->names.cnt + len] = '\0';
+	p->names.cnt += len + 1;
+	return vec_push(&p->entries, e);
+}
+
+static int parse_line(struct parser *p, const char *line, size_t len)
+{
+	const char *at = line, *end = line + len, *nul = memchr(line, '\0', len);
+	uint64_t start, sz;
+
+	if (nul)
+		end = nul;
+	while (at < end && is_blank(*at))
+		at++;
+	while (end > at && (is_blank(end[-1]) || end[-1] == '\r'))
+		end--;
+	if (!take_hex(&at, end, &start) || !take_hex(&at, end, &sz) || at == end)
+		return SYMTAB_OK;
+	if (sz == 0 || sz > ENTRY_SZ_MAX || start == 0 || start >= USER_END)
+		return SYMTAB_OK;
+	return add_entry(p, start, sz, at, (size_t)(end - at));
+}
+
+/* Parses the whole lines in the buffer; *filled is then what is left of it. */
+static int parse_buffer(struct parser *p, char *buf, size_t *filled)
+{
+	size_t pos = 0;
+	const char *nl;
+
+	while ((nl = memchr(buf + pos, '\n', *filled - pos)) != NULL) {
+		size_t len = (size_t)(nl - (buf + pos));
+		int r = p->skip ? SYMTAB_OK : parse_line(p, buf + pos, len);
+
+		if (r != SYMTAB_OK)
+			return r;
+		p->skip = false;
+		pos += len + 1;
+	}
+	if (*filled - pos > LINE_MAX_SZ) {
+		int r = p->skip ? SYMTAB_OK : parse_line(p, buf + pos, *filled - pos);
+
+		if (r != SYMTAB_OK)
+			return r;
+		p->skip = true;
+		pos = *filled;
+	}
+	memmove(buf, buf + pos, *filled - pos);
+	*filled -= pos;
+	return SYMTAB_OK;
+}
+
+/* What is left when the file ends. */
+static int parse_rest(struct parser *p, const char *buf, size_t filled)
+{
+	if (filled == 0 || p->skip || p->cut || p->total % BLOCK_SZ == 0)
+		return SYMTAB_OK;
+	return parse_line(p, buf, filled);
+}
+
+static int parse(struct parser *p, int fd, uint64_t file_sz)
+{
+	_cleanup_free_ char *buf = malloc(READ_SZ);
+	size_t filled = 0;
+	int r = SYMTAB_OK;
+
+	if (!buf)
+		return -ENOMEM;
+	p->cut = file_sz > PERF_MAP_BYTES_MAX;
+	file_sz = MIN(file_sz, PERF_MAP_BYTES_MAX);
+	while (r == SYMTAB_OK && p->total < file_sz) {
+		size_t want = (size_t)MIN(file_sz - p->total, (uint64_t)(READ_SZ - filled));
+		ssize_t n = pread(fd, buf + filled, want, (off_t)p->total);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break; /* it became shorter */
+		filled += (size_t)n;
+		p->total += (uint64_t)n;
+		r = parse_buffer(p, buf, &filled);
+	}
+	if (r == SYMTAB_OK)
+		r = parse_rest(p, buf, filled);
+	return r == SYMTAB_LIMIT ? SYMTAB_OK : r; /* p->cut tells */
+}
+
+static int compare_entries(const void *pa, const void *pb)
+{
+	const struct perf_entry *a = pa, *b = pb;
+	int r = CMP(a->start, b->start);
+
+	return r != 0 ? r : CMP(a->line, b->line);
+}
+
+/* The greatest value noted for a line above @line: a Fenwick tree over the lines from the end. */
+static uint64_t above_get(const uint64_t *tree, uint32_t cnt, uint32_t line)
+{
+	uint64_t most = 0;
+
+	for (uint32_t i = cnt - 1 - line; i > 0; i &= i - 1)
+		most = MAX(most, tree[i]);
+	return most;
+}
+
+static void above_note(uint64_t *tree, uint32_t cnt, uint32_t line, uint64_t value)
+{
+	for (uint32_t i = cnt - line; i <= cnt; i += i & -i)
+		tree[i] = MAX(tree[i], value);
+}
+
+/* Marks (sz 0) each entry that a later line overlaps; the entries are sorted by start. */
+static void mark_dead(struct perf_entry *v, uint32_t cnt, bool *dead, uint64_t *tree)
+{
+	/* By one that begins before it: the furthest end of those. */
+	for (uint32_t i = 0; i < cnt; i++) {
+		dead[i] = above_get(tree, cnt, v[i].line) > v[i].start;
+		above_note(tree, cnt, v[i].line, v[i].start + v[i].sz);
+	}
+	/* By one that begins in it: the nearest start, kept as its complement. */
+	memset(tree, 0, (cnt + 1) * sizeof(*tree));
+	for (uint32_t i = cnt; i-- > 0;) {
+		dead[i] |= ~above_get(tree, cnt, v[i].line) < v[i].start + v[i].sz;
+		above_note(tree, cnt, v[i].line, ~v[i].start);
+	}
+}
+
+static int drop_dead(struct parser *p)
+{
+	uint32_t cnt = (uint32_t)p->entries.cnt, kept = 0;
+	_cleanup_free_ uint64_t *tree = calloc((size_t)cnt + 1, sizeof(*tree));
+	_cleanup_free_ bool *dead = calloc((size_t)cnt + 1, sizeof(*dead));
+
+	if (!tree || !dead)
+		return -ENOMEM;
+	qsort(p->entries.v, cnt, sizeof(*p->entries.v), compare_entries);
+	mark_dead(p->entries.v, cnt, dead, tree);
+	for (uint32_t i = 0; i < cnt; i++) {
+		if (!dead[i])
+			p->entries.v[kept++] = p->entries.v[i];
+	}
+	p->entries.cnt = kept;
+	return 0;
+}
+
+/* Gives back what growing took too much. */
+static void take_over(struct parser *p, struct perf_map *ret)
+{
+	struct perf_entry *v = realloc(p->entries.v, p->entries.cnt * sizeof(*v));
+	char *names = realloc(p->names.v, p->names.cnt);
+
+	*ret = (struct perf_map){
+		.v = v ? v : p->entries.v,
+		.cnt = (uint32_t)p->entries.cnt,
+		.names = names ? names : p->names.v,
+		.names_sz = p->names.cnt,
+	};
+	p->entries.v = NULL;
+	p->names.v = NULL;
+}
+
+int symtab_load_perf_map(int fd, uint64_t file_sz, const struct symtab_limits *limits,
+			 struct symtab **ret)
+{
+	_cleanup_(symtab_freep) struct symtab *t = NULL;
+	_cleanup_(parser_done) struct parser p = { .limits = limits };
+	int r;
+
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	r = parse(&p, fd, file_sz);
+	if (r != SYMTAB_OK)
+		return r;
+	t->info.cut = p.cut;
+	if (p.entries.cnt > 0) {
+		r = drop_dead(&p);
+		if (r < 0)
+			return r;
+		/* The last line is never overlapped by a later one. */
+		assert(p.entries.cnt > 0);
+		take_over(&p, &t->perf_map);
+	}
+	r = t->perf_map.cnt > 0 ? SYMTAB_OK : SYMTAB_UNNAMED;
+	*ret = TAKE_PTR(t);
+	return r;
+}
+
+bool perf_map_find(const struct perf_map *m, uint64_t place, struct symtab_symbol *ret)
+{
+	uint32_t lo = 0, hi = m->cnt;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (m->v[mid].start + m->v[mid].sz <= place)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == m->cnt || m->v[lo].start > place)
+		return false;
+	*ret = (struct symtab_symbol){
+		.name = m->names + m->v[lo].name,
+		.start = m->v[lo].start,
+	};
+	return true;
+}
+
+size_t perf_map_bytes(const struct perf_map *m)
+{
+	return m->cnt * sizeof(*m->v) + m->names_sz;
+}
+
+void perf_map_done(struct perf_map *m)
+{
+	free(m->v);
+	free(m->names);
+	*m = (struct perf_map){ 0 };
+}
