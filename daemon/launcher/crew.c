@@ -31,6 +31,7 @@ struct crew {
 	struct loop *loop;
 	int client;
 	int signals;
+	bool verbose;
 	struct loop_source *deadline;
 	enum crew_phase phase;
 	int status;
@@ -62,6 +63,11 @@ int crew_client(const struct crew *c)
 bool crew_is_ending(const struct crew *c)
 {
 	return c->phase >= CREW_ENDING;
+}
+
+bool crew_is_verbose(const struct crew *c)
+{
+	return c->verbose;
 }
 
 struct role *crew_role(struct crew *c, enum wire_role number)
@@ -202,7 +208,8 @@ static int crew_init_roles(struct crew *c, const char *const programs[static ROL
 	return 0;
 }
 
-int crew_new(int client, const char *const programs[static ROLES_CNT], struct crew **ret)
+int crew_new(int client, const char *const programs[static ROLES_CNT], bool verbose,
+	     struct crew **ret)
 {
 	_cleanup_close_ int owned_client = client;
 	_cleanup_(crew_freep) struct crew *c = NULL;
@@ -213,6 +220,7 @@ int crew_new(int client, const char *const programs[static ROLES_CNT], struct cr
 		return log_error(-ENOMEM, "%m");
 	c->client = TAKE_FD(owned_client);
 	c->signals = -EBADF;
+	c->verbose = verbose;
 	for (int i = 0; i < ROLES_CNT; i++)
 		c->roles[i].binary = c->roles[i].control = -EBADF;
 

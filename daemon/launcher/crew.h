@@ -20,7 +20,8 @@ struct role;
 struct crew;
 
 /* @client is taken over in every case. @programs: paths that replace the roles' own, or NULL. */
-int crew_new(int client, const char *const programs[static ROLES_CNT], struct crew **ret);
+int crew_new(int client, const char *const programs[static ROLES_CNT], bool verbose,
+	     struct crew **ret);
 struct crew *crew_free(struct crew *c);
 
 /* Runs to the end; the exit status. */
@@ -31,6 +32,7 @@ struct loop *crew_loop(const struct crew *c);
 struct role *crew_role(struct crew *c, enum wire_role number);
 int crew_client(const struct crew *c);
 bool crew_is_ending(const struct crew *c);
+bool crew_is_verbose(const struct crew *c);
 
 /* The sampler is gone: everybody else goes too, and crew_run() returns @status. */
 void crew_end(struct crew *c, int status);

@@ -27,6 +27,7 @@
 
 struct launcher_options {
 	bool session;
+	bool verbose;
 	int session_fd;
 	const char *programs[ROLES_CNT];
 	bool done; /* --help or --version was answered */
@@ -72,6 +73,12 @@ static int launcher_set_role(struct launcher_options *o, const char *value)
 	return 0;
 }
 
+static int launcher_set_verbose(struct launcher_options *o, const char *value)
+{
+	o->verbose = true;
+	return 0;
+}
+
 static int launcher_help(struct launcher_options *o, const char *value);
 
 static int launcher_version(struct launcher_options *o, const char *value)
@@ -88,6 +95,7 @@ static const struct launcher_option launcher_option_table[] = {
 	  launcher_set_session_fd },
 	{ "role", "ROLE=PATH", "run this program as sampler, opener or symbolizer",
 	  launcher_set_role },
+	{ "verbose", NULL, "say more, the roles too", launcher_set_verbose },
 	{ "help", NULL, "show this", launcher_help },
 	{ "version", NULL, "show the version", launcher_version },
 };
@@ -193,6 +201,8 @@ static int launcher_session(const struct launcher_options *o)
 			  o->session_fd);
 		return LAUNCHER_USAGE;
 	}
+	if (o->verbose)
+		log_open("cprofd", LOG_LEVEL_DEBUG);
 	/* Ctrl-C is for the client, who asks for the end in its own words. */
 	(void)setpgid(0, 0);
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -201,7 +211,7 @@ static int launcher_session(const struct launcher_options *o)
 		log_error(r, "cannot drop capabilities: %m; CAP_SETPCAP is needed");
 		return EXIT_FAILURE;
 	}
-	r = crew_new(o->session_fd, o->programs, &crew);
+	r = crew_new(o->session_fd, o->programs, o->verbose, &crew);
 	if (r < 0)
 		return EXIT_FAILURE;
 	return crew_run(crew);

@@ -174,6 +174,7 @@ static int role_launch(struct role *role)
 	r = spawn_start(
 		&(struct spawn){
 			.name = role->spec->program,
+			.verbose = crew_is_verbose(role->crew),
 			.binary = role->binary,
 			.control = theirs,
 			.identity = &identity,
@@ -184,6 +185,7 @@ static int role_launch(struct role *role)
 		return r;
 	}
 	role->control = TAKE_FD(ours);
+	log_debug("started the %s as process %d", role->spec->name, role->pid);
 	return 0;
 }
 

@@ -73,7 +73,7 @@ static int spawn_prepare(const struct spawn *s, pid_t parent)
 
 static _Noreturn void spawn_exec(const struct spawn *s, pid_t parent)
 {
-	const char *argv[] = { s->name, NULL };
+	const char *argv[] = { s->name, s->verbose ? "--verbose" : NULL, NULL };
 	const char *envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", NULL };
 	char *const *args = (char *const *)(uintptr_t)argv;
 	char *const *env = (char *const *)(uintptr_t)envp;

@@ -22,6 +22,7 @@
 #include "cprof/base/loop.h"
 #include "cprof/base/root.h"
 #include "cprof/base/seqpacket.h"
+#include "cprof/base/str.h"
 #include "cprof/wire.h"
 #include "target.h"
 
@@ -107,6 +108,17 @@ static enum wire_opened_status opener_send_file(struct opener *o, const struct w
 	return r < 0 ? WIRE_OPENED_FAILED : WIRE_OPENED_OK;
 }
 
+/* Its path is a stranger's text. */
+static void opener_log(const struct wire_open *req, enum wire_opened_status status,
+		       const struct target *t)
+{
+	char path[256];
+
+	(void)str_clean(path, sizeof(path), t->path, t->path_len, NULL);
+	log_debug("object %u of process %u: %s (status %d)", (unsigned int)req->head.id,
+		  (unsigned int)req->pid, path, (int)status);
+}
+
 static int opener_serve(struct opener *o, const struct wire_open *req)
 {
 	struct target t = { .fd = -EBADF };
@@ -116,6 +128,7 @@ static int opener_serve(struct opener *o, const struct wire_open *req)
 	if (status == WIRE_OPENED_OK)
 		status = opener_send_file(o, req, &t);
 	t.fd = fd_close(t.fd);
+	opener_log(req, status, &t);
 
 	o->answer.head = (struct wire_opened){
 		.head = { .type = WIRE_OPENED, .id = req->head.id },
@@ -218,7 +231,7 @@ static int opener_start(struct opener *o)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	_cleanup_(opener_done) struct opener o = {
 		.root = ROOT_INIT,
@@ -227,7 +240,7 @@ int main(void)
 	};
 	int r;
 
-	log_open("cprofd-opener", LOG_LEVEL_INFO);
+	log_open("cprofd-opener", log_role_level(argc, argv));
 	(void)signal(SIGPIPE, SIG_IGN); /* a closed stderr must not end us */
 	r = opener_start(&o);
 	if (r < 0)

@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 	};
 	int r;
 
-	log_open("cprofd-sampler", LOG_LEVEL_INFO);
+	log_open("cprofd-sampler", log_role_level(argc, argv));
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN); /* the terminal's Ctrl-C is the client's to understand */
 	(void)prctl(PR_SET_DUMPABLE, 0);

@@ -7,6 +7,7 @@
  * drawn anew (not in step with the consumption, or our own work would never be hit by a tick).
  */
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -264,6 +265,8 @@ int recording_begin(struct sampler *s)
 	started.from_real_ns = s->window->from_real_ns;
 	started.cpus = s->cpus;
 	(void)seqpacket_send(s->client_fd, &started, sizeof(started), -EBADF);
+	log_debug("sampling at %" PRIu32 " Hz on %u CPUs, a ring of %zu bytes", s->start.hz,
+		  s->cpus, ring_bytes(&s->start));
 	return 0;
 }
 
@@ -282,6 +285,9 @@ void recording_end(struct sampler *s, enum session_ended why)
 	s->naming_began_ns = s->ended_ns;
 	session_progress(s);
 	loop_timer_set(s->tick, s->ended_ns);
+	log_debug("sampled for %" PRIu64 " ms: %" PRIu64 " samples of %zu processes",
+		  (uint64_t)((s->ended_ns - s->begun_ns) / NSEC_PER_MSEC),
+		  (uint64_t)s->counters.v[COUNTER_delivered], s->window->processes.cnt);
 }
 
 void recording_drop(struct sampler *s)

@@ -204,6 +204,8 @@ static int symbolizer_on_opener(struct loop_source *source, uint32_t events, voi
 	if (r == WIRE_FILE && fd >= 0) {
 		r = answer_file(&s->tables, (const struct wire_file *)&s->request, TAKE_FD(fd),
 				&s->answer);
+		log_debug("object %u: status %u", (unsigned int)s->answer.object.head.id,
+			  (unsigned int)s->answer.object.status);
 		if (r == 0)
 			r = symbolizer_send(s);
 	} else if (r > 0) {
@@ -305,7 +307,7 @@ static int symbolizer_start(struct symbolizer *s)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	_cleanup_(symbolizer_done) struct symbolizer s = {
 		.sampler.fd = -EBADF,
@@ -315,7 +317,7 @@ int main(void)
 		.tables.bytes_max = TABLES_BYTES_MAX,
 	};
 
-	log_open("cprofd-symbolizer", LOG_LEVEL_INFO);
+	log_open("cprofd-symbolizer", log_role_level(argc, argv));
 	if (symbolizer_start(&s) < 0)
 		return EXIT_FAILURE;
 	return loop_run(s.loop) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

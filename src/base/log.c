@@ -46,6 +46,11 @@ void log_open(const char *name, enum log_level level)
 	log_state.journal = stderr_is_journal();
 }
 
+enum log_level log_role_level(int argc, char *const *argv)
+{
+	return argc > 1 && strcmp(argv[1], "--verbose") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+}
+
 static void write_line(const char *line, size_t len)
 {
 	ssize_t n;

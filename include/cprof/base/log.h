@@ -18,6 +18,9 @@ enum log_level {
 /* @name is the program's, e.g. "cprofd-sampler"; lines above @level are dropped. */
 void log_open(const char *name, enum log_level level);
 
+/* The level of a role by its command line: the launcher gives it --verbose, or nothing. */
+enum log_level log_role_level(int argc, char *const *argv);
+
 /* "%m" in @fmt is the text of -@error. Returns @error, so that `return log_error(r, "...: %m")`. */
 int log_line(enum log_level level, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
