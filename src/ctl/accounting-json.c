@@ -19,6 +19,11 @@ static const char *const ended_names[] = {
 	[SESSION_ENDED_GONE] = "gone",
 };
 
+static const char *const walk_names[] = {
+	[SESSION_WALK_TREE] = "tree",
+	[SESSION_WALK_PROC] = "proc",
+};
+
 static void json_counters(struct json *j, const char *key, const struct counters *c,
 			  enum counter_kind kind)
 {
@@ -68,6 +73,7 @@ static void json_end(struct json *j, const struct accounting *a)
 	json_u64(j, "pss_bytes", end->pss_bytes);
 	json_u64(j, "bpf_bytes", end->bpf_bytes);
 	json_object_end(j);
+	json_string(j, "walk", end->walk < SESSION_WALK_MAX ? walk_names[end->walk] : "unknown");
 	json_double(j, "seconds", (double)end->duration_ns / (double)NSEC_PER_SEC);
 	json_object(j, "counters");
 	for (size_t i = 0; i < COUNTER_MAX; i++)
@@ -122,6 +128,10 @@ void accounting_print_json(const struct accounting *a, FILE *f)
 	json_object(&j, NULL);
 	json_u64(&j, "hz", a->hz);
 	json_string(&j, "ended_by", ended_by);
+	json_array(&j, "degraded");
+	for (size_t i = 0; i < a->degraded.cnt; i++)
+		json_string(&j, NULL, a->degraded.v[i]);
+	json_array_end(&j);
 	if (a->ended)
 		json_end(&j, a);
 	json_files(&j, a);

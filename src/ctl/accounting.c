@@ -28,6 +28,9 @@ void accounting_done(struct accounting *a)
 	for (size_t i = 0; i < a->files.cnt; i++)
 		free(a->files.v[i].path);
 	vec_done(&a->files);
+	for (size_t i = 0; i < a->degraded.cnt; i++)
+		free(a->degraded.v[i]);
+	vec_done(&a->degraded);
 	a->report = report_free(a->report);
 }
 
@@ -47,6 +50,19 @@ int accounting_add_file(struct accounting *a, const struct session_profile *p, c
 	r = vec_push(&a->files, f);
 	if (r < 0)
 		free(path);
+	return r;
+}
+
+int accounting_add_note(struct accounting *a, const char *text, size_t len)
+{
+	char *copy = strndup(text, len);
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	r = vec_push(&a->degraded, copy);
+	if (r < 0)
+		free(copy);
 	return r;
 }
 

@@ -32,7 +32,8 @@ struct accounting {
 	struct report *report;
 	bool ended; /* the books below are there */
 	struct session_end end;
-	uint64_t received; /* samples in all profiles that came, written or not */
+	VEC(char *) degraded; /* what the sampler said works less well than it should */
+	uint64_t received;    /* samples in all profiles that came, written or not */
 	bool cpu_known;
 	uint64_t cpu_ns; /* of all roles */
 	uint32_t hz;
@@ -43,6 +44,9 @@ void accounting_done(struct accounting *a);
 
 /* Takes over @path. */
 int accounting_add_file(struct accounting *a, const struct session_profile *p, char *path);
+
+/* @text is clean and @len long; 0 or -ENOMEM. */
+int accounting_add_note(struct accounting *a, const char *text, size_t len);
 
 uint64_t accounting_lost(const struct accounting *a);
 

@@ -14,7 +14,6 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/str.h"
-#include "find-cprofd.h"
 #include "losses.h"
 #include "profile-name.h"
 #include "recording.h"
@@ -72,24 +71,12 @@ static int record_find_targets(struct record *c)
 /* A daemon, or the right to have one of our own. */
 static int record_find_sampler(struct record *c)
 {
-	const char *socket = c->globals->socket;
-	char shown[256];
-	int r;
+	struct sampler_problem problem;
+	int r = sampler_find(&c->client, c->globals, &problem);
 
-	r = session_client_connect(&c->client, socket ? socket : CTL_SOCKET);
-	if (r == 0)
-		return 0;
-	if (socket)
-		return log_error(r,
-				 "record: cannot reach a daemon at %s: %m; start cprofd, or leave "
-				 "--socket out",
-				 clean(shown, socket));
-	if (geteuid() == 0)
-		return 0;
-	log_error(0,
-		  "record: no daemon is running and this is not root; start cprofd or run it with "
-		  "sudo");
-	return -EPERM;
+	if (r < 0)
+		log_error(0, "record: %s", problem.why);
+	return r;
 }
 
 static int record_open_output(struct record *c)
@@ -122,27 +109,13 @@ static int record_open_output(struct record *c)
 
 static int record_start_sampler(struct record *c)
 {
-	char path[PATH_MAX], shown[256];
-	int r;
+	struct sampler_problem problem;
+	int r = sampler_start(&c->client, &c->args.sampler, c->globals->verbose, &c->mask,
+			      &problem);
 
-	if (c->client.fd >= 0)
-		return 0;
-	if (c->args.cprofd) {
-		r = snprintf(path, sizeof(path), "%s", c->args.cprofd) < PATH_MAX ? 0 : -ENOENT;
-	} else {
-		r = find_cprofd(path);
-		if (r < 0)
-			return log_error(r, "record: cannot find cprofd beside cprofctl or in "
-					    "/usr/sbin; install it");
-	}
-	if (r == 0)
-		r = session_client_spawn(&c->client, path, c->args.roles.v, c->args.roles.cnt,
-					 &c->mask);
 	if (r < 0)
-		return log_error(r, "record: cannot start %s: %m; check the installation",
-				 clean(shown, path));
-	log_debug("record: started %s", clean(shown, path));
-	return 0;
+		log_error(0, "record: %s", problem.why);
+	return r;
 }
 
 /* What our caller has us ignore (nohup) stays ignored. */
@@ -297,17 +270,16 @@ static void record_explain(struct record *c)
 	}
 }
 
+/* Where a command has written to stdout our words go to stderr, as those of perf stat and time. */
 static void record_report(struct record *c)
 {
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-	bool colour = isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
-		      !(term && strcmp(term, "dumb") == 0);
+	FILE *f = c->args.command ? stderr : stdout;
 
 	if (c->globals->json)
 		accounting_print_json(&c->acc, stdout);
 	else if (!c->globals->quiet &&
 		 (c->acc.files.cnt > 0 || c->acc.received > 0 || accounting_lost(&c->acc) > 0))
-		accounting_print(&c->acc, stdout, colour);
+		accounting_print(&c->acc, f, ctl_colour(f));
 }
 
 /* The command's status is ours, unless it succeeded where we did not. */

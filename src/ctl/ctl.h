@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #define CTL_SOCKET "/run/cprofd/cprofd.sock"
 
@@ -40,6 +41,9 @@ struct option_set;
 
 /* The options of every command; @globals must outlive the set. */
 struct option_set ctl_global_options(struct ctl_globals *globals);
+
+/* Whether @f is a terminal that shows colours, and they are wanted (NO_COLOR, TERM). */
+bool ctl_colour(FILE *f);
 
 /* Levels of log.h by -q and -v. */
 void ctl_log_open(const struct ctl_globals *globals);

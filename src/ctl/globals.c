@@ -3,6 +3,9 @@
 /* The options of every command. */
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cprof/base/cleanup.h"
 #include "cprof/base/log.h"
@@ -75,7 +78,7 @@ static const struct option_desc global_options[] = {
 	{ "json", 0, NULL, "answer with one JSON object", set_json, NULL },
 	{ "no-pager", 0, NULL, "write straight to the terminal", set_no_pager, NULL },
 	{ "quiet", 'q', NULL, "say nothing but errors", set_quiet, NULL },
-	{ "verbose", 'v', NULL, "say more", set_verbose, NULL },
+	{ "verbose", 'v', NULL, "say more, cprofd's roles too", set_verbose, NULL },
 	{ "help", 'h', NULL, "this text", set_help, NULL },
 	{ "version", 0, NULL, "the version", set_version, NULL },
 };
@@ -94,4 +97,12 @@ void ctl_log_open(const struct ctl_globals *globals)
 	else if (globals->verbose)
 		level = LOG_LEVEL_DEBUG;
 	log_open("cprofctl", level);
+}
+
+bool ctl_colour(FILE *f)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fileno(f)) && !(no_color && *no_color) &&
+	       !(term && strcmp(term, "dumb") == 0);
 }

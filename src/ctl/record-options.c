@@ -82,21 +82,6 @@ static int set_output(void *ctx, const char *arg)
 	return 0;
 }
 
-static int set_cprofd(void *ctx, const char *arg)
-{
-	struct record_args *a = ctx;
-
-	a->cprofd = arg;
-	return 0;
-}
-
-static int set_role(void *ctx, const char *arg)
-{
-	struct record_args *a = ctx;
-
-	return strchr(arg, '=') ? vec_push(&a->roles, arg) : -EINVAL;
-}
-
 static int set_ring(void *ctx, const char *arg)
 {
 	struct record_args *a = ctx;
@@ -126,8 +111,6 @@ static const struct option_desc record_options[] = {
 	  "a number from 1 to 10000" },
 	{ "output", 'o', "FILE|DIR", "where to write", set_output,
 	  "the name of a file or directory" },
-	{ "cprofd", 0, "PATH", NULL, set_cprofd, NULL },
-	{ "role", 0, "NAME=PATH", NULL, set_role, "NAME=PATH" },
 	{ "ring", 0, "BYTES", "size of the sample ring (default 512 KiB a CPU)", set_ring,
 	  "a power of two from 4096" },
 	{ "help", 'h', NULL, "this text", set_help, NULL },
@@ -162,7 +145,8 @@ static int record_args_judge(struct record_args *a, struct option_problem *ret_p
 int record_args_parse(struct record_args *args, struct ctl_globals *globals, int argc, char **argv,
 		      struct option_problem *ret_problem)
 {
-	const struct option_set sets[] = { record_option_set(args), ctl_global_options(globals) };
+	const struct option_set sets[] = { record_option_set(args), sampler_options(&args->sampler),
+					   ctl_global_options(globals) };
 	int r;
 
 	*args = (struct record_args){ .hz = RECORD_HZ_DEFAULT };
@@ -179,7 +163,7 @@ int record_args_parse(struct record_args *args, struct ctl_globals *globals, int
 void record_args_done(struct record_args *args)
 {
 	vec_done(&args->pids);
-	vec_done(&args->roles);
+	sampler_choice_done(&args->sampler);
 }
 
 void record_args_help(void)

@@ -9,6 +9,7 @@
 #include "cprof/base/vec.h"
 #include "ctl.h"
 #include "options.h"
+#include "sampler.h"
 
 #define RECORD_HZ_DEFAULT 99
 #define RECORD_SECONDS_DEFAULT 10
@@ -19,11 +20,10 @@ struct record_args {
 	bool help;
 	uint64_t duration_ns; /* 0: until the command exits */
 	uint32_t hz;
-	uint32_t ring_bytes;	 /* 0: the sampler's default */
-	const char *output;	 /* NULL: none given */
-	const char *cprofd;	 /* NULL: found by itself */
-	VEC(const char *) roles; /* NAME=PATH, for cprofd */
-	char **command;		 /* NULL: none; ends with NULL as argv does */
+	uint32_t ring_bytes; /* 0: the sampler's default */
+	const char *output;  /* NULL: none given */
+	struct sampler_choice sampler;
+	char **command; /* NULL: none; ends with NULL as argv does */
 };
 
 /*

@@ -102,6 +102,8 @@ static void on_note(struct recording *rec, const struct session_note *m)
 {
 	progress_clear(&rec->progress);
 	log_warning(0, "record: %.*s", (int)m->text_len, m->text);
+	if (accounting_add_note(rec->acc, m->text, m->text_len) < 0)
+		rec->failed = true;
 }
 
 static void on_progress(struct recording *rec, const struct session_progress *m)
@@ -126,6 +128,8 @@ static void on_end(struct recording *rec, const struct session_end *m)
 	progress_clear(&rec->progress);
 	acc->end = *m;
 	acc->ended = true;
+	rec->failed =
+		rec->failed || m->books.difference != 0 || acc->received != m->books.in_profiles;
 	if (m->books.difference != 0)
 		log_error(0,
 			  "record: THE BOOKS DO NOT BALANCE: %llu samples are unaccounted for; "

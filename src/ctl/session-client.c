@@ -38,30 +38,31 @@ int session_client_connect(struct session_client *c, const char *socket_path)
 	return 0;
 }
 
-/* "cprofd --session [--role NAME=PATH]...", the array the caller's to free. */
-static char **cprofd_argv(const char *cprofd, const char *const *roles, size_t roles_cnt)
+/* "cprofd --session [--verbose] [--role NAME=PATH]...", the array the caller's to free. */
+static char **session_program_argv(const struct session_program *p)
 {
-	const char **argv = calloc(3 + 2 * roles_cnt, sizeof(*argv));
+	const char **argv = calloc(4 + 2 * p->roles_cnt, sizeof(*argv));
 	size_t cnt = 0;
 
 	if (!argv)
 		return NULL;
-	argv[cnt++] = cprofd;
+	argv[cnt++] = p->path;
 	argv[cnt++] = "--session";
-	for (size_t i = 0; i < roles_cnt; i++) {
+	if (p->verbose)
+		argv[cnt++] = "--verbose";
+	for (size_t i = 0; i < p->roles_cnt; i++) {
 		argv[cnt++] = "--role";
-		argv[cnt++] = roles[i];
+		argv[cnt++] = p->roles[i];
 	}
 	/* execv(2) only reads, but its type is older than const. */
 	return (char **)(uintptr_t)argv;
 }
 
-int session_client_spawn(struct session_client *c, const char *cprofd, const char *const *roles,
-			 size_t roles_cnt, const sigset_t *mask)
+int session_client_spawn(struct session_client *c, const struct session_program *p)
 {
-	_cleanup_free_ char **argv = cprofd_argv(cprofd, roles, roles_cnt);
+	_cleanup_free_ char **argv = session_program_argv(p);
 	_cleanup_close_ int ours = -EBADF, theirs = -EBADF;
-	struct child_setup setup = { .argv = argv, .mask = mask };
+	struct child_setup setup = { .argv = argv, .mask = p->mask };
 	int ends[2], r;
 
 	if (!argv)

@@ -7,6 +7,7 @@
  */
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,9 +33,17 @@ union session_message {
 
 /* To a daemon: by the session socket that lies beside the @socket_path of its HTTP interface. */
 int session_client_connect(struct session_client *c, const char *socket_path);
-/* Starts `cprofd --session` with @roles ("NAME=PATH"); @mask is the signal mask that it gets. */
-int session_client_spawn(struct session_client *c, const char *cprofd, const char *const *roles,
-			 size_t roles_cnt, const sigset_t *mask);
+/* A private cprofd, and how it is to be started. */
+struct session_program {
+	const char *path;
+	const char *const *roles; /* "NAME=PATH" */
+	size_t roles_cnt;
+	const sigset_t *mask; /* the signal mask that it gets */
+	bool verbose;
+};
+
+/* Starts `cprofd --session`. */
+int session_client_spawn(struct session_client *c, const struct session_program *p);
 
 int session_client_start(struct session_client *c, struct session_start *start);
 int session_client_stop(struct session_client *c);

@@ -134,10 +134,13 @@ def lossy(args, checks, tmp):
     scene = Scene(args, tmp, "lossy")
     inner = harness.Checks(out=io.StringIO())
     done = scene.play(inner, "-a", "--seconds", seconds, "--hz", 999,
-                      "--role", f"sampler={args.lossy}", works=scene.spinners(seconds + 1))
+                      "--role", f"sampler={args.lossy}", works=scene.spinners(seconds + 1),
+                      statuses=(1,))
     if not checks.check("lossy: the recording itself works", done is not None,
                         "yes" if done else inner.out.getvalue()[-800:]):
         return
+    checks.check("lossy: cprofctl says that the books do not balance",
+                 "THE BOOKS DO NOT BALANCE" in done.stderr, done.stderr[-200:])
     found = [line for line in inner.out.getvalue().splitlines() if line.startswith("FAIL")]
     in_files = [line for line in found if "samples in files, BPF's runs" in line]
     checks.check("lossy: the loss is seen in the files", len(in_files) == 1,

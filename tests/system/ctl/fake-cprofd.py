@@ -25,7 +25,7 @@ HEADER = pathlib.Path(__file__).resolve().parents[3] / "include/cprof/counters.d
 COUNTERS = re.findall(r"^COUNTER\((\w+),", HEADER.read_text(encoding="utf-8"), re.MULTILINE)
 START, STARTED, STOP, PROGRESS, PROFILE, END, FAILED, NOTE = range(64, 72)
 TIME, STOPPED, GONE = range(3)
-PROCESS, MERGED, ENDED, RAW = range(4)
+PROCESS, PROFILE_MERGED = range(2)
 ALL, TREE, MERGED = 1, 2, 4
 F_ADD_SEALS, SEALS = 1033, 0xF
 SAMPLES, PERIOD = 5, 10_000_000
@@ -92,13 +92,13 @@ class Fake:
         os.write(fd, data)
         if seal:
             fcntl.fcntl(fd, F_ADD_SEALS, SEALS)
-        kind = PROCESS if pid else MERGED
+        kind = PROCESS if pid else PROFILE_MERGED
         body = struct.pack("<7Q6I", size or len(data), 1234, 10**9, 2 * 10**9, SAMPLES,
                            SAMPLES * PERIOD, 0, pid, 1, 0, kind, 1, 0)
         self.send(PROFILE, body + comm.ljust(64, b"\0"), *([fd] * fds))
         os.close(fd)
 
-    def end(self, by, profiles, difference=0, **lost):
+    def end(self, by, profiles, difference=0, walk=0, **lost):
         """@lost: samples that are in no profile, by counter."""
         n = profiles * SAMPLES
         dropped = sum(v for name, v in lost.items() if name.startswith("drop_"))
@@ -110,7 +110,7 @@ class Fake:
                         stacks_complete=n, bpf_ns=12_000_000, **lost)
         books = [runs, runs, 0, dropped, delivered, n, 0, discarded, difference]
         body = struct.pack(f"<{len(COUNTERS)}Q8Qq4Q6I", *counters.values(), *books, 10**9, by, 0, 0,
-                           profiles, self.hz, 2, len(COUNTERS), 0, 0)
+                           profiles, self.hz, 2, len(COUNTERS), walk, 0)
         self.send(END, body)
 
     def linger(self):
@@ -245,6 +245,12 @@ class Fake:
     def finish_unbalanced(self, by, targets):
         self.profile(targets[0])
         self.end(by, 1, difference=7)
+
+    def finish_degraded(self, by, targets):
+        text = b"the walk of mappings is switched off: it differs; names may be missing"
+        self.send(NOTE, struct.pack("<Q", len(text)) + text.ljust(1024, b"\0"))
+        self.profile(targets[0])
+        self.end(by, 1, walk=1)
 
     def finish_odd_comm(self, by, targets):
         self.profile(targets[0], comm=b"../../etc/pass wd")

@@ -256,6 +256,13 @@ class Good(Case):
         self.assertEqual(note["stdin"], "/dev/null")
         self.assertEqual(note["pgid"], note["pid"])
         self.assertEqual(note["argv"][0], "--session")
+        self.assertNotIn("--verbose", note["argv"])
+
+    def test_verbose(self):
+        done = self.record("--pid", os.getpid(), "--seconds=1", "--role",
+                           f"note={self.dir / 'note'}", before=("-v",))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("--verbose", json.loads((self.dir / "note").read_text())["argv"])
 
     def test_progress(self):
         """On a terminal one line that is rewritten, and gone at the end."""
@@ -303,6 +310,17 @@ class Command(Case):
                            input="in\n", env=dict(os.environ, MARK="mark"))
         self.assertEqual(done.stdout, "in\nmark\n")
         self.assertEqual(done.stderr, "err\n")
+
+    def test_report(self):
+        """Stdout is the command's; our report goes to stderr, an object that was asked for not."""
+        done = self.record("--", "echo", "out")
+        self.assertEqual(done.stdout, "out\n")
+        self.assertIn("5 samples, 0 missed, 0 lost", done.stderr)
+        self.assertIn("hot_function", done.stderr)
+        done = self.record("--json", "--", "echo", "out")
+        self.assertEqual(done.stdout.splitlines()[0], "out")
+        self.assertIn("books", json.loads(done.stdout.splitlines()[1]))
+        self.assertEqual(done.stderr, "")
 
     def test_surroundings(self):
         """The command gets what it would have got without us."""
@@ -474,7 +492,21 @@ class Faults(Case):
         self.assert_line(self.pid("not_a_profile"), "cannot be summed up: Bad message")
 
     def test_unbalanced(self):
-        self.assert_line(self.pid("unbalanced"), "THE BOOKS DO NOT BALANCE: 7 samples", 0)
+        self.assert_line(self.pid("unbalanced"), "THE BOOKS DO NOT BALANCE: 7 samples", 1)
+        for script, status in (("exit 0", 1), ("exit 7", 7)):
+            done = self.record("--", "sh", "-c", script, fault="unbalanced")
+            self.assert_line(done, "THE BOOKS DO NOT BALANCE", status)
+
+    def test_degraded(self):
+        """What the sampler notes is warned of at once, and stands in the JSON object."""
+        text = "the walk of mappings is switched off: it differs; names may be missing"
+        done = self.pid("degraded")
+        self.assert_line(done, text, 0)
+        out = json.loads(self.record("--json", "--pid", os.getpid(), "--seconds=1",
+                                     fault="degraded").stdout)
+        self.assertEqual((out["degraded"], out["walk"]), ([text], "proc"))
+        out = json.loads(self.record("--json", "--pid", os.getpid(), "--seconds=1").stdout)
+        self.assertEqual((out["degraded"], out["walk"]), ([], "tree"))
 
     def test_no_samples(self):
         self.assert_line(self.pid("no_samples"), "no samples: the process was idle for the whole "

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * sampler — who samples for us: a daemon that answers, or a private cprofd, which takes root. Every
+ * command that needs samples comes here, so that all of them fail with the same words.
+ */
+
+#include <stdbool.h>
+
+#include "cprof/base/vec.h"
+#include "ctl.h"
+#include "options.h"
+#include "session-client.h"
+
+#define SAMPLER_WHY_MAX 512
+
+/* Which programs, where they are not found by themselves: options that only tests use. */
+struct sampler_choice {
+	const char *cprofd;	 /* NULL: beside cprofctl, or where it is installed */
+	VEC(const char *) roles; /* NAME=PATH */
+};
+
+struct sampler_problem {
+	char why[SAMPLER_WHY_MAX]; /* clean text: "what: why; next step" */
+};
+
+/* --cprofd and --role, which no help shows. */
+struct option_set sampler_options(struct sampler_choice *choice);
+void sampler_choice_done(struct sampler_choice *choice);
+
+/* Connects to a daemon, or finds that we may start a cprofd; else -errno and *ret_problem. */
+int sampler_find(struct session_client *c, const struct ctl_globals *globals,
+		 struct sampler_problem *ret_problem);
+/* Starts a private cprofd where no daemon answered; @mask is the signal mask that it gets. */
+int sampler_start(struct session_client *c, const struct sampler_choice *choice, bool verbose,
+		  const sigset_t *mask, struct sampler_problem *ret_problem);
