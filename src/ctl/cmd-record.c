@@ -14,8 +14,8 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/str.h"
+#include "cprof/profile_name.h"
 #include "losses.h"
-#include "profile-name.h"
 #include "recording.h"
 
 struct record {

@@ -12,7 +12,7 @@
 #include "cprof/base/cleanup.h"
 #include "cprof/base/log.h"
 #include "cprof/base/str.h"
-#include "profile-name.h"
+#include "cprof/profile_name.h"
 #include "recording-profile.h"
 
 static void recording_profile_name(const struct recording *rec, const struct session_profile *m,

@@ -13,7 +13,7 @@
 #include "accounting.h"
 #include "child.h"
 #include "cprof/base/loop.h"
-#include "output.h"
+#include "cprof/output.h"
 #include "progress.h"
 #include "record-options.h"
 #include "session-client.h"

@@ -24,6 +24,7 @@ MODULES = {
     'model': ('model', ['record.h', 'window.h', 'names.h'], ['src/model'], ['abi', 'base']),
     'object': ('tables', ['object.h'], ['src/object'], ['abi', 'base', 'model']),
     'wire': ('messages', ['wire.h', 'session.h'], ['src/wire'], ['abi', 'base', 'model', 'object']),
+    'output': ('messages', ['output.h', 'profile_name.h'], ['src/output'], ['base']),
     'collect': ('stages', ['collect.h'], ['src/collect'], ['abi', 'base', 'model']),
     'decode': ('stages', ['decode.h'], ['src/decode'], ['abi', 'base', 'model']),
     'locate': ('stages', ['locate.h'], ['src/locate'], ['abi', 'base', 'model', 'object']),
@@ -35,14 +36,14 @@ MODULES = {
     'report': ('workers', ['report.h'], ['src/report'], ['base']),
     'bpf': ('programs', [], ['bpf'], ['abi']),
     'cprofctl': ('programs', ['ctl.h'], ['src/ctl'],
-                 ['abi', 'base', 'model', 'object', 'wire', 'report']),
+                 ['abi', 'base', 'model', 'object', 'wire', 'output', 'report']),
     'launcher': ('programs', [], ['daemon/launcher'], ['abi', 'base', 'model', 'object', 'wire']),
     'opener': ('programs', [], ['daemon/opener'], ['abi', 'base', 'model', 'object', 'wire']),
     'symbolizer': ('programs', [], ['daemon/symbolizer'],
                    ['abi', 'base', 'model', 'object', 'wire', 'symtab']),
     'sampler': ('programs', [], ['daemon/sampler'],
-                ['abi', 'base', 'model', 'object', 'wire', 'collect', 'decode', 'locate', 'fold',
-                 'symbolize', 'encode']),
+                ['abi', 'base', 'model', 'object', 'wire', 'output', 'collect', 'decode', 'locate',
+                 'fold', 'symbolize', 'encode']),
 }
 
 # library: (its headers, its names in meson, the only folders that may use it).

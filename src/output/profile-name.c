@@ -12,7 +12,7 @@
 
 #include "cprof/base/clock.h"
 #include "cprof/base/str.h"
-#include "profile-name.h"
+#include "cprof/profile_name.h"
 
 #define PROFILE_SUFFIX ".pb.gz"
 

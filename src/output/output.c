@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "cprof/base/cleanup.h"
-#include "output.h"
-#include "profile-name.h"
+#include "cprof/output.h"
+#include "cprof/profile_name.h"
 
 #define OUTPUT_FILE_MODE 0640
 #define OUTPUT_DIR_MODE 0700
