@@ -66,61 +66,63 @@ static void make_object(uint32_t object, enum wire_object_status status, const s
 	memcpy(m->build_id, info->build_id, info->build_id_sz);
 }
 
-/* Keeps the result of a load and tells it. Takes @symtab. */
-static int conclude(struct tables *t, uint32_t object, int outcome, struct symtab *symtab,
-		    union answer *ret)
+/* Keeps the result of a load and tells it. Takes @table's symtab: only what has names is kept. */
+static int conclude(struct tables *t, struct table *table, int outcome, union answer *ret)
 {
-	enum wire_object_status status = status_of(outcome);
 	int r;
 
-	make_object(object, status, symtab, ret);
-	r = tables_put(t, object, status, symtab);
-	if (r != -ERANGE)
-		return r;
-	make_object(object, WIRE_OBJECT_LIMIT, NULL, ret);
-	return 0;
+	table->status = status_of(outcome);
+	make_object(table->object, table->status, table->symtab, ret);
+	if (table->status != WIRE_OBJECT_READY)
+		table->symtab = symtab_free(table->symtab);
+	r = tables_put(t, table);
+	if (r == -ENOSPC)
+		ret->object.status = WIRE_OBJECT_LIMIT;
+	return r == -ENOSPC ? 0 : r;
 }
 
-static struct symtab_limits limits_of(const struct tables *t)
+static struct symtab_limits limits_of(const struct tables *t, uint32_t owner)
 {
 	struct symtab_limits limits = SYMTAB_LIMITS_DEFAULT;
 
-	limits.bytes = MIN(limits.bytes, tables_room(t));
+	limits.bytes = MIN(limits.bytes, tables_room(t, owner));
 	return limits;
 }
 
 int answer_file(struct tables *t, const struct wire_file *m, int fd, union answer *ret)
 {
-	struct symtab_limits limits = limits_of(t);
-	uint32_t object = (uint32_t)MIN(m->head.id, (uint64_t)UINT32_MAX);
-	struct symtab *symtab = NULL;
+	struct symtab_limits limits = limits_of(t, m->owner);
+	struct table table = {
+		.object = (uint32_t)MIN(m->head.id, (uint64_t)UINT32_MAX),
+		.owner = m->owner,
+	};
 	int r;
 
-	r = load_file(fd, m->file_sz, &limits, &symtab);
-	return conclude(t, object, r, symtab, ret);
+	r = load_file(fd, m->file_sz, &limits, &table.symtab);
+	return conclude(t, &table, r, ret);
 }
 
 int answer_kernel(struct tables *t, int fd, union answer *ret)
 {
-	struct symtab_limits limits = limits_of(t);
-	struct symtab *symtab = NULL;
+	struct symtab_limits limits = limits_of(t, 0);
+	struct table table = { .object = CPROF_OBJECT_KERNEL };
 	int r = SYMTAB_RESTRICTED;
 
 	if (fd >= 0)
-		r = symtab_load_kernel(fd, &limits, &symtab);
-	return conclude(t, CPROF_OBJECT_KERNEL, r, symtab, ret);
+		r = symtab_load_kernel(fd, &limits, &table.symtab);
+	return conclude(t, &table, r, ret);
 }
 
 int answer_vdso(struct tables *t, int fd, union answer *ret)
 {
-	struct symtab_limits limits = limits_of(t);
-	struct symtab *symtab = NULL;
+	struct symtab_limits limits = limits_of(t, 0);
+	struct table table = { .object = CPROF_OBJECT_VDSO };
 	struct stat st;
 	int r = SYMTAB_UNNAMED;
 
 	if (fd >= 0 && fstat(fd, &st) == 0)
-		r = symtab_load(fd, (uint64_t)st.st_size, &limits, &symtab);
-	return conclude(t, CPROF_OBJECT_VDSO, r, symtab, ret);
+		r = symtab_load(fd, (uint64_t)st.st_size, &limits, &table.symtab);
+	return conclude(t, &table, r, ret);
 }
 
 /* The forms of one name on its way: as in the file, readable, clean. */
@@ -156,7 +158,7 @@ static void make_name(const struct symtab_symbol *s, struct name_text *text,
 	ret->linkage_len = (uint16_t)len;
 }
 
-void answer_names(const struct tables *t, const struct wire_names *m, union answer *ret)
+void answer_names(struct tables *t, const struct wire_names *m, union answer *ret)
 {
 	const uint64_t *offsets = (const uint64_t *)(m + 1);
 	const struct table *table = tables_get(t, m->object);

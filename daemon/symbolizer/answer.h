@@ -23,4 +23,4 @@ int answer_kernel(struct tables *t, int fd, union answer *ret);
 int answer_vdso(struct tables *t, int fd, union answer *ret);
 
 /* Makes the NAMED message. */
-void answer_names(const struct tables *t, const struct wire_names *m, union answer *ret);
+void answer_names(struct tables *t, const struct wire_names *m, union answer *ret);

@@ -185,7 +185,7 @@ static int symbolizer_on_sampler(struct loop_source *source, uint32_t events, vo
 		symbolizer_drop_sampler(s);
 	else if (r == WIRE_NAMES)
 		r = symbolizer_names(s, (const struct wire_names *)&s->request);
-	else if (r == WIRE_FORGET && s->request.head.id < TABLES_OBJECTS_MAX)
+	else if (r == WIRE_FORGET && s->request.head.id <= UINT32_MAX)
 		tables_forget(&s->tables, (uint32_t)s->request.head.id);
 	else if (r > 0)
 		r = -EBADMSG;

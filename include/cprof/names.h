@@ -4,7 +4,8 @@
 /*
  * names — what is known about (object, offset): a function's name and where it starts.
  *
- * Filled by symbolize, read by encode, kept over windows. Strings are interned, clean UTF-8.
+ * Filled by symbolize, read by encode, kept over windows, and dropped by names_sweep() when nobody
+ * asked for long. Strings are interned, clean UTF-8; their ids are good until the next sweep.
  */
 
 #include <stdbool.h>
@@ -35,6 +36,20 @@ struct names *names_free(struct names *n);
 int names_put(struct names *n, uint32_t object, uint64_t offset, const struct name *name);
 /* True when the place was answered before. */
 bool names_get(const struct names *n, uint32_t object, uint64_t offset, struct name *ret);
+
+/* As names_get(), and the answer counts as used at that time (any clock, never going back). */
+bool names_use(struct names *n, uint32_t object, uint64_t offset, uint64_t now_ns);
+/* What all of it takes, to within the room that vectors keep ready. */
+size_t names_bytes(const struct names *n);
+uint64_t names_cnt(const struct names *n);
+
+/* Whether an answer of this object, which takes that much with its text, stays. */
+typedef bool (*names_keep_fn)(uint32_t object, size_t bytes, void *ctx);
+/*
+ * Drops all answers that were last put or used before @before_ns, or that @keep does not want, and
+ * the text that only they had. 0, or -ENOMEM: all is as it was.
+ */
+int names_sweep(struct names *n, uint64_t before_ns, names_keep_fn keep, void *ctx);
 
 /* Interns text that was cleaned (str_clean); 0 and *ret_id, or -ENOMEM. */
 int names_string(struct names *n, const char *s, size_t len, uint32_t *ret_id);

@@ -3,6 +3,9 @@
 /*
  * A map from (object, offset) to an index of answers. Functions of C++ programs have long names
  * that many places share, so an answer holds string ids and the text is kept once.
+ *
+ * Forgetting copies what stays into a new table: answers and text lie close together, nothing is
+ * fragmented after years, and it is done rarely.
  */
 
 #include <assert.h>
@@ -22,12 +25,19 @@ struct place {
 struct answer {
 	struct place place;
 	struct name name;
+	uint64_t used_ns;
 };
+
+/* What an answer takes with its slots of the map, and a string with its own. */
+#define ANSWER_BYTES (sizeof(struct answer) + 40)
+#define STRING_BYTES 56
 
 struct names {
 	struct strtab strings;
 	struct map map;
 	VEC(struct answer) answers;
+	size_t text_bytes;
+	uint64_t now_ns; /* the latest that was told */
 	uint64_t seed;
 };
 
@@ -85,6 +95,7 @@ int names_put(struct names *n, uint32_t object, uint64_t offset, const struct na
 
 	if (map_find(&n->map, hash, &place, place_eq, n, &i)) {
 		n->answers.v[i].name = *name;
+		n->answers.v[i].used_ns = n->now_ns;
 		return 0;
 	}
 	r = vec_reserve(&n->answers, 1);
@@ -93,7 +104,11 @@ int names_put(struct names *n, uint32_t object, uint64_t offset, const struct na
 	r = map_add(&n->map, hash, (uint32_t)n->answers.cnt);
 	if (r < 0)
 		return r;
-	n->answers.v[n->answers.cnt++] = (struct answer){ .place = place, .name = *name };
+	n->answers.v[n->answers.cnt++] = (struct answer){
+		.place = place,
+		.name = *name,
+		.used_ns = n->now_ns,
+	};
 	return 0;
 }
 
@@ -108,9 +123,90 @@ bool names_get(const struct names *n, uint32_t object, uint64_t offset, struct n
 	return true;
 }
 
+bool names_use(struct names *n, uint32_t object, uint64_t offset, uint64_t now_ns)
+{
+	const struct place place = { .offset = offset, .object = object };
+	uint32_t i;
+
+	n->now_ns = now_ns;
+	if (!map_find(&n->map, place_hash(n, &place), &place, place_eq, n, &i))
+		return false;
+	n->answers.v[i].used_ns = now_ns;
+	return true;
+}
+
+size_t names_bytes(const struct names *n)
+{
+	return n->answers.cnt * ANSWER_BYTES + n->strings.cnt * STRING_BYTES + n->text_bytes;
+}
+
+uint64_t names_cnt(const struct names *n)
+{
+	return n->answers.cnt;
+}
+
+/* With its text, whoever else has that too. */
+static size_t answer_bytes(const struct names *n, const struct answer *a)
+{
+	return ANSWER_BYTES + n->strings.lens[a->name.function] + n->strings.lens[a->name.linkage];
+}
+
+static int copy_string(struct names *to, const struct names *from, uint32_t id, uint32_t *ret_id)
+{
+	return names_string(to, names_text(from, id), from->strings.lens[id], ret_id);
+}
+
+static int copy_answer(struct names *to, const struct names *from, const struct answer *a)
+{
+	struct name name = { .start = a->name.start };
+	int r;
+
+	r = copy_string(to, from, a->name.function, &name.function);
+	if (r < 0)
+		return r;
+	r = copy_string(to, from, a->name.linkage, &name.linkage);
+	if (r < 0)
+		return r;
+	to->now_ns = a->used_ns;
+	return names_put(to, (uint32_t)a->place.object, a->place.offset, &name);
+}
+
+int names_sweep(struct names *n, uint64_t before_ns, names_keep_fn keep, void *ctx)
+{
+	_cleanup_(names_freep) struct names *to = NULL;
+	struct names was;
+	int r;
+
+	r = names_new(n->seed, &to);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n->answers.cnt; i++) {
+		const struct answer *a = &n->answers.v[i];
+
+		if (a->used_ns < before_ns)
+			continue;
+		if (keep && !keep((uint32_t)a->place.object, answer_bytes(n, a), ctx))
+			continue;
+		r = copy_answer(to, n, a);
+		if (r < 0)
+			return r;
+	}
+	to->now_ns = n->now_ns;
+	was = *n;
+	*n = *to;
+	*to = was;
+	return 0;
+}
+
 int names_string(struct names *n, const char *s, size_t len, uint32_t *ret_id)
 {
-	return strtab_add(&n->strings, s, len, ret_id);
+	size_t cnt = n->strings.cnt;
+	int r;
+
+	r = strtab_add(&n->strings, s, len, ret_id);
+	if (n->strings.cnt > cnt)
+		n->text_bytes += len;
+	return r;
 }
 
 const char *names_text(const struct names *n, uint32_t id)

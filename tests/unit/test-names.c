@@ -124,4 +124,86 @@ TEST(no_memory)
 	}
 }
 
+static bool keep_even(uint32_t object, size_t bytes, void *ctx)
+{
+	size_t *sum = ctx;
+
+	*sum += object % 2 == 0 ? bytes : 0;
+	return object % 2 == 0;
+}
+
+static void put_text(struct names *n, uint32_t object, uint64_t offset, const char *text)
+{
+	struct name name = { .start = offset };
+
+	CHECK_EQ(names_string(n, text, strlen(text), &name.function), 0);
+	CHECK_EQ(names_put(n, object, offset, &name), 0);
+}
+
+TEST(what_nobody_asks_for_is_forgotten_with_its_text)
+{
+	_cleanup_(names_freep) struct names *n = NULL;
+	char text[2000];
+	struct name got;
+	size_t before, sum = 0;
+
+	CHECK_EQ(names_new(1, &n), 0);
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	CHECK(!names_use(n, 1, 1, 100));
+	put_text(n, 16, 1, "shared");
+	put_text(n, 16, 2, text);
+	put_text(n, 17, 1, "odd");
+	put_text(n, 18, 1, "shared");
+	before = names_bytes(n);
+	CHECK(names_use(n, 18, 1, 200));
+	CHECK(names_use(n, 17, 1, 200));
+	CHECK(names_use(n, 16, 1, 200));
+	CHECK_EQ(names_sweep(n, 200, keep_even, &sum), 0);
+	CHECK_EQ(names_cnt(n), 2);
+	CHECK(sum > 2 * strlen("shared"));
+	CHECK(names_bytes(n) + sizeof(text) < before);
+	CHECK(!names_get(n, 16, 2, &got));
+	CHECK(!names_get(n, 17, 1, &got));
+	CHECK(names_get(n, 16, 1, &got));
+	CHECK_EQ(got.start, 1);
+	CHECK_STR(names_text(n, got.function), "shared");
+
+	/* The time goes on where it was: what is put now is new. */
+	put_text(n, 17, 1, "odd");
+	CHECK_EQ(names_sweep(n, 200, NULL, NULL), 0);
+	CHECK_EQ(names_cnt(n), 3);
+	CHECK_EQ(names_sweep(n, 201, NULL, NULL), 0);
+	CHECK_EQ(names_cnt(n), 0);
+}
+
+TEST(a_sweep_without_memory_changes_nothing)
+{
+	_cleanup_(names_freep) struct names *n = NULL;
+	struct name got;
+	int failed = 0;
+
+	CHECK_EQ(names_new(1, &n), 0);
+	for (uint32_t i = 0; i < 100; i++)
+		put_text(n, i, i, i % 3 ? "a" : "b");
+	for (long at = 0;; at++) {
+		int r;
+
+		fail_at(at);
+		r = names_sweep(n, 0, NULL, NULL);
+		if (fail_over()) {
+			CHECK_EQ(r, 0);
+			break;
+		}
+		CHECK_EQ(r, -ENOMEM);
+		CHECK_EQ(names_cnt(n), 100);
+		failed++;
+	}
+	CHECK(failed > 5);
+	for (uint32_t i = 0; i < 100; i++) {
+		CHECK(names_get(n, i, i, &got));
+		CHECK_STR(names_text(n, got.function), i % 3 ? "a" : "b");
+	}
+}
+
 CHECK_MAIN
