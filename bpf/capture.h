@@ -102,6 +102,10 @@ static __always_inline void capture_user(void *ctx, struct task_struct *task, st
 
 	if (!s->mm_root)
 		return;
+	if (!user_mode && BPF_CORE_READ_BITFIELD_PROBED(task, in_execve)) {
+		s->user_end = CPROF_END_EXEC;
+		return;
+	}
 	if (user_regs_read(ctx, task, user_mode, &r)) {
 		s->user_end = CPROF_END_FP_FAULT;
 		return;

@@ -97,6 +97,46 @@ int BPF_PROG(cprof_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
+static __always_inline void remember_program(struct task_struct *task, struct mm_struct *mm)
+{
+	const struct inode *inode = BPF_CORE_READ(mm, exe_file, f_inode);
+	struct exiting *e;
+
+	if (!inode)
+		return;
+	e = bpf_task_storage_get(&cprof_exiting, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!e || e->whole)
+		return;
+	key_read(&e->key, inode);
+	barrier();
+	e->whole = 1;
+}
+
+/*
+ * Taking an address space down is a good part of a short process's life, and the task has given it up
+ * by then: its program is remembered, so that these samples have their executable too. Done by the
+ * last thread of the process.
+ */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(cprof_exit, struct task_struct *task)
+{
+	if (task->mm && BPF_CORE_READ(task, signal, live.counter) == 0)
+		remember_program(task, task->mm);
+	return 0;
+}
+
+/* Before 6.16 the task has no address space any more there: here it still stands, though emptied. */
+SEC("tp_btf/exit_mmap")
+int BPF_PROG(cprof_exit_mmap, struct mm_struct *mm)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	/* Others may be the last to let go of it, and an exec takes the old one down. */
+	if ((task->flags & KTYPES_PF_EXITING) && !task->mm)
+		remember_program(task, mm);
+	return 0;
+}
+
 /*
  * A process is gone for good: the group leader goes last, and only now is the sum of all CPU time
  * final. Its struct pid is detached already, so its number in a nested pid namespace is not known

@@ -128,7 +128,12 @@ struct cred {
 	kuid_t euid;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct signal_struct {
+	atomic_t live;
 	unsigned long long sum_sched_runtime;
 };
 
@@ -149,6 +154,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	char comm[CPROF_COMM_SZ];
 	unsigned long long self_exec_id;
+	unsigned int in_execve : 1;
 };
 
 /* before 5.7, and some backports */
@@ -162,6 +168,7 @@ struct linux_binprm {
 
 #pragma clang attribute pop
 
+#define KTYPES_PF_EXITING 0x00000004u
 #define KTYPES_PF_KTHREAD 0x00200000u
 /* PF_IO_WORKER, PF_USER_WORKER (6.4; unused bit before), PF_KTHREAD: include/linux/sched.h */
 #define KTYPES_PF_KERNEL_ONLY (0x00000010u | 0x00004000u | KTYPES_PF_KTHREAD)

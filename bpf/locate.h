@@ -140,13 +140,39 @@ static __always_inline void locate(struct scratch *s, __u64 addr, struct place *
 	place_at(p, &s->hits[(s->hits_next - 1) & (HITS_MAX - 1)], addr);
 }
 
+/* The program of a task that gave up its address space already. Before any other key of the record. */
+static __always_inline void locate_exe_exiting(struct scratch *s, struct task_struct *task)
+{
+	struct cprof_key key;
+	struct exiting *e;
+	__u32 *id;
+
+	if (!(task->flags & KTYPES_PF_EXITING) || s->keys_cnt != 0)
+		return;
+	e = bpf_task_storage_get(&cprof_exiting, task, NULL, 0);
+	if (!e || !e->whole)
+		return;
+	key = e->key;
+	id = bpf_map_lookup_elem(&cprof_objects, &key);
+	if (id) {
+		s->exe = *id;
+		return;
+	}
+	s->keys[0] = key;
+	s->key_inodes[0] = 0;
+	s->keys_cnt = 1;
+	s->exe = CPROF_OBJECT_KEY;
+}
+
 static __always_inline void locate_exe(struct scratch *s, struct task_struct *task)
 {
 	struct mm_struct *mm = task->mm;
 	const struct inode *inode;
 
-	if (!mm)
+	if (!mm) {
+		locate_exe_exiting(s, task);
 		return;
+	}
 	inode = BPF_CORE_READ(mm, exe_file, f_inode);
 	if (inode)
 		s->exe = object_ref(s, inode, NULL);

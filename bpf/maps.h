@@ -78,6 +78,12 @@ struct cpu_state {
 	__u32 pad;
 };
 
+struct exiting {
+	struct cprof_key key;
+	__u32 whole; /* a tick may come while it is being written */
+	__u32 pad;
+};
+
 struct recent {
 	__u64 hash;
 	__u64 at_ns;
@@ -163,6 +169,14 @@ struct {
 	__type(key, int);
 	__type(value, __u32);
 } cprof_tags SEC(".maps");
+
+/* What program a task ran that is exiting: its mappings are gone before its time is. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct exiting);
+} cprof_exiting SEC(".maps");
 
 static __always_inline struct identity_ns our_ns(void)
 {

@@ -323,6 +323,8 @@ int fold_process(struct window *w, const struct record *rec, uint32_t exe, uint3
 	p = &w->processes.v[id];
 	/* Once changed, never again as if it were not: this guards who may read the profile. */
 	p->cred |= s->cred & CPROF_CRED_CHANGED;
+	if (p->exe == CPROF_OBJECT_NONE)
+		p->exe = exe; /* the first sample may be of its very end or beginning */
 	process_set_comm(p, s);
 	*ret_process = id;
 	return 0;

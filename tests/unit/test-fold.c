@@ -281,8 +281,12 @@ TEST(process_identity)
 	CHECK_EQ(fold_process(w, &f.rec, 21, &id), 0);
 	CHECK_EQ(id, 2);
 	f.head.pid++;
-	CHECK_EQ(fold_process(w, &f.rec, 21, &id), 0);
+	CHECK_EQ(fold_process(w, &f.rec, CPROF_OBJECT_NONE, &id), 0);
 	CHECK_EQ(id, 3);
+	CHECK_EQ(fold_process(w, &f.rec, 22, &id), 0);
+	CHECK_EQ(fold_process(w, &f.rec, CPROF_OBJECT_NONE, &id), 0);
+	CHECK_EQ(id, 3);
+	CHECK_EQ(w->processes.v[3].exe, 22); /* known once, known for good */
 	CHECK_EQ(w->processes.cnt, 4);
 	CHECK_EQ(w->processes.v[0].pid, 100);
 	CHECK_EQ(w->processes.v[0].start_ns, 5);
