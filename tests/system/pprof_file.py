@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A reader of profile.proto for tests over thousands of samples: of each its values, functions, labels.
+
+`go tool pprof` is the judge of the files' form (harness.Pprof); this one only makes their content
+quick to ask. Fields: https://github.com/google/pprof/blob/main/proto/profile.proto.
+"""
+
+import gzip
+import re
+
+
+def _varint(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def fields(data):
+    """(number, value): value is an int, or the bytes of a length-delimited field."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        if tag & 7 == 0:
+            value, at = _varint(data, at)
+        elif tag & 7 == 2:
+            size, at = _varint(data, at)
+            value, at = data[at:at + size], at + size
+        else:
+            raise ValueError(f"wire type {tag & 7}")
+        yield tag >> 3, value
+
+
+def _packed(value):
+    if isinstance(value, int):
+        return [value]
+    found, at = [], 0
+    while at < len(value):
+        n, at = _varint(value, at)
+        found.append(n)
+    return found
+
+
+class Sample:
+    def __init__(self):
+        self.locations = []
+        self.values = []
+        self.labels = {}
+
+
+class Profile:
+    """samples: of each .values, .labels {key: text or number}, .locations; stack() gives names."""
+
+    def __init__(self, path):
+        with open(path, "rb") as f:
+            data = f.read()
+        self.strings, self.samples, self.comments = [], [], []
+        self._functions, self._locations, self.mappings = {}, {}, {}
+        raw_samples, raw_comments = [], []
+        for number, value in fields(gzip.decompress(data)):
+            if number == 2:
+                raw_samples.append(value)
+            elif number == 3:
+                self._add_mapping(value)
+            elif number == 4:
+                self._add_location(value)
+            elif number == 5:
+                known = dict(fields(value))
+                self._functions[known[1]] = known.get(2, 0)
+            elif number == 6:
+                self.strings.append(value.decode("utf-8"))
+            elif number == 13:
+                raw_comments += _packed(value)
+        self.comments = [self.strings[i] for i in raw_comments]
+        self.samples = [self._sample(value) for value in raw_samples]
+
+    def _add_mapping(self, value):
+        known = dict(fields(value))
+        self.mappings[known[1]] = known.get(5, 0)
+
+    def _add_location(self, value):
+        lines, ident, mapping = [], 0, 0
+        for number, inner in fields(value):
+            if number == 1:
+                ident = inner
+            elif number == 2:
+                mapping = inner
+            elif number == 4:
+                lines.append(dict(fields(inner)).get(1, 0))
+        self._locations[ident] = (lines, mapping)
+
+    def _sample(self, value):
+        sample = Sample()
+        for number, inner in fields(value):
+            if number == 1:
+                sample.locations += _packed(inner)
+            elif number == 2:
+                sample.values += _packed(inner)
+            elif number == 3:
+                label = dict(fields(inner))
+                sample.labels[self.strings[label[1]]] = (
+                    self.strings[label[2]] if label.get(2) else label.get(3, 0))
+        return sample
+
+    def names(self, location):
+        """Of one location, innermost first."""
+        return [self.strings[self._functions[f]] for f in self._locations[location][0]]
+
+    def mapping(self, location):
+        return self.strings[self.mappings.get(self._locations[location][1], 0)]
+
+    def stack(self, sample):
+        return [name for location in sample.locations for name in self.names(location)]
+
+    def comment(self, key):
+        """The value of `#cprofd key=value`, or None."""
+        for comment in self.comments:
+            found = re.match(r"#cprofd " + re.escape(key) + r"=(.*)$", comment)
+            if found:
+                return found[1]
+        return None
+
+    def owner(self, sample):
+        """(pid, start, exec) of a sample: by its labels, or by the file's comments."""
+        return tuple(int(sample.labels.get(key, self.comment(key) or 0))
+                     for key in ("pid", "start", "exec"))
