@@ -23,6 +23,7 @@ MODULES = {
     'base': ('base', ['base/*.h'], ['src/base'], []),
     'model': ('model', ['record.h', 'window.h', 'names.h'], ['src/model'], ['abi', 'base']),
     'object': ('tables', ['object.h'], ['src/object'], ['abi', 'base', 'model']),
+    'cgroups': ('tables', ['cgroups.h'], ['src/cgroups'], ['abi', 'base']),
     'wire': ('messages', ['wire.h', 'session.h'], ['src/wire'], ['abi', 'base', 'model', 'object']),
     'output': ('messages', ['output.h', 'profile_name.h'], ['src/output'], ['base']),
     'collect': ('stages', ['collect.h'], ['src/collect'], ['abi', 'base', 'model']),
@@ -31,7 +32,7 @@ MODULES = {
     'fold': ('stages', ['fold.h'], ['src/fold'], ['abi', 'base', 'model']),
     'symbolize': ('stages', ['symbolize.h'], ['src/symbolize'],
                   ['abi', 'base', 'model', 'object', 'wire']),
-    'encode': ('stages', ['encode.h'], ['src/encode'], ['abi', 'base', 'model', 'object']),
+    'encode': ('stages', ['encode.h'], ['src/encode'], ['abi', 'base', 'model', 'object', 'cgroups']),
     'symtab': ('workers', ['symtab.h'], ['src/symtab'], ['abi', 'base', 'model', 'object', 'wire']),
     'report': ('workers', ['report.h'], ['src/report'], ['base']),
     'bpf': ('programs', [], ['bpf'], ['abi']),
@@ -42,8 +43,8 @@ MODULES = {
     'symbolizer': ('programs', [], ['daemon/symbolizer'],
                    ['abi', 'base', 'model', 'object', 'wire', 'symtab']),
     'sampler': ('programs', [], ['daemon/sampler'],
-                ['abi', 'base', 'model', 'object', 'wire', 'output', 'collect', 'decode', 'locate',
-                 'fold', 'symbolize', 'encode']),
+                ['abi', 'base', 'model', 'object', 'cgroups', 'wire', 'output', 'collect', 'decode',
+                 'locate', 'fold', 'symbolize', 'encode']),
 }
 
 # library: (its headers, its names in meson, the only folders that may use it).
