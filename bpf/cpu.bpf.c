@@ -6,10 +6,12 @@
  * Mechanism only: filter, capture, emit. The sampling program updates no hash map (a spinlock in an
  * interrupt can lock a machine up): it writes per-CPU arrays and the rings, and reads hashes that
  * user space fills. What each file does: grid.h due ticks and busy time, identity.h whose, maple.h
- * which mapping, key.h which file, fpwalk.h the user stack, capture.h all of it into one record.
+ * which mapping, key.h which file, fpwalk.h the user stack, cgroup.h which control group, capture.h all
+ * of it into one record; announce.h and tell.h what goes into the event ring.
  */
 
 #include "capture.h"
+#include "tell.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -159,6 +161,28 @@ int BPF_PROG(cprof_free, struct task_struct *task)
 	e.cpu_ns = BPF_CORE_READ(task, signal, sum_sched_runtime);
 	if (bpf_ringbuf_output(&cprof_samples, &e, sizeof(e), BPF_RB_NO_WAKEUP))
 		count(COUNTER_exit_full, 1);
+	return 0;
+}
+
+/* Control groups come and go too fast to be looked up afterwards. */
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(cprof_cgroup_mkdir, struct cgroup *cgroup, const char *path)
+{
+	tell_cgroup(cgroup, 0);
+	return 0;
+}
+
+SEC("tp_btf/cgroup_rename")
+int BPF_PROG(cprof_cgroup_rename, struct cgroup *cgroup, const char *path)
+{
+	tell_cgroup(cgroup, 0);
+	return 0;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(cprof_cgroup_rmdir, struct cgroup *cgroup, const char *path)
+{
+	tell_cgroup(cgroup, 1);
 	return 0;
 }
 

@@ -8,7 +8,7 @@
  * that the namespace there is ours. A task without such a number is not below us: pid 0.
  */
 
-#include "ktypes.h"
+#include "cgroup.h"
 
 struct identity_ns {
 	__u32 level; /* of our pid namespace */
@@ -63,6 +63,15 @@ static __always_inline void identity_cred(struct cprof_sample *s, struct task_st
 	s->cred = s->uid != s->euid || s->uid != suid ? CPROF_CRED_CHANGED : 0;
 }
 
+static __always_inline void identity_cgroup(struct cprof_sample *s, struct task_struct *leader)
+{
+	struct cgroup_ref ref = { 0 };
+
+	cgroup_of(leader, &ref);
+	s->cgroup = cgroup_id(ref.cgroup);
+	s->cgroup_hierarchy = ref.hierarchy;
+}
+
 /* Fills all that says whose sample it is; @pid was read before. */
 static __always_inline void identity_fill(struct cprof_sample *s, struct task_struct *task,
 					  struct identity_ns ns, __u32 pid)
@@ -83,6 +92,5 @@ static __always_inline void identity_fill(struct cprof_sample *s, struct task_st
 		s->cred |= identity_dumpable(mm);
 	bpf_probe_read_kernel_str(s->comm, sizeof(s->comm), &task->comm);
 	bpf_probe_read_kernel_str(s->process_comm, sizeof(s->process_comm), &leader->comm);
-	s->cgroup = bpf_get_current_cgroup_id();
-	s->cgroup_hierarchy = 0;
+	identity_cgroup(s, leader);
 }

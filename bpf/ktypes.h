@@ -141,6 +141,40 @@ struct sched_entity {
 	unsigned long long sum_exec_runtime;
 };
 
+struct kernfs_node {
+	const char *name;
+	unsigned long long id;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup_root {
+	unsigned int subsys_mask;
+	int hierarchy_id; /* 0: the default hierarchy */
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	int level; /* 0: the root of its hierarchy */
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[1];
+	struct cgroup *dfl_cgrp;
+};
+
+/* Only for the values of this kernel: they depend on its configuration. */
+enum cgroup_subsys_id {
+	cpu_cgrp_id,
+	memory_cgrp_id,
+	pids_cgrp_id,
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
@@ -152,6 +186,7 @@ struct task_struct {
 	unsigned long long start_boottime;
 	const struct cred *cred;
 	struct signal_struct *signal;
+	struct css_set *cgroups;
 	char comm[CPROF_COMM_SZ];
 	unsigned long long self_exec_id;
 	unsigned int in_execve : 1;

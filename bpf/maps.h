@@ -12,6 +12,7 @@
 
 #define HITS_MAX 8
 #define RECENT_MAX 256
+#define EVENTS_BYTES (1u << 18)
 #define FILTER_NSEC_PER_TICK 10000000ull /* USER_HZ is 100 on x86 */
 
 /* Load-time settings. */
@@ -105,7 +106,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 16);
+	__uint(max_entries, EVENTS_BYTES);
 } cprof_events SEC(".maps");
 
 struct {

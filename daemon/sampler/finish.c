@@ -21,13 +21,21 @@
 #define CLIENT_WAIT_NS (30 * NSEC_PER_SEC)
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
-static void count_stacks(struct sampler *s)
+/* No index: all processes of the window in one file. */
+#define WRITE_ALL UINT32_MAX
+
+static void count_processes(struct sampler *s)
 {
+	char path[CGROUPS_PATH_SZ];
+
 	for (size_t i = 0; i < s->window->processes.cnt; i++) {
 		const struct window_process *p = &s->window->processes.v[i];
 
 		s->counters.v[COUNTER_stacks_complete] += p->complete;
 		s->counters.v[COUNTER_stacks_truncated] += p->samples - p->complete;
+		if (p->samples > 0 &&
+		    cgroups_path(s->cgroups, p->cgroup_hierarchy, p->cgroup, path) < 0)
+			s->counters.v[COUNTER_units_unknown]++;
 	}
 }
 
@@ -37,11 +45,11 @@ void finish_begin(struct sampler *s)
 	struct books books;
 
 	s->counters.v[COUNTER_names_late] += symbolize_late(s->symbolize, s->window);
-	count_stacks(s);
+	count_processes(s);
 	(void)recording_books(s, &c, &books);
 	s->window->missed = books.missed;
 	s->window->lost = books.dropped + books.discarded;
-	s->writing_next = s->start.flags & SESSION_MERGED ? ENCODE_ALL : 0;
+	s->writing_next = s->start.flags & SESSION_MERGED ? WRITE_ALL : 0;
 	s->phase = PHASE_WRITING;
 }
 
@@ -78,7 +86,10 @@ static int encode_one(struct sampler *s, uint32_t process)
 		.window = s->window,
 		.objects = s->objects,
 		.names = s->names,
-		.process = process,
+		.cgroups = s->cgroups,
+		.processes = process == WRITE_ALL ? NULL : &process,
+		.processes_cnt = 1,
+		.labels = process == WRITE_ALL,
 		.event = "cpu-clock",
 		.version = CPROF_VERSION,
 		.host_cpus = s->cpus,
@@ -112,7 +123,7 @@ static uint64_t samples_of(const struct sampler *s, uint32_t process)
 {
 	uint64_t sum = 0;
 
-	if (process != ENCODE_ALL)
+	if (process != WRITE_ALL)
 		return s->window->processes.v[process].samples;
 	for (size_t i = 0; i < s->window->processes.cnt; i++)
 		sum += s->window->processes.v[i].samples;
@@ -130,7 +141,7 @@ static void describe(struct sampler *s, uint32_t process)
 		.kind = SESSION_PROFILE_MERGED,
 		.processes = (uint32_t)w->processes.cnt,
 	};
-	if (process != ENCODE_ALL) {
+	if (process != WRITE_ALL) {
 		const struct window_process *p = &w->processes.v[process];
 
 		s->profile.kind = SESSION_PROFILE_PROCESS;
@@ -147,11 +158,11 @@ static void describe(struct sampler *s, uint32_t process)
 static void next_profile(struct sampler *s)
 {
 	while (s->profile_fd < 0 &&
-	       (s->writing_next == ENCODE_ALL || s->writing_next < s->window->processes.cnt)) {
+	       (s->writing_next == WRITE_ALL || s->writing_next < s->window->processes.cnt)) {
 		uint32_t process = s->writing_next;
 
 		s->writing_next =
-			process == ENCODE_ALL ? (uint32_t)s->window->processes.cnt : process + 1;
+			process == WRITE_ALL ? (uint32_t)s->window->processes.cnt : process + 1;
 		if (samples_of(s, process) == 0)
 			continue;
 		describe(s, process);

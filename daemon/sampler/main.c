@@ -34,6 +34,9 @@ static int sampler_init(struct sampler *s)
 	r = names_new(rng_seed(), &s->names);
 	if (r < 0)
 		return r;
+	r = cgroups_new(rng_seed(), &s->cgroups);
+	if (r < 0)
+		return r;
 	opts.objects = s->objects;
 	opts.names = s->names;
 	r = symbolize_new(&opts, &s->symbolize);
@@ -48,6 +51,7 @@ static void sampler_done(struct sampler *s)
 	s->client_fd = fd_close(s->client_fd);
 	s->symbolize = symbolize_free(s->symbolize);
 	s->loop = loop_free(s->loop);
+	s->cgroups = cgroups_free(s->cgroups);
 	s->names = names_free(s->names);
 	s->objects = objects_free(s->objects);
 	root_done(&s->root);

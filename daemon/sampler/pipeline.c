@@ -86,16 +86,34 @@ int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)
 	return 0;
 }
 
+/* One that cannot be kept has no path: units_unknown tells of its processes. */
+static void take_cgroup(struct sampler *s, const struct cprof_cgroup *c)
+{
+	const struct cgroups_group g = {
+		.id = c->id,
+		.parent = c->parent,
+		.name = c->name,
+		.name_len = c->name_len,
+		.hierarchy = c->hierarchy,
+	};
+
+	(void)cgroups_put(s->cgroups, &g);
+	if (c->removed)
+		cgroups_remove(s->cgroups, c->hierarchy, c->id);
+}
+
 int pipeline_on_event(const void *bytes, size_t sz, void *ctx)
 {
 	struct sampler *s = ctx;
 	struct record rec;
 
-	if (decode_record(bytes, sz, &rec) < 0 ||
-	    (rec.type != CPROF_RECORD_OBJECT && rec.type != CPROF_RECORD_EXEC)) {
+	if (decode_record(bytes, sz, &rec) < 0)
 		s->counters.v[COUNTER_events_malformed]++;
-		return 0;
-	}
-	symbolize_announce(s->symbolize, rec.announce, clock_mono_ns());
+	else if (rec.type == CPROF_RECORD_OBJECT || rec.type == CPROF_RECORD_EXEC)
+		symbolize_announce(s->symbolize, rec.announce, clock_mono_ns());
+	else if (rec.type == CPROF_RECORD_CGROUP)
+		take_cgroup(s, rec.cgroup);
+	else
+		s->counters.v[COUNTER_events_malformed]++;
 	return 0;
 }

@@ -254,8 +254,12 @@ int recording_begin(struct sampler *s)
 	};
 	int r;
 
-	if (open_collect(s) < 0 || add_pids(s) < 0)
+	if (open_collect(s) < 0)
 		return 0; /* the client was told */
+	/* Events tell of groups from now on; what was there before is walked. Without: no units. */
+	(void)cgroups_scan(s->cgroups, &s->root);
+	if (add_pids(s) < 0)
+		return 0;
 	r = arm_loop(s);
 	if (r < 0)
 		return r;

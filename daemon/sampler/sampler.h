@@ -23,6 +23,7 @@
 #include "cprof/base/loop.h"
 #include "cprof/base/root.h"
 #include "cprof/base/vec.h"
+#include "cprof/cgroups.h"
 #include "cprof/collect.h"
 #include "cprof/counters.h"
 #include "cprof/names.h"
@@ -48,6 +49,7 @@ struct sampler {
 
 	struct objects *objects;
 	struct names *names;
+	struct cgroups *cgroups;
 	struct counters counters; /* those that user space counts */
 	struct symbolize *symbolize;
 

@@ -122,7 +122,7 @@ struct cprof_sample {
 	__u64 weight_ns;
 	__u64 seq;	/* of runs on this CPU, from 1, dense */
 	__u64 start_ns; /* the process's start, CLOCK_BOOTTIME; with pid and exec its identity */
-	__u64 cgroup;	/* id in the hierarchy below */
+	__u64 cgroup;	/* id in the hierarchy below; 0: in no group but the roots */
 	__u32 pid;	/* 0: not in our pid namespace */
 	__u32 tid;
 	__u32 inner_pid; /* in the process's own pid namespace */

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * encode — a process of a window (or all of them) to the bytes of a pprof file: profile.proto
+ * encode — processes of a window (one, some or all) to the bytes of a pprof file: profile.proto
  * (https://github.com/google/pprof/blob/main/proto/profile.proto), gzip.
  *
  * The only user of protobuf-c and zlib on the writing side. Sub-messages are encoded singly and
@@ -10,15 +10,15 @@
  * punish are in docs/formats/profile.md.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cprof/cgroups.h"
 #include "cprof/counters.h"
 #include "cprof/names.h"
 #include "cprof/object.h"
 #include "cprof/window.h"
-
-#define ENCODE_ALL UINT32_MAX
 
 /* Takes the next bytes of the file; 0 or -errno, which ends the encoding. */
 typedef int (*encode_write_fn)(const void *bytes, size_t sz, void *ctx);
@@ -27,10 +27,13 @@ struct encode_opts {
 	const struct window *window;
 	struct objects *objects;
 	const struct names *names;
-	uint32_t process;      /* index in the window, or ENCODE_ALL: merged, with pid labels */
-	const char *event;     /* "cpu-clock" */
-	const char *version;   /* ours */
-	const char *boot_id;   /* may be NULL */
+	const struct cgroups *cgroups; /* may be NULL: units and containers are not known */
+	const uint32_t *processes;     /* indexes in the window, each once; NULL: all */
+	uint32_t processes_cnt;
+	bool labels;	     /* each sample tells whose it is; without, there is one process only */
+	const char *event;   /* "cpu-clock" */
+	const char *version; /* ours */
+	const char *boot_id; /* may be NULL */
 	const char *host_name; /* may be NULL */
 	uint32_t host_cpus;
 	encode_write_fn write;

@@ -74,11 +74,72 @@ static int add_exe(struct comments *c, uint32_t exe)
 	return add_text(c, "exe", clean);
 }
 
+/* What the path of a control group tells; "" what it does not. */
+struct place {
+	char cgroup[CGROUPS_PATH_SZ];
+	char unit[CGROUPS_UNIT_SZ];
+	char container[CGROUPS_CONTAINER_SZ];
+};
+
+static void place_of(const struct comments *c, const struct window_process *p, struct place *ret)
+{
+	const struct cgroups *t = c->encoder->opts->cgroups;
+
+	ret->cgroup[0] = ret->unit[0] = ret->container[0] = '\0';
+	if (!t || cgroups_path(t, p->cgroup_hierarchy, p->cgroup, ret->cgroup) < 0)
+		return;
+	if (!cgroups_unit(ret->cgroup, ret->unit))
+		ret->unit[0] = '\0';
+	if (!cgroups_container(ret->cgroup, ret->container))
+		ret->container[0] = '\0';
+	if (ret->cgroup[1] == '\0')
+		ret->cgroup[0] = '\0'; /* the root tells nothing */
+}
+
+static void keep_equal(char *text, const char *other)
+{
+	if (strcmp(text, other) != 0)
+		text[0] = '\0';
+}
+
+/* What all processes of the file agree in. */
+static int add_place(struct comments *c)
+{
+	struct place place, other;
+	const struct window_process *before = NULL;
+	int r;
+
+	for (uint32_t i = 0; i < encoder_processes_cnt(c->encoder); i++) {
+		const struct window_process *p = encoder_process(c->encoder, i);
+
+		if (p->samples == 0)
+			continue;
+		if (before && p->cgroup == before->cgroup &&
+		    p->cgroup_hierarchy == before->cgroup_hierarchy)
+			continue;
+		place_of(c, p, before ? &other : &place);
+		if (before) {
+			keep_equal(place.cgroup, other.cgroup);
+			keep_equal(place.unit, other.unit);
+			keep_equal(place.container, other.container);
+		}
+		before = p;
+	}
+	if (!before)
+		return 0;
+	r = add_text(c, "unit", place.unit);
+	if (r == 0)
+		r = add_text(c, "container", place.container);
+	return r == 0 ? add_text(c, "cgroup", place.cgroup) : r;
+}
+
 static int add_process(struct comments *c, const struct window_process *p)
 {
 	int r;
 
 	r = add_count(c, "pid", p->pid);
+	if (r == 0 && p->inner_pid && p->inner_pid != p->pid)
+		r = add_count(c, "inner_pid", p->inner_pid);
 	if (r == 0)
 		r = add_count(c, "start", p->start_ns / NSEC_PER_TICK);
 	if (r == 0)
@@ -94,22 +155,25 @@ static int add_process(struct comments *c, const struct window_process *p)
 	return r;
 }
 
-/* The machine: the kernel's account counts only when it is known of everybody. */
+/* Several: the kernel's account counts only when it is known of everybody. */
 static int add_processes(struct comments *c)
 {
-	const struct window *w = c->encoder->opts->window;
+	const struct encoder *e = c->encoder;
+	uint32_t cnt = encoder_processes_cnt(e);
 	uint64_t cpu_true_ns = 0;
 	int r;
 
-	r = add_count(c, "processes", w->processes.cnt);
+	r = add_count(c, "processes", cnt);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < w->processes.cnt; i++) {
-		if (w->processes.v[i].cpu_true_ns == UINT64_MAX)
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct window_process *p = encoder_process(e, i);
+
+		if (p->cpu_true_ns == UINT64_MAX)
 			return 0;
-		cpu_true_ns += w->processes.v[i].cpu_true_ns;
+		cpu_true_ns += p->cpu_true_ns;
 	}
-	return w->processes.cnt > 0 ? add_count(c, "cpu_true_ns", cpu_true_ns) : 0;
+	return cnt > 0 ? add_count(c, "cpu_true_ns", cpu_true_ns) : 0;
 }
 
 /* "fp_bad:12,limit:3": why stacks were cut, by the names of stack_ends.def. */
@@ -169,8 +233,9 @@ static int add_all(struct comments *c)
 	const struct encode_opts *o = c->encoder->opts;
 	int r;
 
-	r = encoder_is_merged(c->encoder) ? add_processes(c)
-					  : add_process(c, &o->window->processes.v[o->process]);
+	r = o->labels ? add_processes(c) : add_process(c, encoder_process(c->encoder, 0));
+	if (r == 0)
+		r = add_place(c);
 	if (r == 0)
 		r = add_figures(c);
 	if (r == 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * encode — collects what one process, or all, saw in a window, and has it written.
+ * encode — collects what one process, or several, saw in a window, and has it written.
  *
  * Two passes. The first turns stacks into lists of locations and counts equal ones; then it is known
  * which objects are in use, so that they get their addresses; the second writes. What is held
@@ -114,7 +114,7 @@ static void count_end(struct encoder *e, const struct window_stack *stack, uint6
 	e->cut[end < CPROF_END_MAX ? end : CPROF_END_NONE] += cnt;
 }
 
-/* @lists: of a merged profile, the list + 1 of each stack that was met; many processes share one. */
+/* @lists: the list + 1 of each stack that was met; many processes share one. NULL: one process. */
 static int collect_sample(struct encoder *e, const struct window_sample *from, uint32_t *lists)
 {
 	const struct window *w = e->opts->window;
@@ -132,7 +132,7 @@ static int collect_sample(struct encoder *e, const struct window_sample *from, u
 		if (lists)
 			lists[from->stack] = sample.list + 1;
 	}
-	if (encoder_is_merged(e)) {
+	if (e->opts->labels) {
 		r = collect_labels(e, &w->processes.v[from->process], &sample.labels);
 		if (r < 0)
 			return r;
@@ -141,30 +141,14 @@ static int collect_sample(struct encoder *e, const struct window_sample *from, u
 	return samples_add(&e->samples, &sample);
 }
 
-static int collect_all(struct encoder *e)
+static int collect_process(struct encoder *e, const struct window_process *p, uint32_t *lists)
 {
 	const struct window *w = e->opts->window;
-	_cleanup_free_ uint32_t *lists = calloc(MAX(w->stacks.cnt, 1u), sizeof(*lists));
-
-	if (!lists)
-		return -ENOMEM;
-	for (size_t i = 0; i < w->samples.cnt; i++) {
-		int r = collect_sample(e, &w->samples.v[i], lists);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int collect_process(struct encoder *e)
-{
-	const struct window *w = e->opts->window;
-	uint32_t i = w->processes.v[e->opts->process].first_sample;
+	uint32_t i = p->first_sample;
 
 	while (i != WINDOW_NONE) {
 		const struct window_sample *s = &w->samples.v[i];
-		int r = collect_sample(e, s, NULL);
+		int r = collect_sample(e, s, lists);
 
 		if (r < 0)
 			return r;
@@ -173,19 +157,34 @@ static int collect_process(struct encoder *e)
 	return 0;
 }
 
-/* mapping[0] gives a report its name: the executable, of all processes that of the heaviest. */
-static uint32_t main_object(const struct encode_opts *opts)
+static int collect_processes(struct encoder *e)
 {
-	const struct window *w = opts->window;
+	const size_t stacks = MAX(e->opts->window->stacks.cnt, 1u);
+	_cleanup_free_ uint32_t *lists = NULL;
+	int r = 0;
+
+	if (!e->opts->labels)
+		return collect_process(e, encoder_process(e, 0), NULL);
+	lists = calloc(stacks, sizeof(*lists));
+	if (!lists)
+		return -ENOMEM;
+	for (uint32_t i = 0; r == 0 && i < encoder_processes_cnt(e); i++)
+		r = collect_process(e, encoder_process(e, i), lists);
+	return r;
+}
+
+/* mapping[0] gives a report its name: the executable, of several processes that of the heaviest. */
+static uint32_t main_object(const struct encoder *e)
+{
 	const struct window_process *heaviest = NULL;
 
-	if (opts->process != ENCODE_ALL) {
-		const struct window_process *p = &w->processes.v[opts->process];
+	if (!e->opts->labels) {
+		const struct window_process *p = encoder_process(e, 0);
 
 		return p->cred & CPROF_CRED_KTHREAD ? CPROF_OBJECT_KERNEL : p->exe;
 	}
-	for (size_t i = 0; i < w->processes.cnt; i++) {
-		const struct window_process *p = &w->processes.v[i];
+	for (uint32_t i = 0; i < encoder_processes_cnt(e); i++) {
+		const struct window_process *p = encoder_process(e, i);
 
 		if (p->exe == CPROF_OBJECT_NONE)
 			continue;
@@ -200,17 +199,17 @@ int encode_profile(const struct encode_opts *opts, struct encode_result *ret)
 	_cleanup_(encoder_freep) struct encoder *e = malloc(sizeof(*e));
 	int r;
 
-	assert(opts->process == ENCODE_ALL || opts->process < opts->window->processes.cnt);
+	assert(opts->labels || (opts->processes && opts->processes_cnt == 1));
 
 	if (!e)
 		return -ENOMEM;
 	r = encoder_init(e, opts);
 	if (r < 0)
 		return r;
-	r = encoder_is_merged(e) ? collect_all(e) : collect_process(e);
+	r = collect_processes(e);
 	if (r < 0)
 		return r;
-	r = layout_place(&e->layout, main_object(opts));
+	r = layout_place(&e->layout, main_object(e));
 	if (r < 0)
 		return r;
 	r = write_profile(e);

@@ -21,9 +21,16 @@ struct encoder {
 	struct encode_result result;
 };
 
-static inline bool encoder_is_merged(const struct encoder *e)
+/* How many processes the file is of, and the one at @i. */
+static inline uint32_t encoder_processes_cnt(const struct encoder *e)
 {
-	return e->opts->process == ENCODE_ALL;
+	return e->opts->processes ? e->opts->processes_cnt
+				  : (uint32_t)e->opts->window->processes.cnt;
+}
+
+static inline const struct window_process *encoder_process(const struct encoder *e, uint32_t i)
+{
+	return &e->opts->window->processes.v[e->opts->processes ? e->opts->processes[i] : i];
 }
 
 /* Interns text that was cleaned; 0 or -ENOMEM. */

@@ -87,7 +87,7 @@ static int write_sample(struct encoder *e, const struct samples_sample *from, co
 	sample.n_location_id = e->samples.lists.v[from->list].cnt;
 	sample.value = values;
 	sample.n_value = ELEMENTSOF(values);
-	if (encoder_is_merged(e)) {
+	if (e->opts->labels) {
 		sample.n_label = fill_labels(keys, &e->samples.labels.v[from->labels], labels);
 		for (size_t i = 0; i < sample.n_label; i++)
 			label_ptrs[i] = &labels[i];
@@ -111,7 +111,7 @@ static int write_samples(struct encoder *e)
 	uint32_t longest = 1;
 	int r = 0;
 
-	if (encoder_is_merged(e)) {
+	if (e->opts->labels) {
 		r = encoder_string(e, "pid", &keys.pid);
 		if (r == 0)
 			r = encoder_string(e, "start", &keys.start);

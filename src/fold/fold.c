@@ -325,6 +325,9 @@ int fold_process(struct window *w, const struct record *rec, uint32_t exe, uint3
 	p->cred |= s->cred & CPROF_CRED_CHANGED;
 	if (p->exe == CPROF_OBJECT_NONE)
 		p->exe = exe; /* the first sample may be of its very end or beginning */
+	/* A new process is moved into its group by whoever made it: the latest one counts. */
+	p->cgroup = s->cgroup;
+	p->cgroup_hierarchy = s->cgroup_hierarchy;
 	process_set_comm(p, s);
 	*ret_process = id;
 	return 0;

@@ -42,7 +42,7 @@ static void fixture_init(struct fixture *f)
 		.window = f->window,
 		.objects = f->objects,
 		.names = f->names,
-		.process = ENCODE_ALL,
+		.labels = true,
 		.event = "cpu-clock",
 		.version = "0.1.0",
 		.boot_id = "6f3c",
@@ -131,10 +131,14 @@ static void fixture_sample(struct fixture *f, uint32_t process, uint32_t stack, 
 	f->window->processes.v[process].weight_ns += s.weight_ns;
 }
 
+#define FIXTURE_ALL UINT32_MAX
+
 static void fixture_encode(struct fixture *f, uint32_t process)
 {
 	f->file.cnt = 0;
-	f->opts.process = process;
+	f->opts.processes = process == FIXTURE_ALL ? NULL : &process;
+	f->opts.processes_cnt = 1;
+	f->opts.labels = process == FIXTURE_ALL;
 	CHECK_EQ(encode_profile(&f->opts, &f->result), 0);
 	CHECK_EQ(f->result.bytes, f->file.cnt);
 }

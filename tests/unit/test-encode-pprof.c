@@ -474,7 +474,7 @@ TEST(merged)
 	fixture_name(&f, CPROF_OBJECT_KERNEL, 0xffffffff81000123, "do_work", NULL);
 	fixture_sample(&f, process, stack, 4);
 	fixture_sample(&f, process, fixture_stack(&f, NULL, 0), 1);
-	fixture_encode(&f, ENCODE_ALL);
+	fixture_encode(&f, FIXTURE_ALL);
 	save(&f, "merged.pb.gz");
 	fixture_done(&f);
 

@@ -242,7 +242,7 @@ TEST(merged_exec_files_do_not_overlap)
 			&f, (struct window_frame[]){ { 0x1c00, exe[i], CPROF_FRAME_EXACT } }, 1);
 		fixture_sample(&f, process, stack, 1 + (uint64_t)i);
 	}
-	p = encode_and_check(&f, ENCODE_ALL);
+	p = encode_and_check(&f, FIXTURE_ALL);
 	/* mapping[0] is the heaviest process's, and has its link address. */
 	CHECK_STR(text(p, p->mapping[0]->filename), "/b");
 	CHECK_EQ(p->mapping[0]->memory_start, LINK + 0x2000);
@@ -284,7 +284,7 @@ TEST(hostile_segments)
 			fixture_sample(&f, process, fixture_stack(&f, frames, 5), 1);
 		}
 	}
-	p = encode_and_check(&f, ENCODE_ALL);
+	p = encode_and_check(&f, FIXTURE_ALL);
 	CHECK_EQ(f.result.samples, 36);
 	end(&f, p);
 }
@@ -408,7 +408,7 @@ TEST(empty_windows)
 	profile *p;
 
 	fixture_init(&f);
-	p = encode_and_check(&f, ENCODE_ALL);
+	p = encode_and_check(&f, FIXTURE_ALL);
 	CHECK_EQ(p->n_sample, 0);
 	perftools__profiles__profile__free_unpacked(p, NULL);
 	process = fixture_process(&f, 42, "prog", CPROF_OBJECT_NONE);
@@ -486,6 +486,112 @@ TEST(comments_of_a_process)
 	end(&f, p);
 }
 
+/* Groups 10 and 11 are units of one container, 12 is a unit of none, 13 leads nowhere. */
+static struct cgroups *groups_new(void)
+{
+	static const struct cgroups_group groups[] = {
+		{ 9, 1, "lxc.payload.web", 15, CPROF_HIERARCHY_PIDS },
+		{ 10, 9, "a.service", 9, CPROF_HIERARCHY_PIDS },
+		{ 11, 9, "b.service", 9, CPROF_HIERARCHY_PIDS },
+		{ 12, 1, "a.service", 9, CPROF_HIERARCHY_PIDS },
+		{ 13, 99, "a.service", 9, CPROF_HIERARCHY_PIDS },
+	};
+	struct cgroups *t;
+
+	CHECK_EQ(cgroups_new(1, &t), 0);
+	CHECK_EQ(cgroups_put_root(t, CPROF_HIERARCHY_PIDS, 1, "/"), 0);
+	for (size_t i = 0; i < ELEMENTSOF(groups); i++)
+		CHECK_EQ(cgroups_put(t, &groups[i]), 0);
+	return t;
+}
+
+/* @expected NULL: there is no such comment. */
+static void check_comment(const profile *p, const char *key, const char *expected)
+{
+	if (expected)
+		CHECK_STR(comment(p, key), expected);
+	else
+		CHECK(!comment(p, key));
+}
+
+/* Units, containers and paths: of a process where they are known, of several where they agree. */
+TEST(comments_of_a_place)
+{
+	static const struct {
+		uint64_t groups[2];
+		const char *unit, *container, *cgroup;
+	} rows[] = {
+		{ { 10, 10 }, "a.service", "web", "/lxc.payload.web/a.service" },
+		{ { 10, 11 }, NULL, "web", NULL },
+		{ { 10, 12 }, "a.service", NULL, NULL },
+		{ { 12, 12 }, "a.service", NULL, "/a.service" },
+		{ { 10, 13 }, NULL, NULL, NULL },
+		{ { 13, 10 }, NULL, NULL, NULL },
+		{ { 0, 0 }, NULL, NULL, NULL },
+		{ { 1, 1 }, NULL, NULL, NULL },
+	};
+	_cleanup_(cgroups_freep) struct cgroups *groups = groups_new();
+
+	for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+		struct fixture f;
+		profile *p;
+
+		fixture_init(&f);
+		f.opts.cgroups = groups;
+		for (uint32_t j = 0; j < 2; j++) {
+			uint32_t process = fixture_process(&f, 42 + j, "x", CPROF_OBJECT_NONE);
+
+			f.window->processes.v[process].cgroup = rows[i].groups[j];
+			f.window->processes.v[process].cgroup_hierarchy = CPROF_HIERARCHY_PIDS;
+			f.window->processes.v[process].inner_pid = 42;
+			fixture_sample(&f, process, fixture_stack(&f, NULL, 0), 1);
+		}
+		p = encode_and_check(&f, FIXTURE_ALL);
+		check_comment(p, "unit", rows[i].unit);
+		check_comment(p, "container", rows[i].container);
+		check_comment(p, "cgroup", rows[i].cgroup);
+		CHECK(!comment(p, "inner_pid"));
+		perftools__profiles__profile__free_unpacked(p, NULL);
+		p = encode_and_check(&f, 0);
+		CHECK(!comment(p, "inner_pid")); /* the same as outside */
+		CHECK_EQ(comment(p, "cgroup") != NULL,
+			 rows[i].groups[0] >= 10 && rows[i].groups[0] < 13);
+		perftools__profiles__profile__free_unpacked(p, NULL);
+		p = encode_and_check(&f, 1);
+		CHECK_STR(comment(p, "inner_pid"), "42");
+		end(&f, p);
+	}
+}
+
+/* Some of a window's processes, with labels: their samples only, and their sums. */
+TEST(some_of_many)
+{
+	const uint32_t some[] = { 2, 0 };
+	struct fixture f;
+	profile *p;
+
+	fixture_init(&f);
+	for (uint32_t i = 0; i < 3; i++) {
+		uint32_t process = fixture_process(&f, 100 + i, "x", CPROF_OBJECT_NONE);
+
+		f.window->processes.v[process].cpu_true_ns = 1 + i;
+		fixture_sample(&f, process, fixture_stack(&f, NULL, 0), 1 + i);
+	}
+	f.opts.processes = some;
+	f.opts.processes_cnt = 2;
+	f.opts.labels = true;
+	CHECK_EQ(encode_profile(&f.opts, &f.result), 0);
+	p = decode(&f);
+	check_rules(&f, p);
+	CHECK_EQ(f.result.samples, 4);
+	CHECK_EQ(p->n_sample, 2);
+	for (size_t i = 0; i < p->n_sample; i++)
+		CHECK(p->sample[i]->label[0]->num != 101);
+	CHECK_STR(comment(p, "processes"), "2");
+	CHECK_STR(comment(p, "cpu_true_ns"), "4");
+	end(&f, p);
+}
+
 /* The file of one process holds that process's samples and objects only. */
 TEST(one_of_many)
 {
@@ -531,7 +637,7 @@ TEST(thousand_processes_merged)
 		fixture_sample(&f, process, stack, 1);
 		fixture_sample(&f, process, twin, 1);
 	}
-	p = encode_and_check(&f, ENCODE_ALL);
+	p = encode_and_check(&f, FIXTURE_ALL);
 	CHECK_EQ(p->n_sample, MANY);
 	CHECK_EQ(p->n_location, 1);
 	CHECK_EQ(p->n_function, 1);

@@ -353,6 +353,26 @@ TEST(changed_credentials_stay_changed)
 	CHECK_EQ(w->processes.v[id].cred, 1 | CPROF_CRED_CHANGED);
 }
 
+/* Whoever starts a unit makes the process first and moves it then. */
+TEST(latest_group_counts)
+{
+	_cleanup_(window_freep) struct window *w = window_new(0, 0, 9);
+	struct fixture f;
+	uint32_t id;
+
+	fixture_init(&f);
+	f.head.cgroup = 7;
+	f.head.cgroup_hierarchy = CPROF_HIERARCHY_PIDS;
+	CHECK_EQ(fold_process(w, &f.rec, 0, &id), 0);
+	CHECK_EQ(w->processes.v[id].cgroup, 7);
+	f.head.cgroup = 8;
+	f.head.cgroup_hierarchy = CPROF_HIERARCHY_DEFAULT;
+	CHECK_EQ(fold_process(w, &f.rec, 0, &id), 0);
+	CHECK_EQ(w->processes.cnt, 1);
+	CHECK_EQ(w->processes.v[id].cgroup, 8);
+	CHECK_EQ(w->processes.v[id].cgroup_hierarchy, CPROF_HIERARCHY_DEFAULT);
+}
+
 TEST(sums)
 {
 	_cleanup_(window_freep) struct window *w = window_new(0, 0, 9);
