@@ -7,9 +7,6 @@
  * kernel's word: a process cannot forge them, and asking costs no round trip to a file system's
  * server (fstatfs does). A process can make its list long, though: up to fs.mount-max = 100,000
  * lines, so reading has an end.
- *
- * Source of the format: proc_pid_mountinfo(5). Blanks in paths are written as \040, therefore the
- * first " - " is the separator.
  */
 
 #include "mounts.h"
@@ -22,7 +19,7 @@
 
 #define MOUNTS_LINES_MAX 16384
 
-typedef bool (*mount_match_fn)(const struct mount *m, const struct mount *wanted);
+typedef bool (*mount_match_fn)(const struct procfs_mount *m, const struct procfs_mount *wanted);
 
 static inline FILE *mounts_close(FILE *f)
 {
@@ -31,21 +28,6 @@ static inline FILE *mounts_close(FILE *f)
 }
 
 DEFINE_CLEANUP(FILE *, mounts_close);
-
-bool mount_parse(const char *line, struct mount *ret)
-{
-	const char *type;
-	struct mount m;
-
-	if (sscanf(line, "%u %*u %u:%u ", &m.id, &m.major, &m.minor) != 3)
-		return false;
-	type = strstr(line, " - ");
-	if (!type)
-		return false;
-	m.overlay = strncmp(type + 3, "overlay ", 8) == 0;
-	*ret = m;
-	return true;
-}
 
 static int mounts_open(const struct root *root, uint32_t pid, FILE **ret)
 {
@@ -67,20 +49,20 @@ static int mounts_open(const struct root *root, uint32_t pid, FILE **ret)
 	return 0;
 }
 
-static int mounts_search(const struct root *root, uint32_t pid, const struct mount *wanted,
-			 mount_match_fn match, struct mount *ret)
+static int mounts_search(const struct root *root, uint32_t pid, const struct procfs_mount *wanted,
+			 mount_match_fn match, struct procfs_mount *ret)
 {
 	_cleanup_(mounts_closep) FILE *f = NULL;
 	_cleanup_free_ char *line = NULL;
 	size_t cap = 0;
-	struct mount m;
+	struct procfs_mount m;
 	int r;
 
 	r = mounts_open(root, pid, &f);
 	if (r < 0)
 		return r;
 	for (int i = 0; i < MOUNTS_LINES_MAX && getline(&line, &cap, f) >= 0; i++) {
-		if (mount_parse(line, &m) && match(&m, wanted)) {
+		if (procfs_mount_parse(line, &m) && match(&m, wanted)) {
 			*ret = m;
 			return 1;
 		}
@@ -88,26 +70,32 @@ static int mounts_search(const struct root *root, uint32_t pid, const struct mou
 	return 0;
 }
 
-static bool mount_has_id(const struct mount *m, const struct mount *wanted)
+static bool mount_has_id(const struct procfs_mount *m, const struct procfs_mount *wanted)
 {
 	return m->id == wanted->id;
 }
 
-static bool mount_is_overlay(const struct mount *m, const struct mount *wanted)
+static bool mount_has_superblock(const struct procfs_mount *m, const struct procfs_mount *wanted)
 {
-	return m->overlay && m->major == wanted->major && m->minor == wanted->minor;
+	return m->major == wanted->major && m->minor == wanted->minor &&
+	       strcmp(m->type, wanted->type) == 0;
 }
 
-int mount_find(const struct root *root, uint32_t pid, uint32_t id, struct mount *ret)
+bool mount_is_overlay(const struct procfs_mount *m)
 {
-	struct mount wanted = { .id = id };
+	return strcmp(m->type, "overlay") == 0;
+}
+
+int mount_find(const struct root *root, uint32_t pid, uint32_t id, struct procfs_mount *ret)
+{
+	struct procfs_mount wanted = { .id = id };
 
 	return mounts_search(root, pid, &wanted, mount_has_id, ret);
 }
 
-int mount_overlay_is_ours(const struct root *root, const struct mount *m)
+int mount_is_ours(const struct root *root, const struct procfs_mount *m)
 {
-	struct mount found;
+	struct procfs_mount found;
 
-	return mounts_search(root, 0, m, mount_is_overlay, &found);
+	return mounts_search(root, 0, m, mount_has_superblock, &found);
 }

@@ -78,7 +78,7 @@ static bool target_same_superblock(const struct root *root, const struct wire_op
 {
 	bool same_ino = st->stx_ino == req->key.ino;
 	uint32_t id = (uint32_t)st->stx_mnt_id;
-	struct mount m;
+	struct procfs_mount m;
 
 	if (target_same_device(st->stx_dev_major, st->stx_dev_minor, req->key.dev))
 		return same_ino;
@@ -88,7 +88,7 @@ static bool target_same_superblock(const struct root *root, const struct wire_op
 		return false;
 	if (target_same_device(m.major, m.minor, req->key.dev))
 		return same_ino;
-	return m.overlay && mount_overlay_is_ours(root, &m) > 0;
+	return mount_is_overlay(&m) && mount_is_ours(root, &m) > 0;
 }
 
 static enum wire_opened_status target_verify(const struct root *root, const struct wire_open *req,

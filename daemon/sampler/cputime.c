@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "cprof/base/clock.h"
+#include "cprof/procfs.h"
 #include "sampler.h"
 
 static int read_clock(uint32_t pid, uint64_t *ret_ns)
@@ -30,19 +31,11 @@ static int read_clock(uint32_t pid, uint64_t *ret_ns)
 	return 0;
 }
 
-/* Field 22 of /proc/PID/stat, counted from the last ')': a comm may hold anything. */
 uint64_t cputime_start_ticks(const struct sampler *s, uint32_t pid)
 {
-	char path[64], text[1024];
-	const char *at;
+	uint64_t ticks;
 
-	(void)snprintf(path, sizeof(path), "proc/%u/stat", pid);
-	if (root_read(&s->root, path, text, sizeof(text)) < 0)
-		return 0;
-	at = strrchr(text, ')');
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	return at ? strtoull(at, NULL, 10) : 0;
+	return procfs_start_ticks(&s->root, pid, &ticks) < 0 ? 0 : ticks;
 }
 
 static void closedirp(DIR **d)

@@ -21,6 +21,7 @@ import source
 MODULES = {
     'abi': ('base', ['abi.h', 'counters.h', 'counters.def', 'stack_ends.def'], [], []),
     'base': ('base', ['base/*.h'], ['src/base'], []),
+    'procfs': ('base', ['procfs.h'], ['src/procfs'], ['base']),
     'model': ('model', ['record.h', 'window.h', 'names.h'], ['src/model'], ['abi', 'base']),
     'object': ('tables', ['object.h'], ['src/object'], ['abi', 'base', 'model']),
     'cgroups': ('tables', ['cgroups.h'], ['src/cgroups'], ['abi', 'base']),
@@ -39,12 +40,13 @@ MODULES = {
     'cprofctl': ('programs', ['ctl.h'], ['src/ctl'],
                  ['abi', 'base', 'model', 'object', 'wire', 'output', 'report']),
     'launcher': ('programs', [], ['daemon/launcher'], ['abi', 'base', 'model', 'object', 'wire']),
-    'opener': ('programs', [], ['daemon/opener'], ['abi', 'base', 'model', 'object', 'wire']),
+    'opener': ('programs', [], ['daemon/opener'],
+               ['abi', 'base', 'procfs', 'model', 'object', 'wire']),
     'symbolizer': ('programs', [], ['daemon/symbolizer'],
                    ['abi', 'base', 'model', 'object', 'wire', 'symtab']),
     'sampler': ('programs', [], ['daemon/sampler'],
-                ['abi', 'base', 'model', 'object', 'cgroups', 'wire', 'output', 'collect', 'decode',
-                 'locate', 'fold', 'symbolize', 'encode']),
+                ['abi', 'base', 'procfs', 'model', 'object', 'cgroups', 'wire', 'output', 'collect',
+                 'decode', 'locate', 'fold', 'symbolize', 'encode']),
 }
 
 # library: (its headers, its names in meson, the only folders that may use it).

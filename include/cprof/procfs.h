@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * procfs — texts and questions of /proc, taken apart: when a process began, which mappings hold its
+ * addresses, what a mount is.
+ *
+ * Formats: proc_pid_stat(5), proc_pid_maps(5), proc_pid_mountinfo(5); PROCMAP_QUERY of
+ * include/uapi/linux/fs.h (Linux 6.11). The text is the kernel's, but its lengths, names and numbers
+ * are a process's choice.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cprof/base/root.h"
+
+enum procfs_kind {
+	PROCFS_NONE, /* no mapping, or none with code */
+	PROCFS_FILE,
+	PROCFS_ANON,
+	PROCFS_VDSO,
+};
+
+struct procfs_range {
+	uint64_t start;
+	uint64_t end; /* 0: there is no mapping at all */
+	uint64_t pgoff;
+	uint64_t ino;
+	enum procfs_kind kind;
+};
+
+/* A line of maps, or its beginning: the end may be missing from the name on. False: it is none. */
+bool procfs_maps_parse(const char *line, size_t len, struct procfs_range *ret);
+
+/*
+ * The mappings of @cnt addresses, ascending, in ret[0] to ret[cnt - 1]; @fd is /proc/PID/maps, newly
+ * opened. By PROCMAP_QUERY where the kernel has it, else by reading the text. 0 or -errno; -ESRCH: the
+ * process has no memory any more.
+ */
+int procfs_maps_find(int fd, const uint64_t *addresses, size_t cnt, struct procfs_range *ret);
+/* Each way alone; the first is -ENOTTY where the kernel does not know it. */
+int procfs_maps_query(int fd, const uint64_t *addresses, size_t cnt, struct procfs_range *ret);
+int procfs_maps_read(int fd, const uint64_t *addresses, size_t cnt, struct procfs_range *ret);
+
+/* When the process began, in clock ticks since boot: 0 and *ret, or -errno. */
+int procfs_start_ticks(const struct root *root, uint32_t pid, uint64_t *ret);
+/* The same of the text of /proc/PID/stat, terminated; false: it is none. */
+bool procfs_stat_parse(const char *text, uint64_t *ret_start_ticks);
+
+#define PROCFS_MOUNT_TYPE_SZ 32
+
+struct procfs_mount {
+	uint32_t id;
+	uint32_t major; /* of the superblock: s_dev, not the st_dev that its files show */
+	uint32_t minor;
+	char type[PROCFS_MOUNT_TYPE_SZ]; /* cut; without a subtype ("fuse.sshfs" is "fuse") */
+};
+
+/* A line of mountinfo, terminated. False: it is none. */
+bool procfs_mount_parse(const char *line, struct procfs_mount *ret);

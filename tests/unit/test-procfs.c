@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * procfs: lines of every form, and the mappings of this process, which are asked for in both ways.
+ */
+
+#include <fcntl.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "check.h"
+#include "cprof/base/cleanup.h"
+#include "cprof/procfs.h"
+
+#define PAGE ((uint64_t)4096)
+
+TEST(lines_of_maps)
+{
+	static const struct {
+		const char *line;
+		bool ok;
+		struct procfs_range r;
+	} cases[] = {
+		{ "55d0c0a00000-55d0c0a02000 r-xp 00002000 fe:01 1234 /usr/bin/true",
+		  true,
+		  { 0x55d0c0a00000, 0x55d0c0a02000, 0x2000, 1234, PROCFS_FILE } },
+		{ "55d0c0a00000-55d0c0a02000 r--p 00002000 fe:01 1234 /usr/bin/true",
+		  true,
+		  { 0x55d0c0a00000, 0x55d0c0a02000, 0x2000, 1234, PROCFS_NONE } },
+		{ "7f00-8f00 rwxp 00000000 00:00 0 ", true, { 0x7f00, 0x8f00, 0, 0, PROCFS_ANON } },
+		{ "7f00-8f00 rwxs 00000000 00:00 0 [vdso]x",
+		  true,
+		  { 0x7f00, 0x8f00, 0, 0, PROCFS_ANON } },
+		{ "7f00-8f00 r-xp 00000000 00:00 0        [vdso]",
+		  true,
+		  { 0x7f00, 0x8f00, 0, 0, PROCFS_VDSO } },
+		/* A file of that name is a file. */
+		{ "7f00-8f00 r-xp 00000000 00:1a 9   [vdso]",
+		  true,
+		  { 0x7f00, 0x8f00, 0, 9, PROCFS_FILE } },
+		{ "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]",
+		  true,
+		  { 0xffffffffff600000, 0xffffffffff601000, 0, 0, PROCFS_ANON } },
+		{ "8f00-7f00 r-xp 00000000 00:00 0 ", false, { 0 } },
+		{ "7f00-7f00 r-xp 00000000 00:00 0 ", false, { 0 } },
+		{ "10000000000000000-8f00 r-xp 00000000 00:00 0 ", false, { 0 } },
+		{ "7f00-8f00 r-xp", false, { 0 } },
+		{ "7f00-8f00 r-xp 0 00:00 ", false, { 0 } },
+		{ "7f00-8f00 r-xp 0 00:00 12a ", false, { 0 } },
+		{ "-8f00 r-xp 0 00:00 0 ", false, { 0 } },
+		{ "", false, { 0 } },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		struct procfs_range r;
+
+		if (procfs_maps_parse(cases[i].line, strlen(cases[i].line), &r) != cases[i].ok)
+			CHECK_FAIL("%s", cases[i].line);
+		if (!cases[i].ok)
+			continue;
+		CHECK_EQ(r.start, cases[i].r.start);
+		CHECK_EQ(r.end, cases[i].r.end);
+		CHECK_EQ(r.pgoff, cases[i].r.pgoff);
+		CHECK_EQ(r.ino, cases[i].r.ino);
+		CHECK_EQ(r.kind, cases[i].r.kind);
+	}
+}
+
+/* A text that we made, as a file. */
+static int text_fd(const char *text, size_t sz)
+{
+	int fd = memfd_create("maps", MFD_CLOEXEC);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(write(fd, text, sz), (ssize_t)sz);
+	CHECK_EQ(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+TEST(long_lines_and_many)
+{
+	enum { LINES = 65000 };
+	_cleanup_free_ char *text = malloc(LINES * 100 + 20000);
+	uint64_t addresses[] = {
+		0x500, 0x1000, 0x1fff, 0x2000, 0x10000, 0x100000, 0xfde8000 + 0xfff, 0xfffff000
+	};
+	struct procfs_range r[ELEMENTSOF(addresses)];
+	_cleanup_close_ int fd = -EBADF;
+	size_t sz = 0;
+
+	CHECK(text);
+	for (uint64_t i = 1; i <= LINES; i++) {
+		sz += (size_t)sprintf(text + sz,
+				      "%" PRIx64 "-%" PRIx64 " r-xp 0 08:01 %" PRIu64 " ", i * PAGE,
+				      (i + 1) * PAGE, i);
+		/* The sixteenth has a path longer than a piece. */
+		for (int k = 0; i == 16 && k < 18000; k++)
+			text[sz++] = 'p';
+		text[sz++] = '\n';
+	}
+	fd = text_fd(text, sz);
+	CHECK_EQ(procfs_maps_query(fd, addresses, 1, r), -ENOTTY);
+	CHECK_EQ(procfs_maps_find(fd, addresses, ELEMENTSOF(addresses), r), 0);
+	CHECK_EQ(r[0].end, 0);
+	CHECK_EQ(r[1].ino, 1);
+	CHECK_EQ(r[2].ino, 1);
+	CHECK_EQ(r[3].ino, 2);
+	CHECK_EQ(r[4].ino, 16);
+	CHECK_EQ(r[5].ino, 256);
+	CHECK_EQ(r[6].ino, LINES);
+	CHECK_EQ(r[7].end, 0);
+	CHECK_EQ(r[7].kind, PROCFS_NONE);
+}
+
+/* What a process with endless paths shows is not read to its end. */
+TEST(reading_has_an_end)
+{
+	static const char line[] = "1000-2000 r-xp 0 08:01 1 \n";
+	const size_t lines = (17u << 20) / strlen(line);
+	_cleanup_free_ char *text = malloc(lines * sizeof(line) + 100);
+	uint64_t address = 0x5000;
+	_cleanup_close_ int fd = -EBADF;
+	struct procfs_range r;
+	size_t sz = 0;
+
+	CHECK(text);
+	for (size_t i = 0; i < lines; i++)
+		sz += (size_t)sprintf(text + sz, "%s", line);
+	sz += (size_t)sprintf(text + sz, "5000-6000 r-xp 0 08:01 2 \n");
+	fd = text_fd(text, sz);
+	CHECK_EQ(procfs_maps_read(fd, &address, 1, &r), 0);
+	CHECK_EQ(r.end, 0);
+	CHECK(lseek(fd, 0, SEEK_CUR) < (off_t)sz);
+}
+
+TEST(an_empty_text_is_a_process_without_memory)
+{
+	_cleanup_close_ int fd = text_fd("", 0);
+	uint64_t address = 0x5000;
+	struct procfs_range r;
+
+	CHECK_EQ(procfs_maps_read(fd, &address, 1, &r), -ESRCH);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return CMP(*x, *y);
+}
+
+/* Of this process: both ways tell the same. */
+static void check_self(int (*find)(int, const uint64_t *, size_t, struct procfs_range *))
+{
+	_cleanup_close_ int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	const uint64_t vdso = getauxval(AT_SYSINFO_EHDR) + 0x10, code = (uintptr_t)compare;
+	char *jit = mmap(NULL, 3 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t addresses[] = { vdso, code, (uintptr_t)jit + PAGE, (uintptr_t)jit, 0x10000 };
+	struct procfs_range r[ELEMENTSOF(addresses)];
+	int got;
+
+	CHECK(jit != MAP_FAILED);
+	CHECK_EQ(mprotect(jit + PAGE, PAGE, PROT_READ | PROT_EXEC), 0);
+	qsort(addresses, ELEMENTSOF(addresses), sizeof(*addresses), compare);
+	CHECK(fd >= 0);
+	got = find(fd, addresses, ELEMENTSOF(addresses), r);
+	if (got == -ENOTTY) {
+		fprintf(stderr, "SKIP: PROCMAP_QUERY is not known here (Linux 6.11)\n");
+		return;
+	}
+	CHECK_EQ(got, 0);
+	for (size_t i = 0; i < ELEMENTSOF(addresses); i++) {
+		if (addresses[i] == vdso)
+			CHECK_EQ(r[i].kind, PROCFS_VDSO);
+		else if (addresses[i] == code)
+			CHECK(r[i].kind == PROCFS_FILE && r[i].start <= code && code < r[i].end);
+		else if (addresses[i] == (uintptr_t)jit + PAGE)
+			CHECK(r[i].kind == PROCFS_ANON && r[i].start == addresses[i]);
+		else
+			CHECK_EQ(r[i].kind, PROCFS_NONE);
+	}
+	CHECK_EQ(r[0].end, 0); /* 0x10000 */
+	CHECK_EQ(munmap(jit, 3 * PAGE), 0);
+}
+
+TEST(our_own_mappings_by_question)
+{
+	check_self(procfs_maps_query);
+}
+
+TEST(our_own_mappings_by_text)
+{
+	check_self(procfs_maps_read);
+}
+
+TEST(start_times)
+{
+	_cleanup_(root_done) struct root root = ROOT_INIT;
+	uint64_t ticks = 7, again = 8, child;
+	pid_t pid;
+
+	CHECK(procfs_stat_parse(
+		"1 (a) b) c) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20", &ticks));
+	CHECK_EQ(ticks, 4242);
+	CHECK(!procfs_stat_parse("1 (a) R 1 2 3", &ticks));
+	CHECK(!procfs_stat_parse("1 (a) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 -1 20",
+				 &ticks));
+	CHECK(!procfs_stat_parse("", &ticks));
+	CHECK_EQ(ticks, 4242);
+
+	CHECK_EQ(root_open(&root, "/"), 0);
+	CHECK_EQ(procfs_start_ticks(&root, (uint32_t)getpid(), &ticks), 0);
+	CHECK_EQ(procfs_start_ticks(&root, (uint32_t)getpid(), &again), 0);
+	CHECK_EQ(ticks, again);
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	CHECK_EQ(procfs_start_ticks(&root, (uint32_t)pid, &child), 0);
+	CHECK(child >= ticks);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	CHECK(procfs_start_ticks(&root, (uint32_t)pid, &child) < 0);
+}
+
+TEST(lines_of_mountinfo)
+{
+	static const struct {
+		const char *line, *type;
+		uint32_t id, major, minor;
+	} cases[] = {
+		{ "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue",
+		  "ext3", 36, 98, 0 },
+		{ "40 35 0:50 / /media/a\\040-\\040b rw - fuse.sshfs host: rw", "fuse", 40, 0, 50 },
+		{ "41 35 0:51 / /m rw - overlay overlay rw", "overlay", 41, 0, 51 },
+		{ "42 35 0:52 / /m rw - tmpfs", "tmpfs", 42, 0, 52 },
+		{ "43 35 0:52 / /m rw - abcdefghijklmnopqrstuvwxyz0123456789 x rw",
+		  "abcdefghijklmnopqrstuvwxyz01234", 43, 0, 52 },
+		{ "43 35 0:52 / /m rw", NULL, 0, 0, 0 },
+		{ "x 35 0:52 / /m rw - tmpfs t rw", NULL, 0, 0, 0 },
+		{ "", NULL, 0, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		struct procfs_mount m;
+
+		if (procfs_mount_parse(cases[i].line, &m) != (cases[i].type != NULL))
+			CHECK_FAIL("%s", cases[i].line);
+		if (!cases[i].type)
+			continue;
+		CHECK_STR(m.type, cases[i].type);
+		CHECK_EQ(m.id, cases[i].id);
+		CHECK_EQ(m.major, cases[i].major);
+		CHECK_EQ(m.minor, cases[i].minor);
+	}
+}
+
+CHECK_MAIN
