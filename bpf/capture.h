@@ -22,6 +22,8 @@
 #define REGS_CS 136
 #define REGS_SP 152
 #define REGS_CS_USER64 0x33
+/* struct bpf_perf_event_data: the registers, then the period that led to this sample. */
+#define REGS_PERIOD 168
 
 struct user_regs {
 	__u64 ip, sp, bp, cs;
@@ -181,13 +183,21 @@ static __always_inline void fill_head(struct scratch *s, struct task_struct *tas
 	out->pad2 = 0;
 }
 
+/* Samples are fetched on time, without a wake-up. When too many come between, the reader is woken. */
+static __always_inline __u64 ring_flags(void)
+{
+	return bpf_ringbuf_query(&cprof_samples, BPF_RB_AVAIL_DATA) < ring_urgent
+		       ? BPF_RB_NO_WAKEUP
+		       : BPF_RB_FORCE_WAKEUP;
+}
+
 static __always_inline void emit(struct scratch *s, struct cpu_state *st, __u64 weight)
 {
 	__u32 size = s->pos;
 
 	((struct cprof_sample *)s->bytes)->head.size = size;
 	if (size > sizeof(s->bytes) || size < sizeof(struct cprof_sample) ||
-	    bpf_ringbuf_output(&cprof_samples, s->bytes, size, BPF_RB_NO_WAKEUP)) {
+	    bpf_ringbuf_output(&cprof_samples, s->bytes, size, ring_flags())) {
 		count(COUNTER_drop_ring_full, 1);
 		count(COUNTER_weight_dropped_ns, weight);
 		return;
@@ -195,18 +205,21 @@ static __always_inline void emit(struct scratch *s, struct cpu_state *st, __u64 
 	st->missed = 0; /* told with this record; a dropped one leaves it to the next */
 }
 
+static __always_inline void note_missed(struct cpu_state *st, __u64 missed)
+{
+	if (!missed)
+		return;
+	st->missed += missed;
+	count(COUNTER_missed, missed);
+}
+
 static __always_inline void capture(void *ctx, struct task_struct *task, struct cpu_state *st,
-				    __u64 now)
+				    __u64 now, __u64 weight)
 {
 	bool user_mode = regs_word(ctx, REGS_CS) & 3;
-	__u64 weight = grid_weight(&st->grid), missed = grid_missed(&st->grid);
 	__u32 pid = identity_pid(task, our_ns());
 	struct scratch *s;
 
-	if (missed) {
-		st->missed += missed;
-		count(COUNTER_missed, missed);
-	}
 	if (!filter_passes(task, pid)) {
 		count(COUNTER_filtered, 1);
 		return;

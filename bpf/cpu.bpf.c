@@ -40,7 +40,34 @@ int cprof_tick(void *ctx)
 	}
 	grid_tick(&st->grid, rate, now, 0, 0);
 	runner_set(&st->runner, task);
-	capture(ctx, task, st, now);
+	note_missed(st, grid_missed(&st->grid));
+	capture(ctx, task, st, now, grid_weight(&st->grid));
+	count(COUNTER_bpf_ns, kenv_now() - now);
+	return 0;
+}
+
+/* So many of an event that is no clock. */
+SEC("perf_event")
+int cprof_event(void *ctx)
+{
+	__u64 now = kenv_now(), period = regs_word(ctx, REGS_PERIOD);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct bpf_perf_event_value value = { 0 };
+	struct cpu_state *st = state_get();
+
+	if (!st)
+		return 0;
+	if (bpf_perf_prog_read_value(ctx, &value, sizeof(value)) == 0) {
+		if (event_counted)
+			note_missed(st, tally_missed(&st->tally, value.counter, period));
+		else
+			period = tally_weight(&st->tally, value.counter);
+	}
+	if (task->pid == 0) {
+		count(COUNTER_idle, 1);
+		return 0;
+	}
+	capture(ctx, task, st, now, period);
 	count(COUNTER_bpf_ns, kenv_now() - now);
 	return 0;
 }

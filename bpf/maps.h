@@ -9,6 +9,7 @@
 #include "grid.h"
 #include "identity.h"
 #include "maple.h"
+#include "tally.h"
 
 #define HITS_MAX 8
 #define RECENT_MAX 256
@@ -19,6 +20,10 @@
 const volatile __u32 frames_max = CPROF_USER_FRAMES_MAX;
 const volatile bool filter_all = true;
 const volatile bool filter_tree = false;
+const volatile bool event_counted = false; /* of an event that is no clock: one in so many */
+
+const volatile __u64 ring_urgent =
+	~0ull; /* bytes in the sample ring with which its reader is woken */
 
 /* The mapping tree is not to be walked: set by user space, from the start or when it was found wrong. */
 __u32 walk_off;
@@ -74,6 +79,7 @@ struct runner {
 struct cpu_state {
 	struct grid grid;
 	struct runner runner;
+	struct tally tally; /* of an event that is no clock */
 	__u64 seq;
 	__u32 missed; /* to be told with the next record */
 	__u32 pad;

@@ -90,7 +90,8 @@ static int encode_one(struct sampler *s, uint32_t process)
 		.processes = process == WRITE_ALL ? NULL : &process,
 		.processes_cnt = 1,
 		.labels = process == WRITE_ALL,
-		.event = "cpu-clock",
+		.event = s->event,
+		.event_count = s->start.event_count,
 		.version = CPROF_VERSION,
 		.host_cpus = s->cpus,
 		.write = write_all,
@@ -199,7 +200,7 @@ static int send_end(struct sampler *s)
 		.ended_by = s->ended_by,
 		.bpf_bytes = collect_map_bytes(s->collect),
 		.profiles = s->profiles,
-		.hz = s->start.hz,
+		.hz = s->hz,
 		.cpus = s->cpus,
 		.counters_cnt = COUNTER_MAX,
 	};

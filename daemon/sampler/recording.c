@@ -48,6 +48,16 @@ static int on_events(struct loop_source *src, uint32_t events, void *ctx)
 	return 0;
 }
 
+/* The ring fills faster than the timer fetches. */
+static int on_samples(struct loop_source *src, uint32_t events, void *ctx)
+{
+	struct sampler *s = ctx;
+
+	if (s->collect)
+		(void)collect_consume(s->collect);
+	return 0;
+}
+
 static void tick_sampling(struct sampler *s, uint64_t now_ns)
 {
 	(void)collect_consume(s->collect);
@@ -189,9 +199,25 @@ static int add_pids(struct sampler *s)
 	return -ESRCH;
 }
 
+/* The client knows the table too; but it is not to be believed. */
+static int choose_event(struct sampler *s)
+{
+	s->event = event_find(s->start.event);
+	if (!s->event || event_check_count(s->event, s->start.event_count) < 0) {
+		(void)session_fail(s, -EINVAL,
+				   "no such event, or no such count: is cprofctl of another "
+				   "version? install both from one");
+		return -EINVAL;
+	}
+	s->hz = s->start.event_count ? 0 : s->start.hz;
+	return 0;
+}
+
 static int open_collect(struct sampler *s)
 {
 	const struct collect_opts opts = {
+		.event = s->event,
+		.event_count = s->start.event_count,
 		.hz = s->start.hz,
 		.ring_bytes = ring_bytes(&s->start),
 		.frames_max = CPROF_USER_FRAMES_MAX,
@@ -219,6 +245,10 @@ static int arm_loop(struct sampler *s)
 			s, &s->events);
 	if (r < 0)
 		return r;
+	r = loop_add_io(s->loop, collect_sample_fd(s->collect), EPOLLIN, PRIORITY_EVENTS,
+			on_samples, s, &s->samples);
+	if (r < 0)
+		return r;
 	r = loop_add_timer(s->loop, PRIORITY_TICK, on_tick, s, &s->tick);
 	if (r < 0)
 		return r;
@@ -233,7 +263,7 @@ static int start_sampling(struct sampler *s)
 	s->window = window_new(clock_boot_ns(), clock_real_ns(), rng_seed());
 	if (!s->window)
 		return session_fail(s, -ENOMEM, "out of memory");
-	s->window->hz = s->start.hz;
+	s->window->hz = s->hz;
 	(void)cputime_baseline(s); /* without it cpu_true_ns stays unknown */
 	s->begun_ns = clock_mono_ns();
 	r = collect_start(s->collect, &s->cpus, &failure);
@@ -250,11 +280,10 @@ int recording_begin(struct sampler *s)
 {
 	struct session_started started = {
 		.head = { .size = sizeof(started), .type = SESSION_STARTED },
-		.hz = s->start.hz,
 	};
 	int r;
 
-	if (open_collect(s) < 0)
+	if (choose_event(s) < 0 || open_collect(s) < 0)
 		return 0; /* the client was told */
 	/* Events tell of groups from now on; what was there before is walked. Without: no units. */
 	(void)cgroups_scan(s->cgroups, &s->root);
@@ -267,7 +296,9 @@ int recording_begin(struct sampler *s)
 	if (r < 0 || s->phase != PHASE_SAMPLING)
 		return r;
 	started.from_real_ns = s->window->from_real_ns;
+	started.hz = s->hz;
 	started.cpus = s->cpus;
+	(void)snprintf(started.event, sizeof(started.event), "%s", s->event->name);
 	(void)seqpacket_send(s->client_fd, &started, sizeof(started), -EBADF);
 	log_debug("sampling at %" PRIu32 " Hz on %u CPUs, a ring of %zu bytes", s->start.hz,
 		  s->cpus, ring_bytes(&s->start));
@@ -297,6 +328,7 @@ void recording_end(struct sampler *s, enum session_ended why)
 void recording_drop(struct sampler *s)
 {
 	s->events = loop_remove(s->events);
+	s->samples = loop_remove(s->samples);
 	s->tick = loop_remove(s->tick);
 	s->redraw = loop_remove(s->redraw);
 	for (size_t i = 0; i < s->pid_sources.cnt; i++)

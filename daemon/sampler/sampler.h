@@ -26,6 +26,7 @@
 #include "cprof/cgroups.h"
 #include "cprof/collect.h"
 #include "cprof/counters.h"
+#include "cprof/event.h"
 #include "cprof/names.h"
 #include "cprof/object.h"
 #include "cprof/session.h"
@@ -60,12 +61,15 @@ struct sampler {
 	/* The recording. */
 	enum phase phase;
 	struct session_start start;
+	const struct event *event;
+	uint32_t hz; /* 0: one sample for every so many of the event */
 	struct collect *collect;
 	struct window *window;
 	VEC(struct cputime) baseline;
 	VEC(int) pidfds;
 	VEC(struct loop_source *) pid_sources;
 	struct loop_source *events;
+	struct loop_source *samples;
 	struct loop_source *tick; /* consume, names, limits: every 100 ms */
 	struct loop_source *redraw;
 	uint64_t begun_ns; /* CLOCK_MONOTONIC */

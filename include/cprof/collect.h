@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * collect — the live source: perf events on every CPU, the BPF programs, the two rings.
+ * collect — the live source: a perf event on every CPU, the BPF programs, the two rings.
  *
  * The only module that calls libbpf. It hands out raw records by callback and knows nothing of what
- * is in them. Knows no event loop: the owner polls collect_event_fd(), calls collect_consume() every
- * 100 to 200 ms, and collect_redraw() at times it draws at random.
+ * is in them. Knows no event loop: the owner polls collect_event_fd() and collect_sample_fd(), calls
+ * collect_consume() every 100 to 200 ms all the same, and collect_redraw() at times it draws at random.
  */
 
 #include <stdbool.h>
@@ -18,6 +18,7 @@
 #include "cprof/base/rng.h"
 #include "cprof/base/root.h"
 #include "cprof/counters.h"
+#include "cprof/event.h"
 
 struct collect;
 
@@ -25,6 +26,8 @@ struct collect;
 typedef int (*collect_record_fn)(const void *bytes, size_t sz, void *ctx);
 
 struct collect_opts {
+	const struct event *event;
+	uint64_t event_count; /* a sample for every so many of it; 0: by hz */
 	uint32_t hz;
 	size_t ring_bytes;   /* of the sample ring; a power of two */
 	uint32_t frames_max; /* of a user stack */
@@ -62,13 +65,15 @@ void collect_stop(struct collect *c);
 
 /* Delivers what is in the sample ring; the number of records, or -errno of the callback. */
 int collect_consume(struct collect *c);
+/* Readable when samples come faster than they are fetched. */
+int collect_sample_fd(const struct collect *c);
 /* Delivers what is in the event ring. */
 int collect_consume_events(struct collect *c);
 int collect_event_fd(const struct collect *c);
 
-/* Draws each CPU's period anew around 1e9/hz, so that no rhythm of a program meets ours. */
+/* Draws each CPU's period anew around the mean, so that no rhythm of a program meets ours. Clocks. */
 void collect_redraw(struct collect *c);
-/* When to do so next, CLOCK_MONOTONIC, given now. */
+/* When to do so next, CLOCK_MONOTONIC, given now; UINT64_MAX: never. */
 uint64_t collect_next_redraw(struct collect *c, uint64_t now_ns);
 
 /* Tells BPF the id of a file: from now on frames in it carry the id. 0, -E2BIG when full. */

@@ -16,6 +16,7 @@
 
 #include "cprof/cgroups.h"
 #include "cprof/counters.h"
+#include "cprof/event.h"
 #include "cprof/names.h"
 #include "cprof/object.h"
 #include "cprof/window.h"
@@ -30,10 +31,11 @@ struct encode_opts {
 	const struct cgroups *cgroups; /* may be NULL: units and containers are not known */
 	const uint32_t *processes;     /* indexes in the window, each once; NULL: all */
 	uint32_t processes_cnt;
-	bool labels;	     /* each sample tells whose it is; without, there is one process only */
-	const char *event;   /* "cpu-clock" */
-	const char *version; /* ours */
-	const char *boot_id; /* may be NULL */
+	bool labels; /* each sample tells whose it is; without, there is one process only */
+	const struct event *event;
+	uint64_t event_count;  /* a sample for every so many of it; 0: by the window's hz */
+	const char *version;   /* ours */
+	const char *boot_id;   /* may be NULL */
 	const char *host_name; /* may be NULL */
 	uint32_t host_cpus;
 	encode_write_fn write;
@@ -41,9 +43,10 @@ struct encode_opts {
 };
 
 struct encode_result {
-	uint64_t samples;   /* sum of samples/count as written */
-	uint64_t weight_ns; /* sum of cpu/nanoseconds as written */
-	uint64_t frames;    /* locations written, weighted by nothing */
+	uint64_t samples; /* sum of samples/count as written */
+	uint64_t
+		weight_ns; /* sum of the other type as written: nanoseconds, or the event's count */
+	uint64_t frames;   /* locations written, weighted by nothing */
 	uint64_t frames_named;
 	uint64_t bytes;
 };

@@ -52,16 +52,16 @@ struct session_start {
 	uint64_t duration_ns; /* 0: until STOP, or until all pids are gone */
 	uint32_t ring_bytes;  /* 0: the default; a power of two */
 	uint32_t pids_cnt;
-	uint64_t event_count;	      /* a sample for every so many of the event; 0: its default */
-	char event[SESSION_EVENT_SZ]; /* perf's name, terminated; empty: cpu-clock */
-	char unit[SESSION_UNIT_SZ];   /* SESSION_UNIT: its name, terminated; else empty */
+	uint64_t event_count;		/* a sample for every so many of the event; 0: hz */
+	char event[SESSION_EVENT_SZ];	/* perf's name, terminated; empty: cpu-clock */
+	char unit[SESSION_UNIT_SZ];	/* SESSION_UNIT: its name, terminated; else empty */
 	int32_t pids[SESSION_PIDS_MAX]; /* in the sampler's pid namespace */
 };
 
 struct session_started {
 	struct wire_head head;
 	uint64_t from_real_ns;
-	uint32_t hz;
+	uint32_t hz;		      /* 0: a sample for every so many of the event */
 	uint32_t cpus;		      /* with an event */
 	char event[SESSION_EVENT_SZ]; /* what is sampled, terminated */
 };

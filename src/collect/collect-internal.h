@@ -42,6 +42,15 @@ int collect_fail(struct collect_failure *failure, int r, const char *fmt, ...)
 /* load.c: opens, sizes, loads and attaches the programs (not the ticks). */
 int collect_load(struct collect *c, struct collect_failure *failure);
 
+/* perf-event.c: the event itself. @period_ns: of a clock. A descriptor, or -errno. */
+int perf_event_on_cpu(const struct collect *c, int cpu, uint64_t period_ns);
+/* Puts into words why not; returns @r. */
+int perf_event_failed(const struct collect *c, int r, struct collect_failure *failure);
+/* Does the kernel allow the rate? 0, or -errno with @failure. */
+int perf_event_check_rate(const struct collect *c, struct collect_failure *failure);
+/* The mean rate of a clock. */
+double perf_event_clock_hz(const struct collect *c);
+
 /* cpus.c: the perf events. */
 int cpus_open(struct collect *c, unsigned int *ret_cnt, struct collect_failure *failure);
 void cpus_enable(struct collect *c);

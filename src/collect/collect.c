@@ -3,8 +3,8 @@
 /*
  * collect — the object itself: its life, the rings, filters and counters.
  *
- * Samples are fetched on time (a wake-up per sample costs more than the sample); events wake their
- * reader through collect_event_fd(). libbpf is silent: what matters is said by load.c and cpus.c.
+ * Samples are fetched on time (a wake-up per sample costs more than the sample), and a reader is woken
+ * when the ring fills meanwhile; events wake theirs through collect_event_fd(). libbpf is silent: what matters is said by load.c and cpus.c.
  */
 
 #include <inttypes.h>
@@ -59,7 +59,9 @@ int collect_new(const struct collect_opts *opts, struct collect **ret,
 	if (!c->cpus)
 		return collect_fail(failure, -ENOMEM, "out of memory");
 	c->cpus_cnt = (unsigned int)r;
-	r = collect_load(c, failure);
+	r = perf_event_check_rate(c, failure);
+	if (r == 0)
+		r = collect_load(c, failure);
 	if (r < 0)
 		return r;
 	r = open_rings(c, failure);
@@ -134,6 +136,11 @@ int collect_consume(struct collect *c)
 int collect_consume_events(struct collect *c)
 {
 	return ring_buffer__consume(c->events);
+}
+
+int collect_sample_fd(const struct collect *c)
+{
+	return ring_buffer__epoll_fd(c->samples);
 }
 
 int collect_event_fd(const struct collect *c)

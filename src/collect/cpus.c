@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * cpus — one cpu-clock event on every online CPU, and its period.
+ * cpus — one event on every online CPU, and of a clock its period.
  *
  * A fixed period is blind to programs with a rhythm: the tick meets always the same phase. So each
  * CPU's rate is drawn anew every 20 periods or so, uniformly in 0.6 to 1.4 of the mean, in antithetic
@@ -11,10 +11,7 @@
  */
 
 #include <linux/perf_event.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 
 #include "collect-internal.h"
 
@@ -23,14 +20,19 @@
 #define REDRAW_PERIODS 20.0
 #define REDRAW_MIN_NS (200 * NSEC_PER_MSEC)
 
+static bool is_clock(const struct collect *c)
+{
+	return c->opts.event->kind == EVENT_CLOCK;
+}
+
 static double redraw_mean_ns(const struct collect *c)
 {
-	return MAX((double)REDRAW_MIN_NS, REDRAW_PERIODS * 1e9 / c->opts.hz);
+	return MAX((double)REDRAW_MIN_NS, REDRAW_PERIODS * 1e9 / perf_event_clock_hz(c));
 }
 
 static uint64_t draw_period(struct collect *c, struct cpu_event *ev)
 {
-	double mean_hz = c->opts.hz + 0.5e9 / redraw_mean_ns(c), u;
+	double mean_hz = perf_event_clock_hz(c) + 0.5e9 / redraw_mean_ns(c), u;
 
 	if (ev->mirror >= 0) {
 		u = ev->mirror;
@@ -42,30 +44,9 @@ static uint64_t draw_period(struct collect *c, struct cpu_event *ev)
 	return (uint64_t)(1e9 / (mean_hz * u));
 }
 
-static int perf_open(int cpu, uint64_t period_ns)
+static const struct bpf_program *program(const struct collect *c)
 {
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = period_ns,
-		.disabled = 1,
-	};
-	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int perf_failed(struct collect_failure *failure, int r)
-{
-	if (r == -EPERM || r == -EACCES)
-		return collect_fail(failure, r,
-				    "the kernel refused perf_event_open: %s; CAP_PERFMON (or root) "
-				    "is needed, or "
-				    "kernel.perf_event_paranoid and the container's seccomp "
-				    "profile must allow it",
-				    strerror(-r));
-	return collect_fail(failure, r, "cannot open a cpu-clock event: %s", strerror(-r));
+	return is_clock(c) ? c->bpf->progs.cprof_tick : c->bpf->progs.cprof_event;
 }
 
 static int cpu_open(struct collect *c, unsigned int cpu, struct collect_failure *failure)
@@ -76,14 +57,14 @@ static int cpu_open(struct collect *c, unsigned int cpu, struct collect_failure 
 
 	ev->mirror = -1;
 	rate->period_ns = draw_period(c, ev);
-	fd = perf_open((int)cpu, rate->period_ns);
+	fd = perf_event_on_cpu(c, (int)cpu, rate->period_ns);
 	if (fd == -ENODEV)
 		return 0; /* offline */
 	if (fd < 0)
-		return perf_failed(failure, fd);
-	ev->link = bpf_program__attach_perf_event(c->bpf->progs.cprof_tick, fd);
+		return perf_event_failed(c, fd, failure);
+	ev->link = bpf_program__attach_perf_event(program(c), fd);
 	if (!ev->link)
-		return perf_failed(failure, -errno);
+		return perf_event_failed(c, -errno, failure);
 	ev->fd = TAKE_FD(fd);
 	return 1;
 }
@@ -100,7 +81,7 @@ int cpus_open(struct collect *c, unsigned int *ret_cnt, struct collect_failure *
 		opened += (unsigned int)r;
 	}
 	if (opened == 0)
-		return perf_failed(failure, -ENODEV);
+		return perf_event_failed(c, -ENODEV, failure);
 	*ret_cnt = opened;
 	return 0;
 }
@@ -144,6 +125,8 @@ void cpus_close(struct collect *c)
 
 void collect_redraw(struct collect *c)
 {
+	if (!is_clock(c))
+		return;
 	for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++) {
 		struct cpu_event *ev = &c->cpus[cpu];
 		struct cprof_rate *rate = &c->rates[cpu];
@@ -161,5 +144,7 @@ void collect_redraw(struct collect *c)
 
 uint64_t collect_next_redraw(struct collect *c, uint64_t now_ns)
 {
+	if (!is_clock(c))
+		return UINT64_MAX;
 	return now_ns + (uint64_t)(redraw_mean_ns(c) * (0.5 + rng_unit(&c->rng)));
 }

@@ -97,6 +97,17 @@ static int map_rates(struct collect *c, struct collect_failure *failure)
 	return 0;
 }
 
+/* Only a clock's ticks are due at known times: it alone needs to see CPUs become idle. */
+static void choose_programs(struct collect *c)
+{
+	bool clock = c->opts.event->kind == EVENT_CLOCK;
+
+	(void)bpf_program__set_autoload(c->bpf->progs.cprof_tick, clock);
+	(void)bpf_program__set_autoload(c->bpf->progs.cprof_switch, clock);
+	(void)bpf_program__set_autoload(c->bpf->progs.cprof_event, !clock);
+	(void)bpf_program__set_autoload(c->bpf->progs.cprof_fork, c->opts.tree);
+}
+
 static int open_and_size(struct collect *c, struct collect_failure *failure)
 {
 	int r;
@@ -108,7 +119,9 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 	c->bpf->rodata->filter_all = c->opts.all;
 	c->bpf->rodata->filter_tree = c->opts.tree;
 	c->bpf->bss->walk_off = c->opts.walk_off;
-	(void)bpf_program__set_autoload(c->bpf->progs.cprof_fork, c->opts.tree);
+	c->bpf->rodata->ring_urgent = c->opts.ring_bytes / 4;
+	c->bpf->rodata->event_counted = c->opts.event_count > 0;
+	choose_programs(c);
 	r = bpf_map__set_max_entries(c->bpf->maps.cprof_samples, (__u32)c->opts.ring_bytes);
 	if (r == 0)
 		r = bpf_map__set_max_entries(c->bpf->maps.cprof_rates, c->cpus_cnt);

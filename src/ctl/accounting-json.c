@@ -94,7 +94,7 @@ static void json_files(struct json *j, const struct accounting *a)
 		json_u64(j, "exec", f->exec);
 		json_string(j, "comm", f->comm);
 		json_u64(j, "samples", f->samples);
-		json_u64(j, "nanoseconds", f->weight_ns);
+		json_u64(j, accounting_is_time(a) ? "nanoseconds" : "count", f->weight_ns);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -126,7 +126,9 @@ void accounting_print_json(const struct accounting *a, FILE *f)
 	if (a->ended && a->end.ended_by <= SESSION_ENDED_GONE)
 		ended_by = ended_names[a->end.ended_by];
 	json_object(&j, NULL);
-	json_u64(&j, "hz", a->hz);
+	json_string(&j, "event", a->event->name);
+	json_u64(&j, a->event_count ? "event_count" : "hz",
+		 a->event_count ? a->event_count : a->hz);
 	json_string(&j, "ended_by", ended_by);
 	json_array(&j, "degraded");
 	for (size_t i = 0; i < a->degraded.cnt; i++)

@@ -19,7 +19,7 @@
 
 int accounting_init(struct accounting *a)
 {
-	*a = (struct accounting){ .dir = "" };
+	*a = (struct accounting){ .dir = "", .event = &event_table[0] };
 	return report_new(&a->report);
 }
 
@@ -71,6 +71,11 @@ uint64_t accounting_lost(const struct accounting *a)
 	return a->end.books.dropped + a->end.books.discarded;
 }
 
+bool accounting_is_time(const struct accounting *a)
+{
+	return a->event->kind == EVENT_CLOCK;
+}
+
 static double share(uint64_t part, uint64_t whole)
 {
 	return whole ? 100.0 * (double)part / (double)whole : 0;
@@ -100,12 +105,23 @@ static void print_books(const struct accounting *a, FILE *f)
 		share(cost, a->end.duration_ns));
 }
 
-static void print_row(FILE *f, const struct report_row *row, int64_t total, enum unit_time unit)
+/* As pprof: counts have no unit. */
+static void format_value(const struct accounting *a, char *dst, size_t dst_sz, int64_t v,
+			 enum unit_time unit)
+{
+	if (accounting_is_time(a))
+		units_time_format(dst, dst_sz, v, unit);
+	else
+		(void)snprintf(dst, dst_sz, "%" PRId64, v);
+}
+
+static void print_row(const struct accounting *a, FILE *f, const struct report_row *row,
+		      int64_t total, enum unit_time unit)
 {
 	char flat[32], cum[32], flat_pct[16], cum_pct[16], name[512];
 
-	units_time_format(flat, sizeof(flat), row->flat, unit);
-	units_time_format(cum, sizeof(cum), row->cum, unit);
+	format_value(a, flat, sizeof(flat), row->flat, unit);
+	format_value(a, cum, sizeof(cum), row->cum, unit);
 	units_percent_format(flat_pct, sizeof(flat_pct), row->flat, total);
 	units_percent_format(cum_pct, sizeof(cum_pct), row->cum, total);
 	(void)str_clean(name, sizeof(name), row->name, strlen(row->name), NULL);
@@ -131,7 +147,7 @@ static void print_top(const struct accounting *a, FILE *f, bool colour)
 	fprintf(f, "\n%s%10s %5s%% %10s %5s%%%s  %s\n", colour ? "\033[1m" : "", "flat", "flat",
 		"cum", "cum", colour ? "\033[0m" : "", "function");
 	for (size_t i = 0; i < cnt; i++)
-		print_row(f, &rows[i], total, unit);
+		print_row(a, f, &rows[i], total, unit);
 	fputc('\n', f);
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "cprof/base/vec.h"
+#include "cprof/event.h"
 #include "cprof/report.h"
 #include "cprof/session.h"
 
@@ -36,7 +37,9 @@ struct accounting {
 	uint64_t received;    /* samples in all profiles that came, written or not */
 	bool cpu_known;
 	uint64_t cpu_ns; /* of all roles */
-	uint32_t hz;
+	uint32_t hz;	 /* 0: one sample for every event_count of the event */
+	const struct event *event;
+	uint64_t event_count;
 };
 
 int accounting_init(struct accounting *a);
@@ -49,6 +52,8 @@ int accounting_add_file(struct accounting *a, const struct session_profile *p, c
 int accounting_add_note(struct accounting *a, const char *text, size_t len);
 
 uint64_t accounting_lost(const struct accounting *a);
+/* Are values nanoseconds? Else they count the event. */
+bool accounting_is_time(const struct accounting *a);
 
 /* For people; colours only where @colour. */
 void accounting_print(const struct accounting *a, FILE *f, bool colour);

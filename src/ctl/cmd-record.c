@@ -162,6 +162,7 @@ static int record_send_start(struct record *c)
 {
 	struct session_start start = {
 		.hz = c->args.hz,
+		.event_count = c->args.event_count,
 		.duration_ns = c->args.duration_ns,
 		.ring_bytes = c->args.ring_bytes,
 	};
@@ -178,6 +179,7 @@ static int record_send_start(struct record *c)
 		if (!c->args.output || c->output.file)
 			start.flags |= SESSION_MERGED;
 	}
+	(void)snprintf(start.event, sizeof(start.event), "%s", c->args.event->name);
 	r = session_client_start(&c->client, &start);
 	/* EPIPE: it has ended already; the end of the stream tells more. */
 	if (r < 0 && r != -EPIPE)
@@ -235,18 +237,20 @@ static void record_run(struct record *c)
 
 static void record_explain_nothing(const struct record *c)
 {
-	if (c->args.command)
+	if (c->rec.gone > 0)
+		log_info("record: no samples: the process was gone too early; see ps -e");
+	else if (c->args.event->kind != EVENT_CLOCK)
+		log_info("record: no samples: none of %s came, or fewer than one in so many; try a "
+			 "longer --seconds or a lower count",
+			 c->args.event->name);
+	else if (c->args.command)
 		log_info("record: no samples: the command and what it started used no CPU when we "
 			 "looked; a higher --hz sees shorter runs");
-	else if (c->rec.gone > 0)
-		log_info("record: no samples: the process was gone too early; see ps -e");
-	else if (c->args.all)
-		log_info(
-			"record: no samples: the machine was idle for the whole time; try a longer "
-			"--seconds");
 	else
 		log_info("record: no samples: %s idle for the whole time; try a longer --seconds",
-			 c->args.pids.cnt == 1 ? "the process was" : "the processes were");
+			 c->args.all		 ? "the machine was"
+			 : c->args.pids.cnt == 1 ? "the process was"
+						 : "the processes were");
 }
 
 /* What is lost must never look like what was idle: it is said, and no success. */

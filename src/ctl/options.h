@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define OPTIONS_WHY_MAX 256
+#define OPTIONS_WHY_MAX 640
 
 struct option_desc {
 	const char *name;  /* without dashes; NULL: a letter only */

@@ -72,6 +72,13 @@ static int set_hz(void *ctx, const char *arg)
 	return 0;
 }
 
+static int set_event(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+
+	return event_parse(arg, &a->event, &a->event_count) < 0 ? -EINVAL : 0;
+}
+
 static int set_output(void *ctx, const char *arg)
 {
 	struct record_args *a = ctx;
@@ -101,6 +108,11 @@ static int set_help(void *ctx, const char *arg)
 	return 0;
 }
 
+static const char record_events[] = "one of"
+#define EVENT(id, name, ...) " " name
+#include "cprof/event.def"
+				    ", or such a one with /count (a clock's in ns, from 100000)";
+
 static const struct option_desc record_options[] = {
 	{ "pid", 'p', "P[,P...]", "these processes; may be given again", set_pids,
 	  "process ids, at most 256, like 1234 or 1234,1235" },
@@ -109,6 +121,8 @@ static const struct option_desc record_options[] = {
 	  set_seconds, "a time like 30, 30s or 5m" },
 	{ "hz", 0, "N", "samples a second on each CPU (default 99)", set_hz,
 	  "a number from 1 to 10000" },
+	{ "event", 0, "EV[/COUNT]", "what to sample, see below; COUNT: one of so many", set_event,
+	  record_events },
 	{ "output", 'o', "FILE|DIR", "where to write", set_output,
 	  "the name of a file or directory" },
 	{ "ring", 0, "BYTES", "size of the sample ring (default 512 KiB a CPU)", set_ring,
@@ -121,7 +135,7 @@ static struct option_set record_option_set(struct record_args *args)
 	return (struct option_set){ record_options, ELEMENTSOF(record_options), args };
 }
 
-/* One kind of target, and how long when it was not said. */
+/* One kind of target, how often, and how long when it was not said. */
 static int record_args_judge(struct record_args *a, struct option_problem *ret_problem)
 {
 	int targets = (a->pids.cnt > 0) + a->all + !!a->command;
@@ -132,11 +146,21 @@ static int record_args_judge(struct record_args *a, struct option_problem *ret_p
 					    : "choose one of --pid, -a and a command");
 		return -EINVAL;
 	}
+	if (a->hz > 0 && a->event_count > 0) {
+		(void)snprintf(ret_problem->why, sizeof(ret_problem->why),
+			       "choose one of --hz and a count of --event");
+		return -EINVAL;
+	}
 	if (a->command && !*a->command[0]) {
 		(void)snprintf(ret_problem->why, sizeof(ret_problem->why),
 			       "the command's name is empty");
 		return -EINVAL;
 	}
+	/* What the kernel counts is seldom: each one is a sample, unless a rate was asked for. */
+	if (a->hz == 0 && a->event_count == 0 && a->event->kind == EVENT_SOFTWARE)
+		a->event_count = 1;
+	if (a->hz == 0)
+		a->hz = RECORD_HZ_DEFAULT;
 	if (a->duration_ns == 0 && !a->command)
 		a->duration_ns = RECORD_SECONDS_DEFAULT * NSEC_PER_SEC;
 	return 0;
@@ -149,7 +173,7 @@ int record_args_parse(struct record_args *args, struct ctl_globals *globals, int
 					   ctl_global_options(globals) };
 	int r;
 
-	*args = (struct record_args){ .hz = RECORD_HZ_DEFAULT };
+	*args = (struct record_args){ .event = &event_table[0] };
 	r = options_parse(sets, ELEMENTSOF(sets), argc, argv, ret_problem);
 	if (r < 0)
 		return r;
@@ -164,6 +188,25 @@ void record_args_done(struct record_args *args)
 {
 	vec_done(&args->pids);
 	sampler_choice_done(&args->sampler);
+}
+
+static void record_events_help(void)
+{
+	fputs("\n"
+	      "Events (perf's names). A clock weighs samples in CPU time; of the others a sample\n"
+	      "counts as many as it stands for. The kernel's own counts: each one is a sample, "
+	      "unless\n"
+	      "COUNT or --hz is given. The PMU's, where there is one: by --hz, unless COUNT is "
+	      "given.\n",
+	      stdout);
+	for (size_t i = 0; i < EVENT_MAX; i++) {
+		const struct event *e = &event_table[i];
+		char name[64];
+
+		(void)snprintf(name, sizeof(name), "%s%s%s", e->name, e->alias ? ", " : "",
+			       e->alias ? e->alias : "");
+		printf("  %-30s %s%s\n", name, e->prose, e->kind == EVENT_HARDWARE ? " (PMU)" : "");
+	}
 }
 
 void record_args_help(void)
@@ -181,6 +224,7 @@ void record_args_help(void)
 	      "Options:\n",
 	      stdout);
 	options_print(stdout, &set);
+	record_events_help();
 	fputs("\n"
 	      "Files: one per process, <comm>-<pid>-<start>-<exec>.cpu.<from>-<to>.pb.gz (UTC), "
 	      "in\n"
@@ -197,6 +241,8 @@ void record_args_help(void)
 	      "  cprofctl record --pid 1234,1235 -o profiles/\n"
 	      "  cprofctl record -a --seconds 5m --hz 49\n"
 	      "  cprofctl record -o make.pb.gz -- make -j2\n"
+	      "  cprofctl record --pid 1234 --event page-faults\n"
+	      "  cprofctl record -a --event context-switches/100\n"
 	      "  cprofctl --json record --pid 1234 | jq .top\n",
 	      stdout);
 }

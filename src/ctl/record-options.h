@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cprof/base/vec.h"
+#include "cprof/event.h"
 #include "ctl.h"
 #include "options.h"
 #include "sampler.h"
@@ -19,9 +20,11 @@ struct record_args {
 	bool all;
 	bool help;
 	uint64_t duration_ns; /* 0: until the command exits */
-	uint32_t hz;
-	uint32_t ring_bytes; /* 0: the sampler's default */
-	const char *output;  /* NULL: none given */
+	uint32_t hz;	      /* 0: none given */
+	const struct event *event;
+	uint64_t event_count; /* a sample for every so many; 0: hz */
+	uint32_t ring_bytes;  /* 0: the sampler's default */
+	const char *output;   /* NULL: none given */
 	struct sampler_choice sampler;
 	char **command; /* NULL: none; ends with NULL as argv does */
 };

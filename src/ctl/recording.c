@@ -87,7 +87,9 @@ static void on_started(struct recording *rec, const struct session_started *m)
 {
 	rec->phase = RECORDING_SAMPLING;
 	rec->acc->hz = m->hz;
-	log_debug("record: %" PRIu32 " Hz on %" PRIu32 " CPUs", m->hz, m->cpus);
+	rec->acc->event = event_find(m->event) ?: rec->args->event;
+	rec->acc->event_count = rec->args->event_count;
+	log_debug("record: %s on %" PRIu32 " CPUs", m->event, m->cpus);
 	recording_watchdog_arm(rec);
 	if (!rec->command)
 		return;

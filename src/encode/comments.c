@@ -215,7 +215,6 @@ static int add_figures(struct comments *c)
 		{ "symbolized", e->result.frames_named },
 		{ "missed", e->opts->window->missed },
 		{ "lost", e->opts->window->lost },
-		{ "hz", e->opts->window->hz },
 		{ "host_cpus", e->opts->host_cpus },
 	};
 
@@ -241,7 +240,10 @@ static int add_all(struct comments *c)
 	if (r == 0)
 		r = add_cut(c);
 	if (r == 0)
-		r = add_text(c, "event", o->event);
+		r = add_text(c, "event", o->event->name);
+	if (r == 0)
+		r = o->event_count ? add_count(c, "event_count", o->event_count)
+				   : add_count(c, "hz", o->window->hz);
 	if (r == 0)
 		r = add_text(c, "kinds", "cpu");
 	if (r == 0)

@@ -23,27 +23,44 @@ static int set_type(struct encoder *e, Perftools__Profiles__ValueType *vt, const
 	return encoder_string(e, unit, &vt->unit);
 }
 
-/* Exactly Go's types and period, so that files merge with Go's and serve its PGO. */
+/* How many of the event lie between two samples: as asked for, or on average. */
+static int64_t period(const struct encoder *e)
+{
+	const struct encode_opts *o = e->opts;
+	uint64_t cnt = 0, weight = 0;
+
+	if (o->event_count > 0)
+		return (int64_t)o->event_count;
+	if (o->event->kind == EVENT_CLOCK)
+		return o->window->hz > 0 ? (int64_t)(NSEC_PER_SEC / o->window->hz) : 0;
+	for (size_t i = 0; i < e->samples.samples.cnt; i++) {
+		cnt += e->samples.samples.v[i].cnt;
+		weight += e->samples.samples.v[i].weight_ns;
+	}
+	return cnt > 0 ? (int64_t)(weight / cnt) : 0;
+}
+
+/* Of clocks exactly Go's types and period, so that files merge with Go's and serve its PGO. */
 static int write_head(struct encoder *e)
 {
 	const struct window *w = e->opts->window;
 	Perftools__Profiles__ValueType samples = PERFTOOLS__PROFILES__VALUE_TYPE__INIT;
-	Perftools__Profiles__ValueType cpu = PERFTOOLS__PROFILES__VALUE_TYPE__INIT;
-	Perftools__Profiles__ValueType *types[] = { &samples, &cpu };
+	Perftools__Profiles__ValueType value = PERFTOOLS__PROFILES__VALUE_TYPE__INIT;
+	Perftools__Profiles__ValueType *types[] = { &samples, &value };
 	Perftools__Profiles__Profile part = PERFTOOLS__PROFILES__PROFILE__INIT;
 	int r;
 
 	r = set_type(e, &samples, "samples", "count");
 	if (r < 0)
 		return r;
-	r = set_type(e, &cpu, "cpu", "nanoseconds");
+	r = set_type(e, &value, e->opts->event->value, e->opts->event->unit);
 	if (r < 0)
 		return r;
 	part.sample_type = types;
 	part.n_sample_type = ELEMENTSOF(types);
-	part.default_sample_type = cpu.type;
-	part.period_type = &cpu;
-	part.period = w->hz > 0 ? (int64_t)(NSEC_PER_SEC / w->hz) : 0;
+	part.default_sample_type = value.type;
+	part.period_type = &value;
+	part.period = period(e);
 	part.time_nanos = (int64_t)w->from_real_ns;
 	part.duration_nanos = (int64_t)(w->to_boot_ns - w->from_boot_ns);
 	return stream_put(&e->stream, &part);

@@ -43,7 +43,7 @@ static void fixture_init(struct fixture *f)
 		.objects = f->objects,
 		.names = f->names,
 		.labels = true,
-		.event = "cpu-clock",
+		.event = &event_table[EVENT_CPU_CLOCK],
 		.version = "0.1.0",
 		.boot_id = "6f3c",
 		.host_cpus = 2,

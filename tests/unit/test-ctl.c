@@ -98,6 +98,55 @@ TEST(record_globals_after_the_command)
 	record_args_done(&a);
 }
 
+TEST(record_event)
+{
+	static const struct {
+		const char *event, *hz;
+		enum event_id id;
+		uint32_t ret_hz;
+		uint64_t ret_count;
+	} cases[] = {
+		/* How often, when it was not said: by what kind of event it is. */
+		{ "cpu-clock", NULL, EVENT_CPU_CLOCK, 99, 0 },
+		{ "task-clock/2000000", NULL, EVENT_TASK_CLOCK, 99, 2000000 },
+		{ "page-faults", NULL, EVENT_PAGE_FAULTS, 99, 1 },
+		{ "faults/100", NULL, EVENT_PAGE_FAULTS, 99, 100 },
+		{ "cs", "49", EVENT_CONTEXT_SWITCHES, 49, 0 },
+		{ "cycles", NULL, EVENT_CYCLES, 99, 0 },
+		{ "cpu-cycles/1000000", NULL, EVENT_CYCLES, 99, 1000000 },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		const char *v[] = { "record", "-a",	   "--event", cases[i].event,
+				    "--hz",   cases[i].hz, NULL };
+		struct ctl_globals g = { 0 };
+		struct option_problem p;
+		struct record_args a;
+
+		CHECK_EQ(record_args_parse(&a, &g, cases[i].hz ? 6 : 4, (char **)(uintptr_t)v, &p),
+			 0);
+		CHECK(a.event == &event_table[cases[i].id]);
+		CHECK_EQ(a.hz, cases[i].ret_hz);
+		CHECK_EQ(a.event_count, cases[i].ret_count);
+		record_args_done(&a);
+	}
+}
+
+/* An event that does not exist: the error lists what does, to its end. */
+TEST(record_wrong_event)
+{
+	CHECK_WRONG("--event takes one of cpu-clock task-clock page-faults", "-a", "--event",
+		    "nonsense");
+	CHECK_WRONG("stalled-cycles-backend, or such a one with /count (a clock's in ns, from "
+		    "100000), not 'nonsense'",
+		    "-a", "--event", "nonsense");
+	CHECK_WRONG("not 'cpu-clock/1'", "-a", "--event", "cpu-clock/1");
+	CHECK_WRONG("not 'page-faults/0'", "-a", "--event", "page-faults/0");
+	CHECK_WRONG("--event needs EV[/COUNT]", "-a", "--event");
+	CHECK_WRONG("choose one of --hz and a count of --event", "-a", "--event", "cs/10", "--hz",
+		    "99");
+}
+
 TEST(record_wrong)
 {
 	CHECK_WRONG("what?", "--hz", "99");

@@ -81,6 +81,19 @@ static void check_mappings(const profile *p)
 	}
 }
 
+static void check_types(const profile *p, const char *value, const char *unit, int64_t period)
+{
+	CHECK_EQ(p->n_sample_type, 2);
+	CHECK_STR(text(p, p->sample_type[0]->type), "samples");
+	CHECK_STR(text(p, p->sample_type[0]->unit), "count");
+	CHECK_STR(text(p, p->sample_type[1]->type), value);
+	CHECK_STR(text(p, p->sample_type[1]->unit), unit);
+	CHECK_STR(text(p, p->default_sample_type), value);
+	CHECK_STR(text(p, p->period_type->type), value);
+	CHECK_STR(text(p, p->period_type->unit), unit);
+	CHECK_EQ(p->period, period);
+}
+
 /* What holds for every file that we write. */
 static void check_rules(const struct fixture *f, const profile *p)
 {
@@ -88,15 +101,6 @@ static void check_rules(const struct fixture *f, const profile *p)
 
 	CHECK(p->n_string_table > 0);
 	CHECK_STR(p->string_table[0], "");
-	CHECK_EQ(p->n_sample_type, 2);
-	CHECK_STR(text(p, p->sample_type[0]->type), "samples");
-	CHECK_STR(text(p, p->sample_type[0]->unit), "count");
-	CHECK_STR(text(p, p->sample_type[1]->type), "cpu");
-	CHECK_STR(text(p, p->sample_type[1]->unit), "nanoseconds");
-	CHECK_STR(text(p, p->default_sample_type), "cpu");
-	CHECK_STR(text(p, p->period_type->type), "cpu");
-	CHECK_STR(text(p, p->period_type->unit), "nanoseconds");
-	CHECK_EQ(p->period, 1000000000 / 99);
 	CHECK_EQ(p->time_nanos, 1700000000000000000);
 	CHECK_EQ(p->duration_nanos, 10000000000);
 	check_mappings(p);
@@ -135,13 +139,21 @@ static void check_rules(const struct fixture *f, const profile *p)
 	CHECK_EQ(p->n_location, f->result.frames);
 }
 
-static profile *encode_and_check(struct fixture *f, uint32_t process)
+static profile *encode_event(struct fixture *f, uint32_t process)
 {
 	profile *p;
 
 	fixture_encode(f, process);
 	p = decode(f);
 	check_rules(f, p);
+	return p;
+}
+
+static profile *encode_and_check(struct fixture *f, uint32_t process)
+{
+	profile *p = encode_event(f, process);
+
+	check_types(p, "cpu", "nanoseconds", 1000000000 / 99);
 	return p;
 }
 
@@ -589,6 +601,47 @@ TEST(some_of_many)
 		CHECK(p->sample[i]->label[0]->num != 101);
 	CHECK_STR(comment(p, "processes"), "2");
 	CHECK_STR(comment(p, "cpu_true_ns"), "4");
+	end(&f, p);
+}
+
+/* Counted, not timed: the value is the event's, and the period as asked for or as it came out. */
+TEST(an_event_that_is_no_clock)
+{
+	struct fixture f;
+	uint32_t exe, process;
+	profile *p;
+
+	fixture_init(&f);
+	exe = fixture_object(&f, "/a", OBJECT_ELF_DYN, &segment);
+	process = fixture_process(&f, 42, "a", exe);
+	fixture_sample(
+		&f, process,
+		fixture_stack(&f, (struct window_frame[]){ { 0x1100, exe, CPROF_FRAME_EXACT } }, 1),
+		5);
+	f.window->samples.v[0].weight_ns = 500;
+	f.opts.event = &event_table[EVENT_PAGE_FAULTS];
+	f.opts.event_count = 100;
+	p = encode_event(&f, process);
+	check_types(p, "page_faults", "count", 100);
+	CHECK_EQ(p->sample[0]->value[1], 500);
+	CHECK_STR(comment(p, "event"), "page-faults");
+	CHECK_STR(comment(p, "event_count"), "100");
+	CHECK(!comment(p, "hz"));
+	perftools__profiles__profile__free_unpacked(p, NULL);
+
+	f.window->samples.v[0].weight_ns = 5 * 300 + 4;
+	f.opts.event = &event_table[EVENT_CYCLES];
+	f.opts.event_count = 0;
+	p = encode_event(&f, process);
+	check_types(p, "cycles", "count", 300);
+	CHECK_STR(comment(p, "hz"), "99");
+	CHECK(!comment(p, "event_count"));
+	perftools__profiles__profile__free_unpacked(p, NULL);
+
+	f.opts.event = &event_table[EVENT_TASK_CLOCK];
+	f.opts.event_count = 2000000;
+	p = encode_event(&f, process);
+	check_types(p, "cpu", "nanoseconds", 2000000);
 	end(&f, p);
 }
 

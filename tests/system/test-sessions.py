@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a session samples, of whom, and beside whom.
+
+Events against the kernel's own account of the program; a process with all that descends from it,
+and nobody else; several sessions at once, each as exact as if it were alone.
+"""
+
+import contextlib
+import json
+import math
+import time
+
+import harness
+from harness import NSEC, Recorder, Work
+
+# Between the fork and the exec, and behind the program's own look at its account.
+EDGE = 40
+
+
+class Bench:
+    """Where the parts of this test find their things."""
+
+    def __init__(self, args, checks, tmp):
+        self.args = args
+        self.checks = checks
+        self.tmp = tmp
+        self.pprof = harness.Pprof(tmp)
+        self.files = 0
+
+    def path(self):
+        self.files += 1
+        return self.tmp / f"{self.files}.pb.gz"
+
+    def counted(self, name, event, *arguments, options=()):
+        """A recorded run of the workload: (recording, its own account, pprof -raw, rows)."""
+        path = self.path()
+        done = harness.record(self.args.cprofctl, "--event", event, *options, "-o", path, "--",
+                              self.args.workloads / "counted", *arguments)
+        if not harness.good(self.checks, name, done):
+            raise RuntimeError("no recording")
+        said = json.loads(next(line for line in done.stdout.splitlines() if '"faults"' in line))
+        raw, complaint = self.pprof.raw(path)
+        rows, more = self.pprof.top(path)
+        self.checks.check(f"{name}: pprof opens it without a word", not complaint + more,
+                          complaint + more or "yes")
+        self.checks.equal(f"{name}: difference of the books", done.books["difference"], 0)
+        return done, said, raw, {row[2]: row for row in rows}
+
+
+def page_faults(bench):
+    """One sample for each fault, where it was taken."""
+    checks, pages = bench.checks, 20000
+    done, said, raw, rows = bench.counted("page-faults", "page-faults", pages, 1)
+    checks.equal("page-faults: sample types", raw.types, ["samples/count", "page_faults/count"])
+    checks.equal("page-faults: event", raw.comment("event"), "page-faults")
+    checks.within("page-faults: in the file, against getrusage", raw.total("page_faults/count"),
+                  said["faults"], EDGE + done.books["missed"])
+    checks.within("page-faults: in the function that touches the pages",
+                  rows.get("touch_pages", (0, 0))[1], pages, done.books["missed"] + 1)
+    checks.equal("page-faults: lost", harness.total(done.books["dropped"]), 0)
+
+
+def page_faults_by_count(bench):
+    """One sample for every 100: they still stand for all of them."""
+    done, said, raw, _ = bench.counted("page-faults/100", "faults/100", 40000, 1)
+    bench.checks.equal("page-faults/100: each sample stands for 100", raw.total("page_faults/count"),
+                       100 * raw.samples)
+    bench.checks.equal("page-faults/100: counted", done.json["event_count"], 100)
+    # The CPUs' counters run on from others' faults: a period at most on each.
+    bench.checks.within("page-faults/100: in the file, against getrusage",
+                        raw.total("page_faults/count"), said["faults"],
+                        100 * (3 + done.books["missed"]) + EDGE)
+
+
+def context_switches(bench):
+    sleeps = 3000
+    done, said, raw, rows = bench.counted("context-switches", "cs", 1, sleeps)
+    bench.checks.equal("context-switches: sample types", raw.types,
+                       ["samples/count", "context_switches/count"])
+    bench.checks.within("context-switches: in the file, against getrusage",
+                        raw.total("context_switches/count"), said["switches"], EDGE)
+    # The C library's wrapper has no frame: its caller is skipped, and main is the first to show.
+    bench.checks.at_least("context-switches: in the program's own code", rows.get("main", (0, 0))[1],
+                          0.99 * sleeps)
+
+
+def spinner(bench, name, *options):
+    """A spinner under --pid, its nanoseconds against the kernel's account."""
+    path = bench.path()
+    with Work(bench.args.workloads / "spin", 1, 60) as work:
+        done = harness.record(bench.args.cprofctl, "--pid", work.pid, "--seconds", 4, "-o", path,
+                              *options)
+    if not harness.good(bench.checks, name, done):
+        return
+    raw, _ = bench.pprof.raw(path)
+    truth, share = int(raw.comment("cpu_true_ns")), int(raw.comment("cpu_true_ns")) / 4 / NSEC
+    bench.checks.equal(f"{name}: sample types", raw.types, ["samples/count", "cpu/nanoseconds"])
+    bench.checks.within(f"{name}: ns of its profile over the kernel's", raw.nanoseconds / truth, 1,
+                        0.02 + 3 * math.sqrt(max(1 - share, 0) / raw.samples))
+    return done, raw
+
+
+def clocks(bench):
+    spinner(bench, "task-clock", "--event", "task-clock")
+    done, raw = spinner(bench, "cpu-clock by ns", "--event", "cpu-clock/2000000")
+    bench.checks.equal("cpu-clock/2000000: said so", raw.comment("event_count"), "2000000")
+    bench.checks.within("cpu-clock/2000000: ns a sample", raw.nanoseconds / raw.samples, 2e6, 1e5)
+    bench.checks.equal("cpu-clock/2000000: books", done.books["difference"], 0)
+
+
+def limits(bench):
+    """What cannot be had is said in one line, with what to do."""
+    checks, ctl = bench.checks, bench.args.cprofctl
+    done = harness.record(ctl, "-a", "--event", "nonsense")
+    checks.equal("no such event: exit status", done.status, 2)
+    checks.check("no such event: one line lists what there is",
+                 done.stderr.count("\n") == 1 and " page-faults " in done.stderr, done.stderr[:80])
+    done = harness.record(ctl, "-a", "--seconds", 1, "--event", "cycles", "-o", f"{bench.tmp}/hw/")
+    if done.status == 0:
+        checks.check("cycles: sampled by the PMU", done.books["runs"] > 0, done.books["runs"])
+    else:
+        checks.equal("no PMU: exit status", done.status, 1)
+        checks.check("no PMU: one line, with what to do",
+                     done.stderr.count("\n") == 1 and "--event cpu-clock" in done.stderr,
+                     done.stderr.strip())
+    sysctl = "/proc/sys/kernel/perf_event_max_sample_rate"
+    before = open(sysctl, encoding="ascii").read()
+    try:
+        open(sysctl, "w", encoding="ascii").write("5000")
+        done = harness.record(ctl, "-a", "--seconds", 1, "--hz", 6000)
+        checks.equal("--hz beyond the kernel's limit: exit status", done.status, 1)
+        checks.check("--hz beyond the kernel's limit: one line, with what to do",
+                     done.stderr.count("\n") == 1 and "--hz 5000" in done.stderr,
+                     done.stderr.strip())
+    finally:
+        open(sysctl, "w", encoding="ascii").write(before)
+
+
+def run(args, checks):
+    with harness.scratch() as tmp:
+        harness.play(args, checks, (page_faults, page_faults_by_count, context_switches, clocks,
+                                    limits), Bench(args, checks, tmp))
+
+
+if __name__ == "__main__":
+    harness.main(run, __doc__, [(["--long"], {"action": "store_true"})])
