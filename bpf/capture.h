@@ -12,6 +12,7 @@
 
 #include "maps.h"
 #include "announce.h"
+#include "check.h"
 #include "locate.h"
 #include "fpwalk.h"
 
@@ -117,6 +118,7 @@ static __always_inline void capture_user(void *ctx, struct task_struct *task, st
 		s->cred |= CPROF_CRED_COMPAT;
 		return;
 	}
+	check_sample(s, task, r.ip, r.sp);
 	locate(s, r.ip, &p);
 	put_frame(s, &p, CPROF_FRAME_EXACT);
 	s->fp.fp = r.bp;
@@ -236,6 +238,7 @@ static __always_inline void capture(void *ctx, struct task_struct *task, struct 
 		return;
 	}
 	scratch_reset(s, task, pid, now);
+	s->seq = st->seq;
 	capture_kernel(ctx, s, user_mode);
 	locate_exe(s, task);
 	capture_user(ctx, task, s, user_mode);

@@ -223,3 +223,11 @@ int cprof_self(struct cprof_self *self)
 	self->layouts_ok = layouts_ok();
 	return 0;
 }
+
+/* Run by user space before it samples: does the walk find what /proc/self/maps shows? */
+SEC("syscall")
+int cprof_probe(struct cprof_walk_probe *probe)
+{
+	check_probe(probe, bpf_get_current_task_btf());
+	return 0;
+}

@@ -29,7 +29,6 @@ static __always_inline __u32 object_ref(struct scratch *s, const struct inode *i
 					const struct announce_vma *vma)
 {
 	__u64 at = (__u64)inode;
-	struct cprof_key key;
 	__u32 i, *id;
 
 	for (i = 0; i < CPROF_KEYS_MAX && i < s->keys_cnt; i++) {
@@ -41,16 +40,15 @@ static __always_inline __u32 object_ref(struct scratch *s, const struct inode *i
 		count(COUNTER_keys_full, 1);
 		return CPROF_OBJECT_NONE;
 	}
-	key_read(&key, inode);
-	/* On the stack: before 6.2 memory that a function was handed is refused as a map's key. */
-	id = bpf_map_lookup_elem(&cprof_objects, &key);
+	key_read(&s->keys[i], inode);
+	id = bpf_map_lookup_elem(&cprof_objects, &s->keys[i]);
 	if (id)
 		return *id;
-	s->keys[i] = key;
 	s->key_inodes[i] = at;
 	s->keys_cnt = i + 1;
 	if (s->pid)
-		announce(CPROF_RECORD_OBJECT, bpf_get_current_task_btf(), s->pid, inode, &key, vma);
+		announce(CPROF_RECORD_OBJECT, bpf_get_current_task_btf(), s->pid, inode,
+			 &s->keys[i], vma);
 	return CPROF_OBJECT_KEY | i;
 }
 
@@ -84,19 +82,32 @@ static __always_inline int vma_read(struct scratch *s, __u64 at, __u64 addr, str
 	return 0;
 }
 
-static __always_inline int locate_walk(struct scratch *s, __u64 addr, struct vma_hit *h)
+/* Sets s->vma. A function of its own: the verifier then looks at the loops once, not at each call. */
+__noinline int locate_vma(struct scratch *s, __u64 addr)
 {
 	__u64 vma = 0;
 	int r;
 
+	if (!s)
+		return -KENV_EFAULT;
 	r = maple_find(&s->maple, s->mm_root, addr, &vma);
-	if (r)
-		return r;
-	return vma_read(s, vma, addr, h);
+	s->vma = vma;
+	return r;
 }
 
-__noinline int locate_new(struct scratch *s, __u64 addr)
+static __always_inline int locate_walk(struct scratch *s, __u64 addr, struct vma_hit *h)
 {
+	int r = locate_vma(s, addr);
+
+	if (r)
+		return r;
+	return vma_read(s, s->vma, addr, h);
+}
+
+/* The scratch is no argument: before 6.2 memory that was handed over is refused as a map's key. */
+__noinline int locate_new(__u64 addr)
+{
+	struct scratch *s = scratch_get();
 	struct vma_hit *h;
 	int r;
 
@@ -107,6 +118,7 @@ __noinline int locate_new(struct scratch *s, __u64 addr)
 	r = locate_walk(s, addr, h);
 	if (r == -KENV_EAGAIN) {
 		count(COUNTER_walk_retry, 1);
+		s->mm_root = mm_root(bpf_get_current_task_btf());
 		r = locate_walk(s, addr, h);
 	}
 	if (r == 0)
@@ -136,7 +148,7 @@ static __always_inline void locate(struct scratch *s, __u64 addr, struct place *
 			return;
 		}
 	}
-	locate_new(s, addr);
+	locate_new(addr);
 	place_at(p, &s->hits[(s->hits_next - 1) & (HITS_MAX - 1)], addr);
 }
 

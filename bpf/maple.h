@@ -20,6 +20,9 @@
 #define MAPLE_TYPE(e) (((e) >> 3) & 15)
 #define MAPLE_NODE(e) ((e) & ~255ull)
 
+/* Load-time setting of tests: slots are looked for so many bytes beside where they are. */
+const volatile __u32 maple_skew = 0;
+
 /* parent and 15 pivots: what both node formats have in their first 128 bytes */
 struct maple_scratch {
 	__u64 words[1 + MAPLE_RANGE_PIVOTS];
@@ -60,7 +63,8 @@ static __always_inline int maple_find(struct maple_scratch *m, __u64 root, __u64
 		if (MAPLE_NODE(m->words[0]) == node)
 			return -KENV_EAGAIN;
 		slot = maple_slot(m, pivots, addr);
-		if (kenv_read_kernel(&entry, sizeof(entry), node + 8 * (1 + pivots + slot)))
+		if (kenv_read_kernel(&entry, sizeof(entry),
+				     node + 8 * (1 + pivots + slot) + maple_skew))
 			return -KENV_EFAULT;
 		if (type < MAPLE_LEAF_BELOW) {
 			*ret_vma = entry;

@@ -25,6 +25,9 @@ const volatile bool event_counted = false; /* of an event that is no clock: one 
 const volatile __u64 ring_urgent =
 	~0ull; /* bytes in the sample ring with which its reader is woken */
 
+/* One sample in so many is compared with the kernel's own search for a mapping; 0: none. */
+const volatile __u32 check_every = 0;
+
 /* The mapping tree is not to be walked: set by user space, from the start or when it was found wrong. */
 __u32 walk_off;
 
@@ -48,6 +51,8 @@ struct place {
 
 struct scratch {
 	__u64 mm_root; /* 0: no address space */
+	__u64 vma;     /* found last */
+	__u64 seq;
 	__u64 vdso;
 	__u64 now;
 	struct fpwalk fp;
@@ -220,6 +225,12 @@ static __always_inline __u64 runner_ran_ns(const struct runner *r)
 	if (!task || (__u32)BPF_CORE_READ(task, pid) != r->pid)
 		return 0;
 	return BPF_CORE_READ(task, se.sum_exec_runtime) - r->ran_ns;
+}
+
+/* The root changes with the tree: of a walk that is tried again, it is read again. */
+static __always_inline __u64 mm_root(struct task_struct *task)
+{
+	return (__u64)BPF_CORE_READ(task, mm, mm_mt.ma_root);
 }
 
 static __always_inline struct scratch *scratch_get(void)

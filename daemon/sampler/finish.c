@@ -203,6 +203,7 @@ static int send_end(struct sampler *s)
 		.hz = s->hz,
 		.cpus = s->cpus,
 		.counters_cnt = COUNTER_MAX,
+		.walk = collect_walk_is_off(s->collect) ? SESSION_WALK_PROC : SESSION_WALK_TREE,
 	};
 
 	(void)recording_books(s, &m.counters, &m.books);

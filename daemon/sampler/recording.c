@@ -28,6 +28,17 @@
 #define RING_MIN (1u << 20)
 #define RING_MAX (16u << 20)
 
+/* The walk of mappings checks itself; tests are built with other figures than these. */
+#ifndef CPROF_CHECK_EVERY
+#define CPROF_CHECK_EVERY 1024
+#endif
+#ifndef CPROF_WALK_SKEW
+#define CPROF_WALK_SKEW 0
+#endif
+#ifndef CPROF_WALK_TRUSTED
+#define CPROF_WALK_TRUSTED false
+#endif
+
 static size_t ring_bytes(const struct session_start *m)
 {
 	size_t want = (size_t)RING_PER_CPU * (size_t)sysconf(_SC_NPROCESSORS_CONF), sz = RING_MIN;
@@ -58,8 +69,25 @@ static int on_samples(struct loop_source *src, uint32_t events, void *ctx)
 	return 0;
 }
 
+/* Once, as soon as it is so. */
+static void tell_walk(struct sampler *s)
+{
+	const char *why = collect_walk_why(s->collect);
+	char text[512];
+
+	if (!why || s->walk_told)
+		return;
+	(void)snprintf(text, sizeof(text),
+		       "the kernel's trees of mappings are not walked: %s; user frames are located "
+		       "by /proc afterwards, so those of processes that are gone may stay unknown",
+		       why);
+	session_note(s, text);
+	s->walk_told = true;
+}
+
 static void tick_sampling(struct sampler *s, uint64_t now_ns)
 {
+	tell_walk(s);
 	(void)collect_consume(s->collect);
 	naming_tick(s, now_ns);
 	if (now_ns >= s->progress_at_ns) {
@@ -223,6 +251,9 @@ static int open_collect(struct sampler *s)
 		.frames_max = CPROF_USER_FRAMES_MAX,
 		.all = s->start.flags & SESSION_ALL,
 		.tree = s->start.flags & SESSION_TREE,
+		.check_every = CPROF_CHECK_EVERY,
+		.walk_trusted = CPROF_WALK_TRUSTED,
+		.walk_skew = CPROF_WALK_SKEW,
 		.rng = { .state = rng_seed() },
 		.root = &s->root,
 		.on_sample = pipeline_on_sample,
@@ -300,6 +331,7 @@ int recording_begin(struct sampler *s)
 	started.cpus = s->cpus;
 	(void)snprintf(started.event, sizeof(started.event), "%s", s->event->name);
 	(void)seqpacket_send(s->client_fd, &started, sizeof(started), -EBADF);
+	tell_walk(s);
 	log_debug("sampling at %" PRIu32 " Hz on %u CPUs, a ring of %zu bytes", s->start.hz,
 		  s->cpus, ring_bytes(&s->start));
 	return 0;
@@ -318,6 +350,7 @@ void recording_end(struct sampler *s, enum session_ended why)
 	s->phase = PHASE_NAMING;
 	s->naming_since_ns = s->ended_ns;
 	s->naming_began_ns = s->ended_ns;
+	tell_walk(s);
 	session_progress(s);
 	loop_timer_set(s->tick, s->ended_ns);
 	log_debug("sampled for %" PRIu64 " ms: %" PRIu64 " samples of %zu processes",

@@ -79,6 +79,7 @@ struct sampler {
 	uint64_t naming_began_ns;
 	unsigned int naming_owed;
 	uint32_t cpus;
+	bool walk_told; /* that it is switched off */
 	enum session_ended ended_by;
 	VEC(uint64_t) seqs; /* last of each CPU */
 
@@ -100,6 +101,8 @@ int session_attach(struct sampler *s, int fd);
 void session_progress(struct sampler *s);
 void session_lost(struct sampler *s);
 int session_fail(struct sampler *s, int error, const char *text);
+/* One line "what: why; what it means": something works less well than it should. */
+void session_note(struct sampler *s, const char *text);
 
 /* recording.c */
 int recording_begin(struct sampler *s);

@@ -189,6 +189,17 @@ struct cprof_cgroup {
 	char name[CPROF_CGROUP_NAME_SZ]; /* name_len bytes, then zeros */
 };
 
+/* An address of the asking process, and what the walk of its mapping tree says of it. */
+struct cprof_walk_probe {
+	__u64 addr;
+	__u64 start;
+	__u64 end;
+	__u64 pgoff; /* in bytes */
+	__u64 ino;
+	__s32 error; /* 0, or -ENOENT: no mapping there */
+	__u32 pad;
+};
+
 /*
  * What user space tells BPF about one CPU's event, in an array map indexed by CPU. `epoch` is odd
  * while the period is being changed; period and since belong to even epochs.
@@ -208,4 +219,5 @@ CPROF_ASSERT(sizeof(struct cprof_sample) == 136);
 CPROF_ASSERT(sizeof(struct cprof_announce) == 128);
 CPROF_ASSERT(sizeof(struct cprof_exit) == 40);
 CPROF_ASSERT(sizeof(struct cprof_cgroup) == 288);
+CPROF_ASSERT(sizeof(struct cprof_walk_probe) == 48);
 CPROF_ASSERT(sizeof(struct cprof_rate) == 32);

@@ -34,6 +34,11 @@ struct collect_opts {
 	bool all;	     /* every process; else only those added */
 	bool tree;	     /* some are added with their descendants */
 	bool walk_off;	     /* begin with the walk of the mapping tree switched off */
+	uint32_t
+		check_every; /* one sample in so many compares the walk with bpf_find_vma(); 0: none */
+	/* For tests: no comparison at the start; a walk that looks so many bytes beside the slots. */
+	bool walk_trusted;
+	uint32_t walk_skew;
 	struct rng rng;
 	const struct root *root;
 	collect_record_fn on_sample;
@@ -46,7 +51,10 @@ struct collect_failure {
 	char text[512];
 };
 
-/* Loads and attaches, all counters at 0 and nothing sampled yet. 0, or -errno with @failure. */
+/*
+ * Loads and attaches, all counters at 0 and nothing sampled yet. 0, or -errno with @failure. The walk
+ * of mappings is compared with /proc/self/maps; where it differs, it is switched off from the start.
+ */
 int collect_new(const struct collect_opts *opts, struct collect **ret,
 		struct collect_failure *failure);
 struct collect *collect_free(struct collect *c);
@@ -87,6 +95,8 @@ void collect_forget_object(struct collect *c, const struct cprof_key *key);
  */
 void collect_switch_walk_off(struct collect *c);
 bool collect_walk_is_off(const struct collect *c);
+/* Why, as a clause to be put behind a colon; NULL while it is on. */
+const char *collect_walk_why(const struct collect *c);
 
 /* Adds BPF's own counters into @counters (those of side BPF only). */
 int collect_counters(const struct collect *c, struct counters *counters);

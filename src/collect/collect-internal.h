@@ -33,6 +33,7 @@ struct collect {
 	struct cpu_event *cpus;
 	unsigned int cpus_cnt; /* possible */
 	struct rng rng;
+	const char *walk_why; /* it is switched off since the start; NULL: not then */
 };
 
 /* Writes one line into @failure and returns @r. */
@@ -50,6 +51,9 @@ int perf_event_failed(const struct collect *c, int r, struct collect_failure *fa
 int perf_event_check_rate(const struct collect *c, struct collect_failure *failure);
 /* The mean rate of a clock. */
 double perf_event_clock_hz(const struct collect *c);
+
+/* walk-check.c: compares the walk of mappings with /proc/self/maps, and may switch it off. */
+int walk_check(struct collect *c, struct collect_failure *failure);
 
 /* cpus.c: the perf events. */
 int cpus_open(struct collect *c, unsigned int *ret_cnt, struct collect_failure *failure);

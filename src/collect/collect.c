@@ -166,7 +166,14 @@ void collect_switch_walk_off(struct collect *c)
 
 bool collect_walk_is_off(const struct collect *c)
 {
-	return c->bpf->bss->walk_off != 0;
+	return __atomic_load_n(&c->bpf->bss->walk_off, __ATOMIC_RELAXED) != 0;
+}
+
+const char *collect_walk_why(const struct collect *c)
+{
+	if (!collect_walk_is_off(c))
+		return NULL;
+	return c->walk_why ? c->walk_why : "it differed from the kernel's own search for a mapping";
 }
 
 int collect_counters(const struct collect *c, struct counters *counters)

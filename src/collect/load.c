@@ -58,7 +58,7 @@ static int load_failed(struct collect_failure *failure, int r)
 }
 
 /* Where we are in the hierarchy of pid namespaces, and whether the kernel is laid out as we think. */
-static int learn_self(struct collect *c, struct collect_failure *failure)
+static int learn_self(struct collect *c, bool *ret_layouts_ok, struct collect_failure *failure)
 {
 	struct {
 		__u32 level, layouts_ok;
@@ -70,17 +70,29 @@ static int learn_self(struct collect *c, struct collect_failure *failure)
 	r = bpf_prog_test_run_opts(bpf_program__fd(c->bpf->progs.cprof_self), &opts);
 	if (r < 0)
 		return load_failed(failure, r);
-	if (!self.layouts_ok)
-		return collect_fail(failure, -ENOTSUP,
-				    "the mapping trees of this kernel are laid out in a way that "
-				    "this version does not "
-				    "know; use a newer cprofd");
 	if (fstatat(c->opts.root->fd, "proc/self/ns/pid", &st, 0) < 0)
 		return collect_fail(failure, -errno,
 				    "cannot read /proc/self/ns/pid: %m; mount /proc");
 	c->bpf->bss->our_level = self.level;
 	c->bpf->bss->our_inum = (__u32)st.st_ino;
+	*ret_layouts_ok = self.layouts_ok;
 	return 0;
+}
+
+/* The walk of the mapping trees: asked for, of a known layout, and right? Else user space asks /proc. */
+static int choose_walk(struct collect *c, bool layouts_ok, struct collect_failure *failure)
+{
+	if (c->opts.walk_off) {
+		c->walk_why = "this was asked for";
+		collect_switch_walk_off(c);
+		return 0;
+	}
+	if (!layouts_ok) {
+		c->walk_why = "the trees of this kernel are laid out in a way not known here";
+		collect_switch_walk_off(c);
+		return 0;
+	}
+	return c->opts.walk_trusted ? 0 : walk_check(c, failure);
 }
 
 static int map_rates(struct collect *c, struct collect_failure *failure)
@@ -118,7 +130,8 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 	c->bpf->rodata->frames_max = c->opts.frames_max;
 	c->bpf->rodata->filter_all = c->opts.all;
 	c->bpf->rodata->filter_tree = c->opts.tree;
-	c->bpf->bss->walk_off = c->opts.walk_off;
+	c->bpf->rodata->check_every = c->opts.check_every;
+	c->bpf->rodata->maple_skew = c->opts.walk_skew;
 	c->bpf->rodata->ring_urgent = c->opts.ring_bytes / 4;
 	c->bpf->rodata->event_counted = c->opts.event_count > 0;
 	choose_programs(c);
@@ -132,6 +145,7 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 
 int collect_load(struct collect *c, struct collect_failure *failure)
 {
+	bool layouts_ok = false;
 	int r;
 
 	r = check_btf(c, failure);
@@ -143,7 +157,10 @@ int collect_load(struct collect *c, struct collect_failure *failure)
 	r = cprof_bpf__load(c->bpf);
 	if (r < 0)
 		return load_failed(failure, r);
-	r = learn_self(c, failure);
+	r = learn_self(c, &layouts_ok, failure);
+	if (r < 0)
+		return r;
+	r = choose_walk(c, layouts_ok, failure);
 	if (r < 0)
 		return r;
 	r = map_rates(c, failure);
