@@ -31,6 +31,7 @@ struct symbolize_opts {
 	/* Its table was lost with a symbolizer: BPF should forget the id and announce it again. */
 	void (*on_forget)(uint32_t object, void *ctx);
 	void *ctx;
+	size_t names_max; /* bytes of names, shared out among the owners of files; 0: no bound */
 };
 
 int symbolize_new(const struct symbolize_opts *opts, struct symbolize **ret);
@@ -48,6 +49,9 @@ void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uin
  * at work on it; then it has to stay.
  */
 bool symbolize_forget(struct symbolize *s, uint32_t object);
+
+/* Drops names that no stack wanted since, and those of forgotten objects; 0 or -ENOMEM. */
+int symbolize_sweep(struct symbolize *s, uint64_t before_ns);
 
 /*
  * Reads what has come; 0, or -EPIPE: that role is gone, or -EBADMSG: it lied. The owner then stops

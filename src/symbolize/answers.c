@@ -11,6 +11,9 @@
 
 #include "symbolize-internal.h"
 
+/* What a name takes beside its text, about. */
+#define NAME_BYTES 128
+
 static void ask_drop(struct symbolize *s, unsigned int i)
 {
 	free(s->asks[i].offsets);
@@ -23,7 +26,7 @@ void symbolize_asks_drop(struct symbolize *s)
 		ask_drop(s, s->asks_cnt - 1);
 	s->wants.cnt = 0;
 	s->wants_next = 0;
-	s->rescan = true;
+	s->rescan |= s->scanned > 0;
 }
 
 /* Sends one request for the next wants of one object; false when it could not be sent now. */
@@ -85,12 +88,26 @@ static int intern(struct symbolize *s, const char *text, size_t len, uint32_t *r
 	return names_string(s->opts.names, clean, len, ret_id);
 }
 
+/* The kernel's names are root's. */
+static uint32_t owner_of(struct symbolize *s, uint32_t object)
+{
+	const struct object *o = objects_get(s->opts.objects, object);
+
+	return o ? o->owner : 0;
+}
+
 static int take_name(struct symbolize *s, uint32_t object, uint64_t offset,
 		     const struct wire_name_view *view)
 {
 	struct name name = { .start = view->start };
+	size_t sz = NAME_BYTES + view->name_len + view->linkage_len;
+	uint32_t owner = owner_of(s, object);
 	int r;
 
+	if (s->opts.names_max && !shares_allow(&s->shares, owner, sz, s->opts.names_max)) {
+		s->opts.counters->v[COUNTER_names_limited]++;
+		return 0;
+	}
 	r = intern(s, view->name, view->name_len, &name.function);
 	if (r < 0)
 		return r;
@@ -99,7 +116,34 @@ static int take_name(struct symbolize *s, uint32_t object, uint64_t offset,
 		return r;
 	if (name.linkage == name.function)
 		name.linkage = 0;
-	return names_put(s->opts.names, object, offset, &name);
+	r = names_put(s->opts.names, object, offset, &name);
+	if (r == 0)
+		shares_take(&s->shares, owner, sz);
+	return r;
+}
+
+static bool keep_name(uint32_t object, size_t bytes, void *ctx)
+{
+	struct symbolize *s = ctx;
+
+	if (!objects_get(s->opts.objects, object))
+		return false;
+	shares_take(&s->shares, owner_of(s, object), bytes);
+	return true;
+}
+
+int symbolize_sweep(struct symbolize *s, uint64_t before_ns)
+{
+	uint64_t cnt = names_cnt(s->opts.names);
+	struct shares was = s->shares;
+	int r;
+
+	s->shares = (struct shares){ 0 };
+	r = names_sweep(s->opts.names, before_ns, keep_name, s);
+	if (r < 0)
+		s->shares = was;
+	s->opts.counters->v[COUNTER_names_forgotten] += cnt - names_cnt(s->opts.names);
+	return r;
 }
 
 /* It does not know the object: restarted, or it dropped the table. */
@@ -112,6 +156,7 @@ static int on_unknown(struct symbolize *s, unsigned int i, uint64_t now_ns)
 		*symbolize_tried(s, object) = true;
 	else
 		symbolize_table_lost(s, object, now_ns);
+	opens_failed(s, object, now_ns); /* two files that push each other out do it slowly */
 	return 0;
 }
 

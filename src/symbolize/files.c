@@ -41,15 +41,19 @@ static bool is_openable(const struct cprof_announce *a)
 }
 
 /* Asks the opener by the last announcement; without an opener the object stays as it is. */
-void symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns)
+bool symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns)
 {
+	const struct object *o = objects_get(s->opts.objects, object);
 	struct work *w = symbolize_work(s, object);
 	struct wire_open m = {
 		.head = { .size = sizeof(m), .type = WIRE_OPEN, .id = object },
 	};
 
-	if (!w || w->last.head.size == 0 || s->opener_fd < 0 || w->tries >= OBJECT_TRIES_MAX)
-		return;
+	if (s->opener_fd < 0)
+		return false;
+	if (!o || (o->state != OBJECT_SEEN && o->state != OBJECT_GONE) || !w ||
+	    w->last.head.size == 0 || w->tries >= OBJECT_TRIES_MAX)
+		return true; /* nothing to ask for */
 	m.key = w->last.key;
 	m.start_ns = w->last.start_ns;
 	m.vm_start = w->last.vm_start;
@@ -57,9 +61,10 @@ void symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns)
 	m.pid = w->last.pid;
 	m.owner = w->last.owner;
 	if (seqpacket_send(s->opener_fd, &m, sizeof(m), -EBADF) < 0)
-		return;
+		return false;
 	s->opts.counters->v[COUNTER_objects_announced]++;
 	symbolize_set_state(s, object, OBJECT_ASKED, now_ns);
+	return true;
 }
 
 void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uint64_t now_ns)
@@ -75,7 +80,9 @@ void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uin
 	if (!o || !w)
 		return;
 	if (o->state != OBJECT_SEEN && o->state != OBJECT_GONE) {
-		/* Known by now, but the announcement was on its way before BPF was told. */
+		/* Known by now; the announcement was on its way, or BPF had to forget the id. */
+		if (!o->told && o->state != OBJECT_ASKED && o->state != OBJECT_OPENED)
+			s->opts.on_object(object, s->opts.ctx);
 		return;
 	}
 	w->last = *a;
@@ -88,7 +95,7 @@ void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uin
 		return;
 	}
 	if (w->tries < OBJECT_TRIES_MAX) {
-		symbolize_open(s, object, now_ns);
+		opens_put(s, object, now_ns);
 	} else if (o->state == OBJECT_SEEN) {
 		symbolize_set_state(s, object, OBJECT_BAD, now_ns);
 		s->opts.counters->v[COUNTER_objects_bad]++;
@@ -141,6 +148,8 @@ static void on_opened(struct symbolize *s, const struct wire_opened *m, uint64_t
 		s->retry_ns = now_ns + RETRY_NS;
 		break;
 	}
+	if (m->status != WIRE_OPENED_OK && m->status != WIRE_OPENED_REFUSED)
+		opens_failed(s, object, now_ns);
 }
 
 int symbolize_dispatch_opener(struct symbolize *s, uint64_t now_ns)
@@ -148,8 +157,10 @@ int symbolize_dispatch_opener(struct symbolize *s, uint64_t now_ns)
 	for (;;) {
 		ssize_t sz = seqpacket_recv(s->opener_fd, s->buf, sizeof(s->buf), NULL);
 
-		if (sz == -EAGAIN)
+		if (sz == -EAGAIN) {
+			opens_pump(s, now_ns);
 			return 0;
+		}
 		if (sz > 0 && wire_check(s->buf, (size_t)sz) == WIRE_OPENED) {
 			s->opener_heard_ns = now_ns;
 			on_opened(s, (const void *)s->buf, now_ns);
@@ -237,5 +248,6 @@ void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns)
 	if (!w || !o)
 		return;
 	symbolize_set_state(s, object, OBJECT_SEEN, now_ns);
+	w->missed = true; /* what was asked of it is asked again */
 	s->opts.on_forget(object, s->opts.ctx);
 }

@@ -4,6 +4,7 @@
 /* symbolize-internal — what the files of src/symbolize share. */
 
 #include "cprof/base/seqpacket.h"
+#include "cprof/base/share.h"
 #include "cprof/base/str.h"
 #include "cprof/base/vec.h"
 #include "cprof/symbolize.h"
@@ -16,9 +17,33 @@
 /* What symbolize keeps for an object beyond the table's facts, in the place of its slot. */
 struct work {
 	struct cprof_announce last; /* how it was announced last; head.size 0: never */
-	uint32_t object;   /* another one: its slot was taken over, and this is of the past */
-	uint64_t asked_ns; /* of the opener or the symbolizer, whoever is at it */
+	uint32_t object;	 /* another one: its slot was taken over, and this is of the past */
+	uint64_t asked_ns;	 /* of the opener or the symbolizer, whoever is at it */
+	uint64_t pause_until_ns; /* not to be opened before */
 	uint32_t tries;
+	uint32_t user;	  /* whose turn opened it: index of users */
+	uint8_t failures; /* in a row, to open it */
+	bool waits;	  /* in the queue of its user */
+	bool missed;	  /* stacks that wanted its names are not looked at any more */
+};
+
+#define OPENS_USERS_MAX 64
+#define OPENS_WAIT_MAX 128
+
+/* A user whose processes announce files. */
+struct opens_user {
+	uint64_t due_ns; /* when the bucket is full */
+	uint32_t uid;
+	uint32_t busy; /* files of his with the opener or the symbolizer */
+	uint32_t first, cnt;
+	uint32_t waiting[OPENS_WAIT_MAX]; /* a ring of objects */
+	bool used;
+};
+
+/* A stack of the window that waits for files to be opened. */
+struct awaiting {
+	uint32_t stack;
+	uint64_t until_ns;
 };
 
 /* A place without a name yet. */
@@ -50,7 +75,14 @@ struct symbolize {
 	unsigned int loading; /* objects at the symbolizer */
 	bool kernel_tried;    /* the kernel's names were found not to be had */
 	bool vdso_tried;      /* likewise the vDSO's */
-	bool rescan;	      /* places of stacks seen before may have become nameable */
+	bool rescan;	      /* places of any stack seen before may have become nameable */
+	bool ready;	      /* an object became ready: those of stacks that waited may have */
+	uint64_t rescan_ns;   /* not before */
+	VEC(struct awaiting) awaiting;
+	struct opens_user users[OPENS_USERS_MAX];
+	uint32_t turn;
+	uint32_t waiting;     /* in the queues of all users */
+	struct shares shares; /* of names, by the owners of their files */
 	const struct window *scanned_window;
 	size_t scanned;		  /* stacks of it whose places were looked at */
 	uint64_t opener_heard_ns; /* when it last said something true, or was new */
@@ -69,9 +101,20 @@ void symbolize_retry(struct symbolize *s, uint64_t now_ns);
 bool *symbolize_tried(struct symbolize *s, uint32_t object);
 
 /* files.c */
-void symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns);
+/* False: the opener takes nothing now, and it should be asked again. */
+bool symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns);
 int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64_t now_ns);
 void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns);
+
+/* opens.c */
+/* Has it opened when it is its user's turn, unless that is put off. */
+void opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns);
+void opens_pump(struct symbolize *s, uint64_t now_ns);
+/* It could not be opened, or its table was lost: a pause. */
+void opens_failed(struct symbolize *s, uint32_t object, uint64_t now_ns);
+
+/* wants.c */
+int wants_scan(struct symbolize *s, const struct window *w, uint64_t now_ns);
 
 /* answers.c */
 int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t now_ns);

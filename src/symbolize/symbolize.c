@@ -33,6 +33,7 @@ struct symbolize *symbolize_free(struct symbolize *s)
 	symbolize_asks_drop(s);
 	vec_done(&s->works);
 	vec_done(&s->wants);
+	vec_done(&s->awaiting);
 	s->opener_fd = fd_close(s->opener_fd);
 	s->symbolizer_fd = fd_close(s->symbolizer_fd);
 	free(s);
@@ -60,6 +61,19 @@ struct work *symbolize_work(struct symbolize *s, uint32_t object)
 	return w;
 }
 
+static bool is_at_work(enum object_state state)
+{
+	return state == OBJECT_ASKED || state == OBJECT_OPENED;
+}
+
+static void on_ready(struct symbolize *s, struct work *w)
+{
+	s->ready = true;
+	s->rescan |= w->missed;
+	w->missed = false;
+	w->failures = 0;
+}
+
 void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state state,
 			 uint64_t now_ns)
 {
@@ -73,12 +87,14 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 	if (s->loading + s->asks_cnt == 0 && state == OBJECT_OPENED)
 		s->symbolizer_heard_ns = now_ns;
 	if (state == OBJECT_READY)
-		s->rescan = true;
+		on_ready(s, w);
+	s->users[w->user].busy -= is_at_work(o->state);
 	s->opening -= o->state == OBJECT_ASKED;
 	s->loading -= o->state == OBJECT_OPENED;
 	o->state = state;
 	s->opening += o->state == OBJECT_ASKED;
 	s->loading += o->state == OBJECT_OPENED;
+	s->users[w->user].busy += is_at_work(o->state);
 	w->asked_ns = now_ns;
 }
 
@@ -89,8 +105,15 @@ static void open_seen(struct symbolize *s, uint64_t now_ns)
 	uint32_t i;
 
 	while (objects_next(s->opts.objects, &pos, &i)) {
-		if (objects_get(s->opts.objects, i)->state == OBJECT_SEEN)
-			symbolize_open(s, i, now_ns);
+		const struct work *w = symbolize_work(s, i);
+
+		if (objects_get(s->opts.objects, i)->state != OBJECT_SEEN || !w ||
+		    w->last.head.size == 0 || w->tries >= OBJECT_TRIES_MAX)
+			continue;
+		if (now_ns < w->pause_until_ns)
+			s->retry_ns = w->pause_until_ns;
+		else
+			opens_put(s, i, now_ns);
 	}
 }
 
@@ -184,7 +207,7 @@ bool symbolize_forget(struct symbolize *s, uint32_t object)
 	const struct wire_head m = { .size = sizeof(m), .type = WIRE_FORGET, .id = object };
 	struct work *w = symbolize_work(s, object);
 
-	if (!o || o->state == OBJECT_ASKED || o->state == OBJECT_OPENED)
+	if (!o || is_at_work(o->state))
 		return false;
 	/* A table that stays because there is no room for the message is the oldest there some day. */
 	if (s->symbolizer_fd >= 0 && (o->state == OBJECT_READY || o->state == OBJECT_UNNAMED))
@@ -200,84 +223,19 @@ bool *symbolize_tried(struct symbolize *s, uint32_t object)
 	return object == CPROF_OBJECT_KERNEL ? &s->kernel_tried : &s->vdso_tried;
 }
 
-static bool want_possible(struct symbolize *s, uint32_t object)
-{
-	struct object *o = objects_get(s->opts.objects, object);
-
-	if (object == CPROF_OBJECT_KERNEL || object == CPROF_OBJECT_VDSO) {
-		const struct work *w = symbolize_work(s, object);
-
-		return !*symbolize_tried(s, object) && w && w->tries < OBJECT_TRIES_MAX;
-	}
-	return o && object >= CPROF_OBJECT_FIRST && o->state == OBJECT_READY;
-}
-
-static int want_compare(const void *a, const void *b)
-{
-	const struct want *x = a, *y = b;
-
-	return x->object != y->object ? CMP(x->object, y->object) : CMP(x->offset, y->offset);
-}
-
-static int want_stack(struct symbolize *s, const struct window_stack *stack)
-{
-	for (uint32_t i = 0; i < stack->cnt; i++) {
-		const struct window_frame *f = &stack->frames[i];
-		struct want want = {
-			.object = f->object,
-			.offset = names_offset(f->offset, f->flags),
-		};
-		struct name name;
-		int r;
-
-		if (!want_possible(s, f->object) ||
-		    names_get(s->opts.names, want.object, want.offset, &name))
-			continue;
-		r = vec_push(&s->wants, want);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static void wants_unique(struct symbolize *s)
-{
-	size_t kept = 0;
-
-	if (s->wants.cnt == 0)
-		return;
-	qsort(s->wants.v, s->wants.cnt, sizeof(*s->wants.v), want_compare);
-	for (size_t i = 0; i < s->wants.cnt; i++) {
-		if (kept == 0 || want_compare(&s->wants.v[kept - 1], &s->wants.v[i]) != 0)
-			s->wants.v[kept++] = s->wants.v[i];
-	}
-	s->wants.cnt = kept;
-}
-
 int symbolize_window(struct symbolize *s, const struct window *w, uint64_t now_ns)
 {
-	size_t from = s->scanned;
+	int r;
 
 	symbolize_retry(s, now_ns);
+	opens_pump(s, now_ns);
 	if (s->asks_cnt > 0 || s->wants_next < s->wants.cnt) {
 		symbolize_pump(s, now_ns);
 		return 0;
 	}
-	s->wants.cnt = 0;
-	s->wants_next = 0;
-	/* Stacks are only ever added: what had all its names needs no second look. */
-	if (s->rescan || s->scanned_window != w || w->stacks.cnt < from)
-		from = 0;
-	for (size_t i = from; i < w->stacks.cnt; i++) {
-		int r = want_stack(s, &w->stacks.v[i]);
-
-		if (r < 0)
-			return r;
-	}
-	s->rescan = false;
-	s->scanned_window = w;
-	s->scanned = w->stacks.cnt;
-	wants_unique(s);
+	r = wants_scan(s, w, now_ns);
+	if (r < 0)
+		return r;
 	symbolize_pump(s, now_ns);
 	return 0;
 }
@@ -311,10 +269,10 @@ uint64_t symbolize_late(struct symbolize *s, const struct window *w)
 
 unsigned int symbolize_pending(const struct symbolize *s)
 {
-	unsigned int owed = s->retry_ns != 0;
+	unsigned int owed = (s->retry_ns != 0) + s->rescan;
 
 	if (s->opener_fd >= 0)
-		owed += s->opening;
+		owed += s->opening + s->waiting;
 	if (s->symbolizer_fd >= 0)
 		owed += s->loading + s->asks_cnt + (unsigned int)(s->wants.cnt - s->wants_next);
 	return owed;
@@ -362,6 +320,7 @@ int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)
 		}
 		s->symbolizer_heard_ns = now_ns;
 	}
+	opens_pump(s, now_ns);
 	symbolize_pump(s, now_ns);
 	return 0;
 }

@@ -87,6 +87,23 @@ static void end(struct bench *b)
 	b->symbolizer = fd_close(b->symbolizer);
 }
 
+static uint32_t announce_by(struct bench *b, uint64_t ino, uint32_t uid, uint64_t now_ns)
+{
+	struct cprof_announce a = {
+		.head = { .size = sizeof(a) },
+		.key = { .ino = ino },
+		.fs_magic = EXT4_SUPER_MAGIC,
+		.mode = S_IFREG,
+		.pid = 1,
+		.uid = uid,
+	};
+	uint32_t object;
+
+	symbolize_announce(b->s, &a, now_ns);
+	CHECK_EQ(objects_intern(b->objects, &a.key, &object), 0);
+	return object;
+}
+
 static uint32_t announce(struct bench *b, uint64_t ino, uint64_t magic, uint32_t mode)
 {
 	struct cprof_announce a = {
@@ -243,8 +260,14 @@ TEST(a_file_that_was_gone_is_asked_for_again_when_announced_again)
 	CHECK_EQ(b.counters.v[COUNTER_objects_changed], 1);
 	CHECK_EQ(b.known, 0);
 	CHECK_EQ(symbolize_pending(b.s), 0);
-	(void)announce(&b, 300, EXT4_SUPER_MAGIC, S_IFREG);
-	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	/* Not at once, and after each failure later. */
+	(void)announce_by(&b, 300, 0, SECOND);
+	CHECK_EQ(next(&b, b.opener), 0);
+	for (uint64_t i = 1; i < 30; i++) {
+		(void)announce_by(&b, 300, 0, SECOND + (20 * SECOND / 1000 << MIN(i - 1, 8)));
+		CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+		say_opened(&b, object, WIRE_OPENED_GONE);
+	}
 	end(&b);
 }
 
@@ -515,6 +538,192 @@ TEST(a_forgotten_object_is_dropped_everywhere_and_no_lie)
 	CHECK_EQ(objects_intern(b.objects, &a.key, &object), 0);
 	CHECK_EQ(objects_get(b.objects, object)->state, OBJECT_ASKED);
 	CHECK_EQ(b.counters.v[COUNTER_symbolizer_lied], 0);
+	end(&b);
+}
+
+/* How many of the requests that wait at the opener are for objects from @first on. */
+static uint32_t take_opens(struct bench *b, uint32_t first, uint32_t *ret_others)
+{
+	uint32_t cnt = 0;
+
+	*ret_others = 0;
+	while (next(b, b->opener) == WIRE_OPEN) {
+		if (((struct wire_head *)b->buf)->id >= first)
+			cnt++;
+		else
+			++*ret_others;
+	}
+	return cnt;
+}
+
+TEST(one_user_has_few_files_at_work_and_nobody_waits_for_him)
+{
+	struct bench b;
+	uint32_t first = 0, victim, others;
+
+	begin(&b);
+	for (uint32_t i = 0; i < 50; i++) {
+		uint32_t object = announce_by(&b, 2000 + i, 65534, SECOND);
+
+		first = i == 0 ? object : first;
+	}
+	CHECK_EQ(take_opens(&b, first, &others), 8);
+	victim = announce_by(&b, 3000, 1000, SECOND);
+	CHECK_EQ(take_opens(&b, victim, &others), 1);
+	CHECK_EQ(others, 0);
+	/* The rest comes as what is there gets done, whichever way. */
+	CHECK_EQ(symbolize_pending(b.s), 51);
+	for (uint32_t i = 0; i < 50; i++) {
+		say_opened(&b, first + i, i % 2 ? WIRE_OPENED_OK : WIRE_OPENED_GONE);
+		if (i % 2)
+			CHECK_EQ(say_object(&b, first + i, WIRE_OBJECT_BAD), 0);
+	}
+	CHECK_EQ(take_opens(&b, first, &others), 42);
+	CHECK_EQ(symbolize_pending(b.s), 1);
+	end(&b);
+}
+
+TEST(a_user_s_bucket_runs_dry_and_fills_again)
+{
+	struct bench b;
+	uint32_t object, opened = 0, others;
+
+	begin(&b);
+	for (uint32_t i = 0; i < 3000; i++) {
+		object = announce_by(&b, 10000 + i, 65534, SECOND);
+		if (take_opens(&b, object, &others) == 1) {
+			say_opened(&b, object, WIRE_OPENED_OK);
+			CHECK_EQ(say_object(&b, object, WIRE_OBJECT_BAD), 0);
+			opened++;
+		}
+	}
+	CHECK_EQ(opened, 1000);
+	CHECK_EQ(b.counters.v[COUNTER_opens_limited], 2000);
+	/* Put off, not lost; and others have buckets of their own. */
+	object = announce_by(&b, 10000 + 2000, 65534, SECOND + SECOND / 100);
+	CHECK_EQ(take_opens(&b, object, &others), 1);
+	object = announce_by(&b, 20000, 1000, SECOND);
+	CHECK_EQ(take_opens(&b, object, &others), 1);
+	object = announce_by(&b, 20001, 0, SECOND);
+	CHECK_EQ(take_opens(&b, object, &others), 1);
+	end(&b);
+}
+
+/* More users than there are places: the last ones share, nothing is counted wrong. */
+TEST(very_many_users)
+{
+	struct bench b;
+	uint32_t objects[300];
+
+	begin(&b);
+	for (uint32_t i = 0; i < 300; i++)
+		objects[i] = announce_by(&b, 30000 + i, i, SECOND);
+	CHECK(symbolize_pending(b.s) > 64);
+	for (uint32_t i = 0; i < 300; i++)
+		say_opened(&b, objects[i], WIRE_OPENED_GONE);
+	CHECK_EQ(symbolize_pending(b.s), 0);
+	end(&b);
+}
+
+TEST(a_lost_table_is_opened_again_but_not_in_a_circle)
+{
+	struct wire_named m = {
+		.head = { .size = sizeof(m), .type = WIRE_NAMED },
+		.status = WIRE_OBJECT_BAD,
+	};
+	struct bench b;
+
+	begin(&b);
+	m.object = make_ready(&b, 1400);
+	add_stack(&b, m.object, 1);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	m.head.id = ((struct wire_names *)b.buf)->head.id;
+	CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), 0);
+	CHECK_EQ(b.forgotten, 1);
+	(void)announce_by(&b, 1400, 0, SECOND);
+	CHECK_EQ(next(&b, b.opener), 0);
+	(void)announce_by(&b, 1400, 0, SECOND + SECOND / 10);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	say_opened(&b, m.object, WIRE_OPENED_OK);
+	CHECK_EQ(say_object(&b, m.object, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(symbolize_window(b.s, b.w, 2 * SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	end(&b);
+}
+
+/* Files that come soon cost a look at the stacks that waited; those that come late, at all. */
+TEST(late_files_get_names_too)
+{
+	static const uint64_t delays[] = { 1, 20 };
+
+	for (size_t i = 0; i < ELEMENTSOF(delays); i++) {
+		uint64_t then = (1 + delays[i]) * SECOND;
+		struct bench b;
+		uint32_t object;
+
+		begin(&b);
+		object = announce(&b, 1500, EXT4_SUPER_MAGIC, S_IFREG);
+		add_stack(&b, make_ready(&b, 1501), 1);
+		add_stack(&b, object, 1);
+		CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+		while (next(&b, b.symbolizer) != WIRE_NAMES)
+			;
+		CHECK_EQ(answer(&b, 1), 0);
+		/* Another file becomes ready meanwhile: what waits too long is given up. */
+		(void)make_ready(&b, 1502);
+		CHECK_EQ(symbolize_window(b.s, b.w, then), 0);
+		say_opened(&b, object, WIRE_OPENED_OK);
+		CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+		CHECK_EQ(symbolize_window(b.s, b.w, then), 0);
+		CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+		CHECK_EQ(((struct wire_names *)b.buf)->object, object);
+		end(&b);
+	}
+}
+
+TEST(names_of_one_owner_do_not_fill_the_table)
+{
+	struct symbolize_opts opts = { .on_object = on_object, .names_max = 100000 };
+	struct bench b;
+	struct name name;
+	uint32_t object;
+	uint64_t cnt;
+
+	begin(&b);
+	opts.objects = b.objects;
+	opts.names = b.names;
+	opts.counters = &b.counters;
+	opts.on_forget = on_forget;
+	opts.ctx = &b;
+	b.s = symbolize_free(b.s);
+	CHECK_EQ(symbolize_new(&opts, &b.s), 0);
+	give_opener(&b);
+	give_symbolizer(&b);
+	object = make_ready(&b, 1600);
+	objects_get(b.objects, object)->owner = 65534;
+	add_stack(&b, object, 1000);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	CHECK_EQ(answer(&b, 1000), 0);
+	cnt = names_cnt(b.names);
+	CHECK(cnt > 100 && cnt < 500);
+	CHECK_EQ(b.counters.v[COUNTER_names_limited], 1000 - cnt);
+	/* Root's find room. */
+	object = make_ready(&b, 1601);
+	add_stack(&b, object, 10);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	while (next(&b, b.symbolizer) != WIRE_NAMES)
+		;
+	CHECK_EQ(answer(&b, 10), 0);
+	CHECK(names_get(b.names, object, 0xfff, &name));
+	/* A sweep gives back what nobody wanted since. */
+	add_stack(&b, object, 3);
+	CHECK_EQ(symbolize_window(b.s, b.w, 5 * SECOND), 0);
+	CHECK_EQ(symbolize_sweep(b.s, 5 * SECOND), 0);
+	CHECK_EQ(names_cnt(b.names), 3);
+	CHECK_EQ(b.counters.v[COUNTER_names_forgotten], cnt + 10 - 3);
 	end(&b);
 }
 

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * opens — whose files the opener is asked for next.
+ *
+ * A user who maps a thousand new files a second must not keep others' files from being opened while
+ * their processes live. So every user has a bucket of openings (a burst, then so many a second), a
+ * short queue, and only a few files with the opener and the symbolizer at a time; users take turns.
+ * What the bucket or a full queue puts off is not lost: BPF announces it again when it is next
+ * seen. A file that could not be opened is left alone for a while, each time for twice as long.
+ *
+ * Figures: a build host starts some 50 new programs a second, a desktop's session some hundred files at
+ * once, and the start of a recording meets the files of everything that runs. Opening and reading a
+ * small file costs some 300 us, so a user's steady rate is worth at most 6 % of a CPU.
+ */
+
+#include <string.h>
+
+#include "symbolize-internal.h"
+
+#define OPENS_ROOT_NS 1000000ull /* 1,000 a second, and 4,000 at once */
+#define OPENS_ROOT_BURST 4000
+#define OPENS_USER_NS 5000000ull /* 200 a second, and 1,000 at once */
+#define OPENS_USER_BURST 1000
+#define OPENS_ROOT_BUSY 64
+#define OPENS_USER_BUSY 8
+/* The first pause after a failure, and how often it doubles: 20 ms to 5 s. */
+#define PAUSE_NS 20000000ull
+#define PAUSE_DOUBLINGS 8
+
+static bool is_idle(const struct opens_user *u, uint64_t now_ns)
+{
+	return u->busy == 0 && u->cnt == 0 && u->due_ns <= now_ns;
+}
+
+/* The user's place; when all are taken by users at work, one that he shares with the rest. */
+static uint32_t find_user(struct symbolize *s, uint32_t uid, uint64_t now_ns)
+{
+	uint32_t found = OPENS_USERS_MAX - 1;
+
+	for (uint32_t i = 0; i < OPENS_USERS_MAX; i++) {
+		const struct opens_user *u = &s->users[i];
+
+		if (u->used && u->uid == uid)
+			return i;
+		if (found == OPENS_USERS_MAX - 1 && (!u->used || is_idle(u, now_ns)))
+			found = i;
+	}
+	if (found < OPENS_USERS_MAX - 1 || !s->users[found].used)
+		s->users[found] = (struct opens_user){ .uid = uid, .used = true };
+	return found;
+}
+
+/* Takes one opening out of the bucket; due_ns is when the bucket will be full again. */
+static bool take_token(struct opens_user *u, uint64_t now_ns)
+{
+	uint64_t cost = u->uid == 0 ? OPENS_ROOT_NS : OPENS_USER_NS;
+	uint64_t burst = u->uid == 0 ? OPENS_ROOT_BURST : OPENS_USER_BURST;
+	uint64_t due = MAX(u->due_ns, now_ns);
+
+	if (due - now_ns + cost > burst * cost)
+		return false;
+	u->due_ns = due + cost;
+	return true;
+}
+
+void opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns)
+{
+	struct work *w = symbolize_work(s, object);
+	struct opens_user *u;
+	uint32_t user;
+
+	if (!w || w->waits || now_ns < w->pause_until_ns)
+		return;
+	user = find_user(s, w->last.uid, now_ns);
+	u = &s->users[user];
+	if (u->cnt == OPENS_WAIT_MAX || !take_token(u, now_ns)) {
+		s->opts.counters->v[COUNTER_opens_limited]++;
+		return;
+	}
+	w->waits = true;
+	w->user = user;
+	u->waiting[(u->first + u->cnt++) % OPENS_WAIT_MAX] = object;
+	s->waiting++;
+	opens_pump(s, now_ns);
+}
+
+/* False: the opener takes no more now. */
+static bool open_first(struct symbolize *s, struct opens_user *u, uint64_t now_ns)
+{
+	uint32_t object = u->waiting[u->first];
+	struct work *w = symbolize_work(s, object);
+
+	if (w && !symbolize_open(s, object, now_ns))
+		return false;
+	w = symbolize_work(s, object);
+	if (w)
+		w->waits = false;
+	u->first = (u->first + 1) % OPENS_WAIT_MAX;
+	u->cnt--;
+	s->waiting--;
+	return true;
+}
+
+void opens_pump(struct symbolize *s, uint64_t now_ns)
+{
+	uint32_t idle = 0; /* users in a row with nothing to ask for */
+
+	while (s->waiting > 0 && idle < OPENS_USERS_MAX) {
+		struct opens_user *u = &s->users[s->turn];
+
+		idle++;
+		if (u->cnt > 0 && u->busy < (u->uid == 0 ? OPENS_ROOT_BUSY : OPENS_USER_BUSY)) {
+			if (!open_first(s, u, now_ns))
+				return;
+			idle = 0;
+		}
+		s->turn = (s->turn + 1) % OPENS_USERS_MAX;
+	}
+}
+
+void opens_failed(struct symbolize *s, uint32_t object, uint64_t now_ns)
+{
+	struct work *w = symbolize_work(s, object);
+
+	if (!w)
+		return;
+	w->pause_until_ns = now_ns + (PAUSE_NS << w->failures);
+	if (w->failures < PAUSE_DOUBLINGS)
+		w->failures++;
+}
