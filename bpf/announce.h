@@ -6,7 +6,8 @@
  * maps it.
  *
  * A per-CPU table of plain stores remembers what was announced lately; while the file stays unknown
- * it is announced again. The ring wakes its reader: the process may live a millisecond.
+ * it is announced again, as long as its user's bucket has something in it. The ring wakes its reader:
+ * the process may live a millisecond.
  */
 
 #include "key.h"
@@ -31,6 +32,14 @@ static __always_inline bool announced_lately(const struct cprof_key *key, __u64 
 	return false;
 }
 
+static __always_inline bool announce_allowed(__u32 uid, __u64 now)
+{
+	__u32 zero = 0;
+	struct buckets *b = bpf_map_lookup_elem(&cprof_buckets, &zero);
+
+	return b && bucket_take(&b->slots[bucket_slot(uid) & (BUCKET_SLOTS - 1)], uid, now);
+}
+
 /* The mapping to open it by; NULL: the executable. */
 struct announce_vma {
 	__u64 start, end, pgoff;
@@ -41,10 +50,16 @@ static __always_inline void announce(__u8 type, struct task_struct *task, __u32 
 				     const struct announce_vma *vma)
 {
 	struct task_struct *leader;
+	__u32 uid = BPF_CORE_READ(task, cred, uid.val);
 	struct cprof_announce *a;
+	__u64 now = kenv_now();
 
-	if (announced_lately(key, kenv_now()))
+	if (announced_lately(key, now))
 		return;
+	if (!announce_allowed(uid, now)) {
+		count(COUNTER_announce_limited, 1);
+		return;
+	}
 	a = bpf_ringbuf_reserve(&cprof_events, sizeof(*a), 0);
 	if (!a) {
 		count(COUNTER_announce_full, 1);
@@ -62,7 +77,7 @@ static __always_inline void announce(__u8 type, struct task_struct *task, __u32 
 	a->vm_pgoff = vma ? vma->pgoff : 0;
 	key_describe(a, inode);
 	a->pid = pid;
-	a->uid = BPF_CORE_READ(task, cred, uid.val);
+	a->uid = uid;
 	a->exec = identity_exec(leader);
 	bpf_ringbuf_submit(a, 0);
 	count(COUNTER_announce_sent, 1);

@@ -5,6 +5,7 @@
 
 #include "ktypes.h"
 #include "cprof/counters.h"
+#include "bucket.h"
 #include "fpwalk.h"
 #include "grid.h"
 #include "identity.h"
@@ -155,6 +156,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct recents);
 } cprof_recent SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct buckets);
+} cprof_buckets SEC(".maps");
 
 /* Files known to user space. Filled by user space only. */
 struct {

@@ -19,8 +19,9 @@ static int sampler_init(struct sampler *s)
 {
 	struct symbolize_opts opts = {
 		.counters = &s->counters,
-		.on_object = naming_on_object,
-		.on_forget = naming_on_forget,
+		.on_object = forget_learn,
+		.on_forget = forget_unlearn,
+		.names_max = FORGET_NAMES_BYTES,
 		.ctx = s,
 	};
 	int r;

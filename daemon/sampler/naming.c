@@ -14,24 +14,6 @@
 #define NAMING_QUIET_NS (2500 * NSEC_PER_MSEC)
 #define NAMING_MAX_NS (15 * NSEC_PER_SEC)
 
-void naming_on_object(uint32_t object, void *ctx)
-{
-	struct sampler *s = ctx;
-	const struct object *o = objects_get(s->objects, object);
-
-	if (s->collect && o)
-		(void)collect_learn_object(s->collect, &o->key, object);
-}
-
-void naming_on_forget(uint32_t object, void *ctx)
-{
-	struct sampler *s = ctx;
-	const struct object *o = objects_get(s->objects, object);
-
-	if (s->collect && o)
-		collect_forget_object(s->collect, &o->key);
-}
-
 static void lose_opener(struct sampler *s, bool replace)
 {
 	s->opener = loop_remove(s->opener);
@@ -87,6 +69,7 @@ void naming_tick(struct sampler *s, uint64_t now_ns)
 	symbolize_pump(s->symbolize, now_ns);
 	if (s->window)
 		(void)symbolize_window(s->symbolize, s->window, now_ns);
+	forget_tick(s, now_ns);
 }
 
 /* After the end: true when nothing is owed any more, or nothing more came for too long. */

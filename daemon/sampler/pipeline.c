@@ -13,7 +13,16 @@
 #include "cprof/locate.h"
 #include "sampler.h"
 
-#define WINDOW_BYTES_MAX (256u << 20)
+/*
+ * Of a window and the objects that it names. Stacks stop at the first (then samples count without their
+ * stack), all samples at the second: processes that were sampled once take the rest of the room.
+ */
+#define WINDOW_STACKS_MAX ((size_t)128 << 20)
+#define WINDOW_BYTES_MAX ((size_t)192 << 20)
+/* What an object and what symbolize keeps for it take beside objects_bytes(), and a stack beside its
+ * bytes and frames. */
+#define OBJECT_EXTRA 256
+#define STACK_EXTRA 128
 
 /* Sequence numbers are dense on each CPU: what is missing between two was dropped in the kernel. */
 static void check_sequence(struct sampler *s, const struct cprof_sample *h)
@@ -27,19 +36,62 @@ static void check_sequence(struct sampler *s, const struct cprof_sample *h)
 	s->seqs.v[h->cpu] = h->seq;
 }
 
-static int find_stack(struct sampler *s, const struct record *rec, uint32_t *ret_stack)
+static size_t used_bytes(const struct sampler *s)
+{
+	return window_bytes(s->window) + objects_bytes(s->objects) +
+	       objects_cnt(s->objects) * (size_t)OBJECT_EXTRA;
+}
+
+/* Room for another stack of this user, who is charged for it. */
+static bool take_room(struct sampler *s, const struct cprof_sample *h)
+{
+	size_t sz = h->head.size + STACK_EXTRA +
+		    (h->kernel_cnt + h->user_cnt) * sizeof(struct window_frame);
+
+	if (used_bytes(s) > WINDOW_STACKS_MAX ||
+	    !shares_allow(&s->stacks, h->uid, sz, WINDOW_STACKS_MAX))
+		return false;
+	shares_take(&s->stacks, h->uid, sz);
+	return true;
+}
+
+static int add_stack(struct sampler *s, const struct record *rec, uint32_t *ret_stack)
 {
 	struct window_frame frames[CPROF_KERNEL_FRAMES_MAX + CPROF_USER_FRAMES_MAX];
 	int cnt;
 
-	if (fold_find_stack(s->window, rec, ret_stack))
-		return 0;
-	if (s->window->arena.bytes > WINDOW_BYTES_MAX)
-		return -ENOMEM; /* full: known stacks are still counted */
 	cnt = locate_stack(s->objects, rec, frames);
 	if (cnt < 0)
 		return cnt;
 	return fold_add_stack(s->window, rec, frames, (uint32_t)cnt, ret_stack);
+}
+
+/* The sample counts, and its time, but not where it was. */
+static int find_no_stack(struct sampler *s, const struct record *rec, uint32_t *ret_stack)
+{
+	struct cprof_sample head = *rec->sample.head;
+	struct record bare = *rec;
+
+	s->counters.v[COUNTER_stacks_limited]++;
+	head.kernel_cnt = head.user_cnt = head.interp_cnt = head.keys_cnt = 0;
+	head.kernel_end = head.interp_end = CPROF_END_NONE;
+	head.user_end = CPROF_END_LIMIT;
+	head.flags = 0;
+	bare.sample.head = &head;
+	if (fold_find_stack(s->window, &bare, ret_stack))
+		return 0;
+	return fold_add_stack(s->window, &bare, NULL, 0, ret_stack);
+}
+
+static int find_stack(struct sampler *s, const struct record *rec, uint32_t *ret_stack)
+{
+	if (used_bytes(s) > WINDOW_BYTES_MAX)
+		return -ENOMEM;
+	if (fold_find_stack(s->window, rec, ret_stack))
+		return 0;
+	if (!take_room(s, rec->sample.head))
+		return find_no_stack(s, rec, ret_stack);
+	return add_stack(s, rec, ret_stack);
 }
 
 static int add_sample(struct sampler *s, const struct record *rec)

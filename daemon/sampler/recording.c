@@ -373,6 +373,7 @@ void recording_drop(struct sampler *s)
 	vec_done(&s->baseline);
 	vec_done(&s->seqs);
 	s->collect = collect_free(s->collect);
+	forget_collect(s);
 	s->window = window_free(s->window);
 	s->profile_fd = fd_close(s->profile_fd);
 	s->phase = PHASE_DONE;

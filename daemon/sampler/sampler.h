@@ -14,6 +14,7 @@
  *	recording.c	a recording: begin, periodic work, end
  *	pipeline.c	a record through decode, locate and fold
  *	naming.c	files and names asked for, lost roles replaced
+ *	forget.c	what is remembered of files and names, within bounds
  *	finish.c	encode, hand over the profiles, the books
  *	cputime.c	the kernel's own account of CPU time
  */
@@ -22,6 +23,7 @@
 
 #include "cprof/base/loop.h"
 #include "cprof/base/root.h"
+#include "cprof/base/share.h"
 #include "cprof/base/vec.h"
 #include "cprof/cgroups.h"
 #include "cprof/collect.h"
@@ -53,6 +55,8 @@ struct sampler {
 	struct cgroups *cgroups;
 	struct counters counters; /* those that user space counts */
 	struct symbolize *symbolize;
+	uint32_t told;	   /* objects whose ids BPF has */
+	uint64_t sweep_ns; /* names are not swept before */
 
 	/* The client. */
 	int client_fd;
@@ -65,6 +69,7 @@ struct sampler {
 	uint32_t hz; /* 0: one sample for every so many of the event */
 	struct collect *collect;
 	struct window *window;
+	struct shares stacks; /* of the window, by user */
 	VEC(struct cputime) baseline;
 	VEC(int) pidfds;
 	VEC(struct loop_source *) pid_sources;
@@ -116,12 +121,20 @@ int pipeline_on_sample(const void *bytes, size_t sz, void *ctx);
 int pipeline_on_event(const void *bytes, size_t sz, void *ctx);
 
 /* naming.c */
-void naming_on_object(uint32_t object, void *ctx);
-void naming_on_forget(uint32_t object, void *ctx);
 void naming_tick(struct sampler *s, uint64_t now_ns);
 bool naming_is_done(struct sampler *s, uint64_t now_ns);
 int naming_on_opener(struct loop_source *src, uint32_t events, void *ctx);
 int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx);
+
+/* forget.c */
+/* What all names together may take: 100,000 of a hundred letters. */
+#define FORGET_NAMES_BYTES (24u << 20)
+/* BPF may be told the id of the file, or should forget it. */
+void forget_learn(uint32_t object, void *ctx);
+void forget_unlearn(uint32_t object, void *ctx);
+/* The collection that was told is gone. */
+void forget_collect(struct sampler *s);
+void forget_tick(struct sampler *s, uint64_t now_ns);
 
 /* finish.c */
 void finish_begin(struct sampler *s);

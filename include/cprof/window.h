@@ -96,6 +96,9 @@ struct window {
 struct window *window_new(uint64_t from_boot_ns, uint64_t from_real_ns, uint64_t seed);
 struct window *window_free(struct window *w);
 
+/* All that it takes of memory. */
+size_t window_bytes(const struct window *w);
+
 /* Adds the sample at @idx to the chain of its process. */
 void window_chain(struct window *w, uint32_t idx);
 

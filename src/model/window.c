@@ -41,6 +41,19 @@ struct window *window_free(struct window *w)
 	return NULL;
 }
 
+static size_t map_bytes(const struct map *m)
+{
+	return m->cap * sizeof(*m->slots);
+}
+
+size_t window_bytes(const struct window *w)
+{
+	return sizeof(*w) + w->arena.bytes + w->processes.cap * sizeof(*w->processes.v) +
+	       w->stacks.cap * sizeof(*w->stacks.v) + w->samples.cap * sizeof(*w->samples.v) +
+	       w->raws.cap * sizeof(*w->raws.v) + map_bytes(&w->process_map) +
+	       map_bytes(&w->raw_map) + map_bytes(&w->stack_map) + map_bytes(&w->sample_map);
+}
+
 void window_chain(struct window *w, uint32_t idx)
 {
 	struct window_process *p = &w->processes.v[w->samples.v[idx].process];

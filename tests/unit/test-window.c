@@ -60,4 +60,22 @@ TEST(the_samples_of_a_process_are_chained)
 	CHECK_EQ(w->processes.v[1].last_sample, 4);
 }
 
+TEST(bytes_follow_what_is_in_it)
+{
+	struct window *w = window_new(1, 2, 3);
+	size_t empty = window_bytes(w);
+
+	CHECK(w && empty < 4096);
+	CHECK(arena_alloc(&w->arena, 100000));
+	CHECK(window_bytes(w) > empty + 100000);
+	empty = window_bytes(w);
+	CHECK_EQ(map_reserve(&w->raw_map, 1000), 0);
+	CHECK(window_bytes(w) >= empty + 1000 * sizeof(struct map_slot));
+	empty = window_bytes(w);
+	for (int i = 0; i < 1000; i++)
+		CHECK_EQ(vec_push(&w->processes, (struct window_process){ 0 }), 0);
+	CHECK(window_bytes(w) >= empty + 1000 * sizeof(struct window_process));
+	window_free(w);
+}
+
 CHECK_MAIN
