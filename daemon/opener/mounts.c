@@ -86,6 +86,19 @@ bool mount_is_overlay(const struct procfs_mount *m)
 	return strcmp(m->type, "overlay") == 0;
 }
 
+bool mount_is_local(const struct procfs_mount *m)
+{
+	static const char *const types[] = { "ext2",	 "ext3",  "ext4",    "btrfs",	 "xfs",
+					     "f2fs",	 "tmpfs", "ramfs",   "squashfs", "erofs",
+					     "bcachefs", "zfs",	  "iso9660", "vfat" };
+
+	for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+		if (strcmp(m->type, types[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 int mount_find(const struct root *root, uint32_t pid, uint32_t id, struct procfs_mount *ret)
 {
 	struct procfs_mount wanted = { .id = id };

@@ -10,6 +10,8 @@
 #include "cprof/procfs.h"
 
 bool mount_is_overlay(const struct procfs_mount *m);
+/* It waits for nothing but a local disk; of an overlay that is not said. */
+bool mount_is_local(const struct procfs_mount *m);
 
 /*
  * Looks for the mount @id in the mount namespace of @pid (0: our own). 1 and *ret; 0 when it is not

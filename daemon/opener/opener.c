@@ -24,6 +24,7 @@
 #include "cprof/base/seqpacket.h"
 #include "cprof/base/str.h"
 #include "cprof/wire.h"
+#include "perf-map.h"
 #include "target.h"
 
 enum opener_priority { OPENER_CONTROL, OPENER_REQUESTS };
@@ -97,6 +98,7 @@ static enum wire_opened_status opener_send_file(struct opener *o, const struct w
 		.head = { .size = sizeof(m), .type = WIRE_FILE, .id = req->head.id },
 		.file_sz = t->size,
 		.owner = req->owner,
+		.kind = req->kind,
 	};
 	int r;
 
@@ -124,7 +126,10 @@ static int opener_serve(struct opener *o, const struct wire_open *req)
 	struct target t = { .fd = -EBADF };
 	enum wire_opened_status status;
 
-	status = target_open(&o->root, req, &t);
+	if (req->kind == WIRE_FILE_PERF_MAP)
+		status = perf_map_open(&o->root, req, &t);
+	else
+		status = target_open(&o->root, req, &t);
 	if (status == WIRE_OPENED_OK)
 		status = opener_send_file(o, req, &t);
 	t.fd = fd_close(t.fd);

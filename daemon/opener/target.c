@@ -107,7 +107,7 @@ static enum wire_opened_status target_verify(const struct root *root, const stru
 }
 
 /* The same open file description cannot be had from O_PATH, but the same inode can. */
-static enum wire_opened_status target_reopen(const struct root *root, int handle, int *ret_fd)
+enum wire_opened_status target_reopen(const struct root *root, int handle, int *ret_fd)
 {
 	char path[64];
 	int fd;

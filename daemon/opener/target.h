@@ -16,6 +16,9 @@ struct target {
 	size_t path_len;	  /* 0: longer than we carry */
 };
 
+/* From O_PATH to reading; *ret_fd is set with WIRE_OPENED_OK only. The file must be a regular one. */
+enum wire_opened_status target_reopen(const struct root *root, int handle, int *ret_fd);
+
 /* *ret is set with WIRE_OPENED_OK only. */
 enum wire_opened_status target_open(const struct root *root, const struct wire_open *req,
 				    struct target *ret);

@@ -73,6 +73,12 @@ class Opener:
         assert got == ident, got
         return status, path
 
+    def ask_perf_map(self, pid, start_ns, uid):
+        wire.send(self.sampler, wire.perf_map_request(5, pid, start_ns, uid))
+        got, status, _ = wire.opened(wire.recv(self.sampler)[0])
+        assert got == 5, got
+        return status
+
     def file(self):
         """(id, size, owner, descriptor) of the FILE message; None when there is none."""
         if not select.select([self.symbolizer], [], [], 0)[0]:
@@ -80,7 +86,7 @@ class Opener:
         data, fd = wire.recv(self.symbolizer)
         kind, ident = wire.head(data)
         assert kind == wire.FILE, kind
-        size, owner, _ = wire.FILE_BODY.unpack_from(data, wire.HEAD.size)
+        size, owner, self.kind = wire.FILE_BODY.unpack_from(data, wire.HEAD.size)
         return ident, size, owner, fd
 
     def descriptors(self):
@@ -335,6 +341,179 @@ class OpenerTest(unittest.TestCase):
     def test_ends_with_the_launcher(self):
         self.opener.control.close()
         self.assertEqual(self.opener.wait(), 0)
+
+
+def start_ns(pid):
+    """Somewhere within the clock tick in which the process started."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    ticks = int(stat[stat.rindex(")") + 2:].split()[19])
+    return ticks * (10**9 // os.sysconf("SC_CLK_TCK")) + 12345
+
+
+class PerfMapTest(unittest.TestCase):
+    """The map of a process that lives in a root of its own, as a container's does."""
+
+    UID = 54321
+
+    def setUp(self):
+        self.opener = Opener()
+        self.addCleanup(self.opener.close)
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="cprof-test-"))
+        self.addCleanup(shutil.rmtree, self.top)
+        self.top.chmod(0o755)
+        self.tmp = self.top / "tmp"
+        self.tmp.mkdir()
+        self.child = self.fork(lambda: None)
+
+    def fork(self, prepare):
+        """A process in our root of the test's user, which did @prepare before it got there."""
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                prepare()
+                os.chroot(self.top)
+                os.chdir("/")
+                os.setresuid(self.UID, self.UID, self.UID)
+                os.write(write, b"x")
+                signal.pause()
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        os.close(write)
+        self.addCleanup(self.reap, child)
+        self.assertEqual(os.read(read, 1), b"x", "the process could not be prepared")
+        os.close(read)
+        return child
+
+    @staticmethod
+    def reap(child):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+    def make(self, text="1000 10 f\n", owner=None):
+        path = self.tmp / f"perf-{self.child}.map"
+        path.write_text(text)
+        os.chown(path, self.UID if owner is None else owner, 0)
+        return path
+
+    def ask(self, start=None):
+        return self.opener.ask_perf_map(self.child, start or start_ns(self.child), self.UID)
+
+    def refuses(self, status, start=None):
+        begun = time.monotonic()
+        self.assertEqual(self.ask(start), status)
+        self.assertIsNone(self.opener.file())
+        self.assertLess(time.monotonic() - begun, 1)
+
+    def test_own_map_is_handed_on(self):
+        path = self.make()
+        path.chmod(0o600)
+        for owner in (self.UID, 0):
+            os.chown(path, owner, 0)
+            self.assertEqual(self.ask(), wire.OK)
+            ident, size, _, fd = self.opener.file()
+            self.assertEqual((ident, size, self.opener.kind), (5, 10, wire.PERF_MAP))
+            self.assertEqual(os.read(fd, 100), b"1000 10 f\n")
+            with self.assertRaises(OSError):
+                os.write(fd, b"x")
+            os.close(fd)
+
+    def test_none(self):
+        self.refuses(wire.GONE)
+        self.tmp.rmdir()
+        self.refuses(wire.GONE)
+        self.tmp.mkdir()
+
+    def test_another_process_has_the_pid(self):
+        self.make()
+        self.refuses(wire.GONE, start=start_ns(self.child) - 10**9)
+        self.reap(self.child)
+        self.refuses(wire.GONE, start=10**9)
+
+    def test_of_another_user(self):
+        self.make(owner=self.UID + 1)
+        self.refuses(wire.REFUSED)
+
+    def test_link(self):
+        secret = self.top / "secret"
+        secret.write_text("1000 10 secret\n")
+        os.chown(secret, self.UID, 0)
+        path = self.tmp / f"perf-{self.child}.map"
+        for target in ("/secret", "../secret", "/proc/self/exe", "nowhere", path.name):
+            path.symlink_to(target)
+            self.refuses(wire.REFUSED)
+            path.unlink()
+
+    def test_tmp_is_a_link(self):
+        self.make()
+        self.tmp.rename(self.top / "elsewhere")
+        self.tmp.symlink_to("elsewhere")
+        self.refuses(wire.REFUSED)
+
+    def test_fifo_directory_device(self):
+        path = self.tmp / f"perf-{self.child}.map"
+        os.mkfifo(path)
+        os.chown(path, self.UID, 0)
+        self.refuses(wire.REFUSED)
+        path.unlink()
+        path.mkdir()
+        os.chown(path, self.UID, 0)
+        self.refuses(wire.REFUSED)
+        path.rmdir()
+        os.mknod(path, 0o600 | 0o020000, os.makedev(1, 5))
+        self.refuses(wire.REFUSED)
+
+    def test_giant_is_handed_on_for_its_reader_to_cut(self):
+        os.truncate(self.make(), 4 << 30)
+        self.assertEqual(self.ask(), wire.OK)
+        ident, size, _, fd = self.opener.file()
+        self.assertEqual((ident, size), (5, 4 << 30))
+        os.close(fd)
+
+    def test_pid_is_the_innermost(self):
+        """In a pid namespace of its own it is number 1 to itself."""
+        read, write = os.pipe()
+
+        def become_first():
+            namespaces.call("unshare", 0x20000000)
+            inner = os.fork()
+            if inner:
+                os.write(write, b"%d" % inner)
+                os.waitpid(inner, 0)
+                os._exit(0)
+
+        self.child = self.fork(become_first)
+        self.child = int(os.read(read, 20))
+        self.addCleanup(self.reap, self.child)
+        os.close(read)
+        os.close(write)
+        self.make()
+        self.refuses(wire.GONE)
+        (self.tmp / "perf-1.map").write_text("1000 10 first\n")
+        os.chown(self.tmp / "perf-1.map", self.UID, 0)
+        self.assertEqual(self.ask(), wire.OK)
+        os.close(self.opener.file()[3])
+
+    def test_hung_server(self):
+        """/tmp is a FUSE mount whose server is silent: nothing is asked of it."""
+        model = self.make().stat()
+        with fuse.mounted(self.tmp, model) as server:
+            os.kill(server, signal.SIGSTOP)
+            self.refuses(wire.REFUSED)
+
+    def test_map_is_a_mount(self):
+        path = self.make()
+        other = self.top / "other"
+        other.write_text("1000 10 other\n")
+        os.chown(other, self.UID, 0)
+        subprocess.run(["mount", "--bind", other, path], check=True)
+        try:
+            self.refuses(wire.REFUSED)
+        finally:
+            subprocess.run(["umount", "-l", path], check=True)
 
 
 if __name__ == "__main__":

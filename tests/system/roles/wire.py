@@ -11,6 +11,7 @@ import struct
  MAPPED) = range(1, 14)
 SAMPLER, OPENER, SYMBOLIZER, CLIENT = range(1, 5)
 OK, GONE, CHANGED, REFUSED, FAILED = range(5)
+ELF, PERF_MAP = range(2)
 
 HEAD = struct.Struct("<IHHQ")
 PEER_BODY = struct.Struct("<II")
@@ -42,7 +43,12 @@ def key_of(path_or_fd, **changes):
 
 
 def open_request(ident, key, pid, start, end, owner=0):
-    return message(OPEN, key + OPEN_BODY.pack(0, start, end, pid, owner, 0, 0), ident)
+    return message(OPEN, key + OPEN_BODY.pack(0, start, end, pid, owner, ELF, 0), ident)
+
+
+def perf_map_request(ident, pid, start_ns, uid):
+    body = OPEN_BODY.pack(start_ns, 0, 0, pid, 0, PERF_MAP, uid)
+    return message(OPEN, bytes(KEY.size) + body, ident)
 
 
 def pair():

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * /tmp/perf-PID.map, as the process sees /tmp and knows its pid. The name is known to all and the
+ * directory is everybody's, so what lies there may be another user's, a link to a file that only
+ * root may read, a FIFO that never answers, or be served by a file system in user space that hangs.
+ *
+ * So: each directory on the way must be on a local file system before anything is looked up in it;
+ * nothing is followed that is a link; and what is found is opened for reading only when it is a
+ * regular file of the process's own user (or root's). All before that is O_PATH and statx() without
+ * synchronisation, which ask no file system anything. An overlay is local only if it is one of ours:
+ * one of a stranger's user namespace may have such a file system below.
+ *
+ * The process is compared before and after: between, its root and its pid are its own.
+ */
+
+#include "perf-map.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cprof/base/cleanup.h"
+#include "mounts.h"
+#include "process.h"
+
+static int perf_map_openat(int dir, const char *name, uint64_t flags, uint64_t resolve)
+{
+	const struct open_how how = {
+		.flags = flags | O_PATH | O_CLOEXEC,
+		.resolve = resolve | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
+static enum wire_opened_status perf_map_status(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ESRCH:
+		return WIRE_OPENED_GONE;
+	case -ELOOP:
+	case -ENOTDIR:
+	case -EXDEV:
+		return WIRE_OPENED_REFUSED;
+	default:
+		return WIRE_OPENED_FAILED;
+	}
+}
+
+static bool perf_map_is_local(const struct root *root, uint32_t pid, int dir)
+{
+	struct statx st;
+	struct procfs_mount m;
+	uint32_t id;
+
+	if (statx(dir, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0 ||
+	    !(st.stx_mask & STATX_MNT_ID))
+		return false;
+	id = (uint32_t)st.stx_mnt_id;
+	if (mount_find(root, 0, id, &m) <= 0 && mount_find(root, pid, id, &m) <= 0)
+		return false;
+	return mount_is_overlay(&m) ? mount_is_ours(root, &m) > 0 : mount_is_local(&m);
+}
+
+/* The process's /tmp, with O_PATH. */
+static enum wire_opened_status perf_map_find_tmp(const struct root *root, uint32_t pid,
+						 int *ret_dir)
+{
+	_cleanup_close_ int top = -EBADF, tmp = -EBADF;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "proc/%" PRIu32 "/root", pid);
+	top = root_open_file(root, path, O_PATH | O_DIRECTORY);
+	if (top < 0)
+		return perf_map_status(top);
+	if (!perf_map_is_local(root, pid, top))
+		return WIRE_OPENED_REFUSED;
+	tmp = perf_map_openat(top, "tmp", O_DIRECTORY, RESOLVE_IN_ROOT);
+	if (tmp < 0)
+		return perf_map_status(tmp);
+	if (!perf_map_is_local(root, pid, tmp))
+		return WIRE_OPENED_REFUSED;
+	*ret_dir = TAKE_FD(tmp);
+	return WIRE_OPENED_OK;
+}
+
+/* The file, with O_PATH, if it may be read. */
+static enum wire_opened_status perf_map_find(const struct root *root, const struct wire_open *req,
+					     int *ret_handle, uint64_t *ret_size)
+{
+	_cleanup_close_ int tmp = -EBADF, handle = -EBADF;
+	uint32_t inner = process_inner_pid(root, req->pid);
+	enum wire_opened_status status;
+	struct statx st;
+	char name[64];
+
+	if (inner == 0)
+		return WIRE_OPENED_GONE;
+	status = perf_map_find_tmp(root, req->pid, &tmp);
+	if (status != WIRE_OPENED_OK)
+		return status;
+	(void)snprintf(name, sizeof(name), "perf-%" PRIu32 ".map", inner);
+	handle = perf_map_openat(tmp, name, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+	if (handle < 0)
+		return perf_map_status(handle);
+	if (statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_UID | STATX_SIZE, &st) < 0)
+		return WIRE_OPENED_FAILED;
+	if (!S_ISREG(st.stx_mode) || (st.stx_uid != req->uid && st.stx_uid != 0))
+		return WIRE_OPENED_REFUSED;
+	*ret_size = st.stx_size;
+	*ret_handle = TAKE_FD(handle);
+	return WIRE_OPENED_OK;
+}
+
+enum wire_opened_status perf_map_open(const struct root *root, const struct wire_open *req,
+				      struct target *ret)
+{
+	_cleanup_close_ int handle = -EBADF;
+	enum wire_opened_status status;
+	uint64_t size;
+	int fd;
+
+	if (!process_is(root, req->pid, req->start_ns))
+		return WIRE_OPENED_GONE;
+	status = perf_map_find(root, req, &handle, &size);
+	if (!process_is(root, req->pid, req->start_ns))
+		return WIRE_OPENED_GONE;
+	if (status != WIRE_OPENED_OK)
+		return status;
+	status = target_reopen(root, handle, &fd);
+	if (status != WIRE_OPENED_OK)
+		return status;
+	ret->fd = fd;
+	ret->size = size;
+	return WIRE_OPENED_OK;
+}
