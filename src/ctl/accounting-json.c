@@ -12,6 +12,7 @@
 #include "accounting.h"
 #include "cprof/base/clock.h"
 #include "json.h"
+#include "top-table.h"
 
 static const char *const ended_names[] = {
 	[SESSION_ENDED_TIME] = "time",
@@ -102,20 +103,11 @@ static void json_files(struct json *j, const struct accounting *a)
 
 static void json_top(struct json *j, const struct accounting *a)
 {
-	_cleanup_free_ struct report_row *rows = NULL;
-	size_t cnt = 0;
+	_cleanup_(report_rows_done) struct report_rows rows = { 0 };
+	const struct report_query query = { .max = ACCOUNTING_TOP };
 
-	json_array(j, "top");
-	if (report_top(a->report, ACCOUNTING_TOP, &rows, &cnt) < 0)
-		cnt = 0;
-	for (size_t i = 0; i < cnt; i++) {
-		json_object(j, NULL);
-		json_string(j, "function", rows[i].name);
-		json_i64(j, "flat", rows[i].flat);
-		json_i64(j, "cum", rows[i].cum);
-		json_object_end(j);
-	}
-	json_array_end(j);
+	(void)report_top(a->report, &query, &rows);
+	top_table_json(j, &rows);
 }
 
 void accounting_print_json(const struct accounting *a, FILE *f)

@@ -2,8 +2,7 @@
 
 /*
  * The summary for people: one line of accounting, the hottest functions in pprof's columns, the
- * files, and what to type next. Every text of a stranger (function names) is cleaned here, because
- * it was read from a file.
+ * files, and what to type next.
  */
 
 #include <inttypes.h>
@@ -13,6 +12,7 @@
 #include "accounting.h"
 #include "cprof/base/clock.h"
 #include "cprof/base/str.h"
+#include "top-table.h"
 #include "units.h"
 
 #define ACCOUNTING_FILES_SHOWN 5
@@ -81,7 +81,14 @@ static double share(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
-static void print_books(const struct accounting *a, FILE *f)
+static void print_time(char *dst, size_t dst_sz, uint64_t ns)
+{
+	struct unit unit = units_of("nanoseconds", (int64_t)ns);
+
+	units_format(dst, dst_sz, (int64_t)ns, &unit);
+}
+
+void accounting_print_books(const struct accounting *a, FILE *f)
 {
 	const struct books *b = &a->end.books;
 	const __u64 *c = a->end.counters.v;
@@ -94,60 +101,30 @@ static void print_books(const struct accounting *a, FILE *f)
 	fprintf(f, "; %.1f%% of stacks reached their root, %.1f%% of frames have names",
 		share(c[COUNTER_stacks_complete], stacks),
 		share(c[COUNTER_frames_named], c[COUNTER_frames]));
-	units_time_format(bpf, sizeof(bpf), (int64_t)c[COUNTER_bpf_ns],
-			  units_time_of((int64_t)c[COUNTER_bpf_ns]));
+	print_time(bpf, sizeof(bpf), c[COUNTER_bpf_ns]);
 	if (!a->cpu_known) {
 		fprintf(f, "; our own cost: %s in BPF\n", bpf);
 		return;
 	}
-	units_time_format(cpu, sizeof(cpu), (int64_t)a->cpu_ns, units_time_of((int64_t)a->cpu_ns));
+	print_time(cpu, sizeof(cpu), a->cpu_ns);
 	fprintf(f, "; our own cost: %s CPU and %s in BPF, %.1f%% of one CPU\n", cpu, bpf,
 		share(cost, a->end.duration_ns));
 }
 
-/* As pprof: counts have no unit. */
-static void format_value(const struct accounting *a, char *dst, size_t dst_sz, int64_t v,
-			 enum unit_time unit)
-{
-	if (accounting_is_time(a))
-		units_time_format(dst, dst_sz, v, unit);
-	else
-		(void)snprintf(dst, dst_sz, "%" PRId64, v);
-}
-
-static void print_row(const struct accounting *a, FILE *f, const struct report_row *row,
-		      int64_t total, enum unit_time unit)
-{
-	char flat[32], cum[32], flat_pct[16], cum_pct[16], name[512];
-
-	format_value(a, flat, sizeof(flat), row->flat, unit);
-	format_value(a, cum, sizeof(cum), row->cum, unit);
-	units_percent_format(flat_pct, sizeof(flat_pct), row->flat, total);
-	units_percent_format(cum_pct, sizeof(cum_pct), row->cum, total);
-	(void)str_clean(name, sizeof(name), row->name, strlen(row->name), NULL);
-	fprintf(f, "%10s %s %10s %s  %s\n", flat, flat_pct, cum, cum_pct, name);
-}
-
 static void print_top(const struct accounting *a, FILE *f, bool colour)
 {
-	_cleanup_free_ struct report_row *rows = NULL;
-	int64_t total = report_total(a->report), min = 0;
-	enum unit_time unit;
-	size_t cnt = 0;
+	_cleanup_(report_rows_done) struct report_rows rows = { 0 };
+	const struct report_query query = { .max = ACCOUNTING_TOP };
+	int64_t total = report_total(a->report);
+	struct report_header header;
+	struct unit unit;
 
-	if (report_top(a->report, ACCOUNTING_TOP, &rows, &cnt) < 0 || cnt == 0)
+	if (report_top(a->report, &query, &rows) < 0 || rows.cnt == 0)
 		return;
-	for (size_t i = 0; i < cnt; i++) {
-		int64_t v = rows[i].flat ? rows[i].flat : rows[i].cum;
-
-		if (v > 0 && (min == 0 || v < min))
-			min = v;
-	}
-	unit = units_time_for(min, total);
-	fprintf(f, "\n%s%10s %5s%% %10s %5s%%%s  %s\n", colour ? "\033[1m" : "", "flat", "flat",
-		"cum", "cum", colour ? "\033[0m" : "", "function");
-	for (size_t i = 0; i < cnt; i++)
-		print_row(a, f, &rows[i], total, unit);
+	report_header(a->report, &header);
+	unit = top_table_unit(&rows, header.unit, total);
+	fputc('\n', f);
+	top_table_print(f, &rows, total, &unit, colour);
 	fputc('\n', f);
 }
 
@@ -189,7 +166,7 @@ static void print_files(const struct accounting *a, FILE *f)
 void accounting_print(const struct accounting *a, FILE *f, bool colour)
 {
 	if (a->ended)
-		print_books(a, f);
+		accounting_print_books(a, f);
 	print_top(a, f, colour);
 	print_files(a, f);
 }

@@ -55,6 +55,8 @@ uint64_t accounting_lost(const struct accounting *a);
 /* Are values nanoseconds? Else they count the event. */
 bool accounting_is_time(const struct accounting *a);
 
+/* One line: samples, losses, how good they are, what they cost. Only where it ended. */
+void accounting_print_books(const struct accounting *a, FILE *f);
 /* For people; colours only where @colour. */
 void accounting_print(const struct accounting *a, FILE *f, bool colour);
 /* One JSON object, with the names of interface.md. */

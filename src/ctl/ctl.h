@@ -48,4 +48,6 @@ bool ctl_colour(FILE *f);
 /* Levels of log.h by -q and -v. */
 void ctl_log_open(const struct ctl_globals *globals);
 
+int cmd_check(struct ctl_globals *globals, int argc, char **argv);
 int cmd_record(struct ctl_globals *globals, int argc, char **argv);
+int cmd_top(struct ctl_globals *globals, int argc, char **argv);

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "cprof/base/cleanup.h"
@@ -44,6 +45,18 @@ __attribute__((format(printf, 2, 3))) static int options_wrong(struct option_pro
 	return -EINVAL;
 }
 
+/* As in pprof's names, '_' does for '-'. */
+static bool options_is(const struct option_desc *d, const char *name, size_t name_len)
+{
+	if (!d->name || strlen(d->name) != name_len)
+		return false;
+	for (size_t i = 0; i < name_len; i++) {
+		if (d->name[i] != (name[i] == '_' ? '-' : name[i]))
+			return false;
+	}
+	return true;
+}
+
 static struct option_match options_find(const struct option_parser *p, const char *name,
 					size_t name_len, char letter)
 {
@@ -51,9 +64,7 @@ static struct option_match options_find(const struct option_parser *p, const cha
 		for (size_t i = 0; i < p->sets[s].cnt; i++) {
 			const struct option_desc *d = &p->sets[s].descs[i];
 
-			if (letter ? d->letter == letter
-				   : d->name && strlen(d->name) == name_len &&
-					     memcmp(d->name, name, name_len) == 0)
+			if (letter ? d->letter == letter : options_is(d, name, name_len))
 				return (struct option_match){ d, p->sets[s].ctx };
 		}
 	}

@@ -20,11 +20,13 @@ enum {
 	PROFILE_LOCATION = 4,
 	PROFILE_FUNCTION = 5,
 	PROFILE_STRING_TABLE = 6,
+	PROFILE_TIME_NANOS = 9,
+	PROFILE_DURATION_NANOS = 10,
 	PROFILE_DEFAULT_SAMPLE_TYPE = 14,
 };
-enum { VALUE_TYPE_TYPE = 1 };
+enum { VALUE_TYPE_TYPE = 1, VALUE_TYPE_UNIT = 2 };
 enum { SAMPLE_LOCATION_ID = 1, SAMPLE_VALUE = 2 };
-enum { MAPPING_ID = 1, MAPPING_FILENAME = 5 };
+enum { MAPPING_ID = 1, MAPPING_FILENAME = 5, MAPPING_BUILD_ID = 6 };
 enum { LOCATION_ID = 1, LOCATION_MAPPING_ID = 2, LOCATION_LINE = 4 };
 enum { LINE_FUNCTION_ID = 1 };
 enum { FUNCTION_ID = 1, FUNCTION_NAME = 2, FUNCTION_SYSTEM_NAME = 3 };
@@ -71,20 +73,27 @@ static int read_type(struct parse *p, struct wirefmt w)
 	r = read_numbers(w, v);
 	if (r < 0)
 		return r;
-	return PUSH(&p->types, string_index(v[VALUE_TYPE_TYPE]));
+	return PUSH(&p->types, (struct parse_type){ .name = string_index(v[VALUE_TYPE_TYPE]),
+						    .unit = string_index(v[VALUE_TYPE_UNIT]) });
 }
 
 static int read_mapping(struct parse *p, struct wirefmt w)
 {
+	struct parse_mapping m;
 	uint64_t v[NUMBERS_MAX];
 	int r;
 
 	r = read_numbers(w, v);
 	if (r < 0)
 		return r;
-	return PUSH(&p->mappings,
-		    (struct parse_mapping){ .id = v[MAPPING_ID],
-					    .file = string_index(v[MAPPING_FILENAME]) });
+	m = (struct parse_mapping){
+		.id = v[MAPPING_ID],
+		.file = string_index(v[MAPPING_FILENAME]),
+		.build_id = string_index(v[MAPPING_BUILD_ID]),
+	};
+	if (p->mappings.cnt == 0)
+		p->first_mapping = m;
+	return PUSH(&p->mappings, m);
 }
 
 static int read_function(struct parse *p, struct wirefmt w)
@@ -144,12 +153,20 @@ static int read_location(struct parse *p, struct unresolved *u, struct wirefmt w
 	return PUSH(&u->mapping_ids, mapping_id);
 }
 
+static void read_number(struct parse *p, struct unresolved *u, const struct wirefmt_field *f)
+{
+	if (f->number == PROFILE_DEFAULT_SAMPLE_TYPE)
+		u->default_type = f->value;
+	else if (f->number == PROFILE_TIME_NANOS)
+		p->time_ns = (int64_t)f->value;
+	else if (f->number == PROFILE_DURATION_NANOS)
+		p->duration_ns = (int64_t)f->value;
+}
+
 static int read_field(struct parse *p, struct unresolved *u, const struct wirefmt_field *f)
 {
-	if (f->number == PROFILE_DEFAULT_SAMPLE_TYPE && !f->bytes.p) {
-		u->default_type = f->value;
-		return 0;
-	}
+	if (!f->bytes.p)
+		read_number(p, u, f);
 	if (f->number >= PROFILE_SAMPLE_TYPE && f->number <= PROFILE_STRING_TABLE && !f->bytes.p)
 		return -EBADMSG;
 	switch (f->number) {
@@ -236,11 +253,12 @@ static int check_strings(const struct parse *p)
 	if (p->strings.cnt == 0 || p->strings.v[0].p != p->strings.v[0].end)
 		return -EBADMSG;
 	for (size_t i = 0; i < p->types.cnt; i++) {
-		if (p->types.v[i] >= p->strings.cnt)
+		if (p->types.v[i].name >= p->strings.cnt || p->types.v[i].unit >= p->strings.cnt)
 			return -EBADMSG;
 	}
 	for (size_t i = 0; i < p->mappings.cnt; i++) {
-		if (p->mappings.v[i].file >= p->strings.cnt)
+		if (p->mappings.v[i].file >= p->strings.cnt ||
+		    p->mappings.v[i].build_id >= p->strings.cnt)
 			return -EBADMSG;
 	}
 	for (size_t i = 0; i < p->functions.cnt; i++) {
@@ -262,7 +280,7 @@ static int choose_type(struct parse *p, uint64_t default_type)
 		return -EBADMSG;
 	p->type = p->types.cnt > 0 ? (uint32_t)p->types.cnt - 1 : 0;
 	for (size_t i = 0; default_type != 0 && i < p->types.cnt; i++) {
-		if (string_eq(&p->strings.v[p->types.v[i]], &p->strings.v[default_type])) {
+		if (string_eq(&p->strings.v[p->types.v[i].name], &p->strings.v[default_type])) {
 			p->type = (uint32_t)i;
 			break;
 		}

@@ -20,9 +20,15 @@
 #define PARSE_FRAMES_MAX (1u << 20)  /* of one sample */
 #define PARSE_LINES_MAX (1u << 10)   /* of one location */
 
+struct parse_type {
+	uint32_t name; /* strings */
+	uint32_t unit;
+};
+
 struct parse_mapping {
 	uint64_t id;
-	uint32_t file; /* string */
+	uint32_t file; /* strings */
+	uint32_t build_id;
 };
 
 struct parse_function {
@@ -42,15 +48,18 @@ struct parse_location {
 struct parse {
 	struct wirefmt profile;
 	VEC(struct wirefmt) strings;
-	VEC(uint32_t) types; /* strings: names of the sample types */
+	VEC(struct parse_type) types;
 	VEC(struct parse_mapping) mappings;
 	VEC(struct parse_function) functions;
 	VEC(struct parse_location) locations; /* sorted by id */
 	VEC(uint32_t) lines;		      /* functions, innermost first */
-	uint32_t type;			      /* index of the default sample type */
+	uint32_t type;			      /* the default sample type's index; may be changed */
+	struct parse_mapping first_mapping;   /* as it stands in the file: the main program's */
+	int64_t time_ns;
+	int64_t duration_ns;
 };
 
-/* One sample: indexes of locations, leaf first, and the default type's value. */
+/* One sample: indexes of locations, leaf first, and the value of the type. */
 typedef int (*parse_sample_fn)(const uint32_t *locations, size_t cnt, int64_t value, void *ctx);
 
 /* 0, -EBADMSG: not a profile, -E2BIG, -ENOMEM. parse_done() in any case. */

@@ -9,17 +9,21 @@
 
 static void check_rows(struct report *r)
 {
-	_cleanup_free_ struct report_row *rows = NULL;
-	size_t cnt;
+	_cleanup_(report_rows_done) struct report_rows rows = { 0 };
+	struct report_header h;
 
-	if (report_top(r, 10, &rows, &cnt) < 0)
+	if (report_top(r, &(struct report_query){ .max = 10, .fraction = 0.01 }, &rows) < 0)
 		return;
-	FUZZ_CHECK(cnt <= 10);
-	for (size_t i = 0; i < cnt; i++) {
-		FUZZ_CHECK(rows[i].name[0] != '\0');
-		fuzz_touch(rows[i].name, strlen(rows[i].name));
-		fuzz_touch(rows[i].object, strlen(rows[i].object));
+	FUZZ_CHECK(rows.cnt <= 10 && rows.cnt <= rows.kept);
+	for (size_t i = 0; i < rows.cnt; i++) {
+		FUZZ_CHECK(rows.v[i].name[0] != '\0');
+		fuzz_touch(rows.v[i].name, strlen(rows.v[i].name));
+		fuzz_touch(rows.v[i].object, strlen(rows.v[i].object));
 	}
+	report_header(r, &h);
+	fuzz_touch(h.type, strlen(h.type));
+	fuzz_touch(h.types, strlen(h.types));
+	fuzz_touch(h.build_id, strlen(h.build_id));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)

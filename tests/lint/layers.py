@@ -67,7 +67,7 @@ LIBC = ('m', 'dl', 'rt', 'pthread')
 # Everything else in angle brackets is the C library, the compiler or the kernel's UAPI.
 STANDARD_FOLDERS = ('sys/', 'linux/', 'asm/', 'asm-generic/', 'netinet/', 'arpa/', 'net/')
 STANDARD = set("""
-    assert ctype dirent dlfcn elf endian errno fcntl features fnmatch getopt glob grp inttypes limits
+    assert ctype dirent dlfcn elf endian errno fcntl features fnmatch fts getopt glob grp inttypes limits
     link locale malloc math mntent poll pthread pwd sched semaphore setjmp signal spawn stdalign
     stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings termios time
     uchar ucontext unistd wchar wctype cpuid

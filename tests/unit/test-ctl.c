@@ -252,25 +252,44 @@ TEST(times_as_pprof)
 	char text[32];
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-		units_time_format(text, sizeof(text), cases[i].ns, units_time_of(cases[i].ns));
+		struct unit unit = units_of("nanoseconds", cases[i].ns);
+
+		units_format(text, sizeof(text), cases[i].ns, &unit);
 		CHECK_STR(text, cases[i].text);
 	}
 }
 
 TEST(columns_as_pprof)
 {
-	char text[32];
-
 	/* The smallest value decides, unless it would still show in the unit of a hundred of it. */
-	CHECK_EQ(units_time_for(10000000, 500000000), UNIT_MS);
-	CHECK_EQ(units_time_for(10000000, 1500000000), UNIT_S);
-	CHECK_EQ(units_time_for(10000000, 1000000000), UNIT_MS);
-	CHECK_EQ(units_time_for(0, 1500000000), UNIT_S);
-	CHECK_EQ(units_time_for(INT64_MAX, INT64_MAX), UNIT_HRS);
-	units_time_format(text, sizeof(text), 10000000, UNIT_S);
-	CHECK_STR(text, "0.01s");
-	units_time_format(text, sizeof(text), 1000, UNIT_S);
-	CHECK_STR(text, "0");
+	static const struct {
+		const char *unit;
+		int64_t min, max, value;
+		const char *text;
+	} cases[] = {
+		{ "nanoseconds", 10000000, 500000000, 10000000, "10ms" },
+		{ "nanoseconds", 10000000, 1500000000, 10000000, "0.01s" },
+		{ "nanoseconds", 10000000, 1500000000, 1000, "0" },
+		{ "nanoseconds", 10000000, 1000000000, 1000000000, "1000ms" },
+		{ "nanoseconds", 0, 1500000000, 1500000000, "1.50s" },
+		{ "nanoseconds", INT64_MAX, INT64_MAX, 7200000000000, "2hrs" },
+		{ "Microseconds", 5, 50, 5, "5us" },
+		{ "ms", 1500, 1500, 1500, "1.50s" },
+		{ "bytes", 512, 4096, 4096, "4096B" },
+		{ "bytes", 2048, 1 << 20, 1 << 20, "1024kB" },
+		{ "bytes", 16384, 1 << 21, 1 << 21, "2MB" },
+		{ "count", 1, 5000000, 5000000, "5000000" },
+		{ "pages", 1, 50, 50, "50pages" },
+		{ "", 1, 50, 50, "50" },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		struct unit unit = units_for(cases[i].unit, cases[i].min, cases[i].max);
+		char text[32];
+
+		units_format(text, sizeof(text), cases[i].value, &unit);
+		CHECK_STR(text, cases[i].text);
+	}
 }
 
 TEST(percents_as_pprof)

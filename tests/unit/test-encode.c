@@ -721,10 +721,9 @@ TEST(thousand_processes_merged)
 TEST(read_by_report)
 {
 	_cleanup_(report_freep) struct report *r = NULL;
-	_cleanup_free_ struct report_row *rows = NULL;
+	_cleanup_(report_rows_done) struct report_rows rows = { 0 };
 	struct fixture f;
 	uint32_t exe, process;
-	size_t cnt;
 
 	fixture_init(&f);
 	exe = fixture_object(&f, "/usr/bin/prog", OBJECT_ELF_DYN, &segment);
@@ -741,14 +740,14 @@ TEST(read_by_report)
 	CHECK_EQ(report_new(&r), 0);
 	CHECK_EQ(report_add(r, f.file.v, f.file.cnt), 0);
 	CHECK_EQ(report_total(r), 60000000);
-	CHECK_EQ(report_top(r, 10, &rows, &cnt), 0);
-	CHECK_EQ(cnt, 2);
-	CHECK_STR(rows[0].name, "main"); /* equal flat; more cum */
-	CHECK_STR(rows[0].object, "prog");
-	CHECK_EQ(rows[0].flat, 30000000);
-	CHECK_EQ(rows[0].cum, 60000000);
-	CHECK_STR(rows[1].name, "leaf");
-	CHECK_EQ(rows[1].cum, 30000000);
+	CHECK_EQ(report_top(r, &(struct report_query){ .max = 10 }, &rows), 0);
+	CHECK_EQ(rows.cnt, 2);
+	CHECK_STR(rows.v[0].name, "leaf"); /* equal flat: by name */
+	CHECK_EQ(rows.v[0].cum, 30000000);
+	CHECK_STR(rows.v[1].name, "main");
+	CHECK_STR(rows.v[1].object, "prog");
+	CHECK_EQ(rows.v[1].flat, 30000000);
+	CHECK_EQ(rows.v[1].cum, 60000000);
 	fixture_done(&f);
 }
 

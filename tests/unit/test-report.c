@@ -140,15 +140,14 @@ static struct report *new_report(void)
 static void check_row(struct report *r, const char *name, const char *object, int64_t flat,
 		      int64_t cum)
 {
-	_cleanup_free_ struct report_row *rows = NULL;
-	size_t cnt;
+	_cleanup_(report_rows_done) struct report_rows rows = { 0 };
 
-	CHECK_EQ(report_top(r, SIZE_MAX, &rows, &cnt), 0);
-	for (size_t i = 0; i < cnt; i++) {
-		if (strcmp(rows[i].name, name) != 0 || strcmp(rows[i].object, object) != 0)
+	CHECK_EQ(report_top(r, &(struct report_query){ 0 }, &rows), 0);
+	for (size_t i = 0; i < rows.cnt; i++) {
+		if (strcmp(rows.v[i].name, name) != 0 || strcmp(rows.v[i].object, object) != 0)
 			continue;
-		CHECK_EQ(rows[i].flat, flat);
-		CHECK_EQ(rows[i].cum, cum);
+		CHECK_EQ(rows.v[i].flat, flat);
+		CHECK_EQ(rows.v[i].cum, cum);
 		return;
 	}
 	CHECK_FAIL("no row %s in %s", name, object);
@@ -175,19 +174,107 @@ TEST(sums)
 	check_sums(r, 2);
 }
 
+static void check_order(struct report *r, const struct report_query *q, const char *expected,
+			size_t kept, size_t dropped)
+{
+	_cleanup_(report_rows_done) struct report_rows rows = { 0 };
+	char names[256] = "";
+
+	CHECK_EQ(report_top(r, q, &rows), 0);
+	for (size_t i = 0; i < rows.cnt; i++) {
+		size_t len = strlen(names);
+
+		(void)snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? " " : "",
+			       rows.v[i].name);
+	}
+	CHECK_STR(names, expected);
+	CHECK_EQ(rows.kept, kept);
+	CHECK_EQ(rows.dropped, dropped);
+}
+
 TEST(order_and_limit)
 {
 	_cleanup_(report_freep) struct report *r = new_report();
-	_cleanup_free_ struct report_row *rows = NULL;
 	struct packed p = pack(samples, 6);
-	size_t cnt;
 
 	CHECK_EQ(report_add(r, p.bytes, p.sz), 0);
-	CHECK_EQ(report_top(r, 3, &rows, &cnt), 0);
-	CHECK_EQ(cnt, 3);
-	CHECK_STR(rows[0].name, "[libx.so]");
-	CHECK_STR(rows[1].name, "<unknown>"); /* equal to leaf in both: by name */
-	CHECK_STR(rows[2].name, "leaf");
+	/* equal to leaf in both: by name */
+	check_order(r, &(struct report_query){ .max = 3 }, "[libx.so] <unknown> leaf", 5, 0);
+	check_order(r, &(struct report_query){ .by_cum = true },
+		    "[libx.so] main <unknown> leaf inlined", 5, 0);
+	/* A cum of 40 is a quarter of the 150 that have a stack, and no less than that. */
+	check_order(r, &(struct report_query){ .fraction = 0.26 }, "[libx.so] <unknown> leaf main",
+		    4, 1);
+	check_order(r, &(struct report_query){ .fraction = 0.28, .max = 1 }, "[libx.so]", 2, 3);
+	check_order(r, &(struct report_query){ .fraction = 1 }, "", 0, 5);
+}
+
+TEST(header)
+{
+	_cleanup_(report_freep) struct report *r = new_report();
+	struct packed p = pack(samples, 6);
+	Perftools__Profiles__Profile part = PERFTOOLS__PROFILES__PROFILE__INIT;
+	struct report_header h;
+
+	report_header(r, &h);
+	CHECK_STR(h.type, "");
+	CHECK_EQ(h.time_ns, 0);
+	part.time_nanos = 2000;
+	part.duration_nanos = 5;
+	pack_part(&p, &part);
+	CHECK_EQ(report_add(r, p.bytes, p.sz), 0);
+	part.time_nanos = 1000;
+	pack_part(&p, &part);
+	CHECK_EQ(report_add(r, p.bytes, p.sz), 0);
+	report_header(r, &h);
+	CHECK_STR(h.type, "cpu");
+	CHECK_STR(h.types, "samples, cpu");
+	CHECK_STR(h.file, "libx.so");
+	CHECK_STR(h.build_id, "");
+	CHECK_EQ(h.time_ns, 1000);
+	CHECK_EQ(h.duration_ns, 10);
+}
+
+TEST(chosen_sample_type)
+{
+	static const struct {
+		const char *type;
+		int64_t total;
+	} cases[] = { { "samples", 21 },    { "0", 21 }, { "cpu", 210 }, { "1", 210 },
+		      { "inuse_cpu", 210 }, { "2", -1 }, { "wall", -1 }, { "sample", -1 } };
+	struct packed p = pack(samples, 6);
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		_cleanup_(report_freep) struct report *r = new_report();
+		struct report_header h;
+
+		CHECK_EQ(report_choose_type(r, cases[i].type), 0);
+		CHECK_EQ(report_add(r, p.bytes, p.sz), cases[i].total < 0 ? -EPROTOTYPE : 0);
+		CHECK_EQ(report_total(r), cases[i].total < 0 ? 0 : cases[i].total);
+		report_header(r, &h);
+		CHECK_STR(h.types, "samples, cpu");
+	}
+}
+
+/* What cannot be added up is refused, and the files before it stay. */
+TEST(other_unit)
+{
+	_cleanup_(report_freep) struct report *r = new_report();
+	Perftools__Profiles__ValueType t = PERFTOOLS__PROFILES__VALUE_TYPE__INIT, *tp[] = { &t };
+	Perftools__Profiles__Profile part = PERFTOOLS__PROFILES__PROFILE__INIT;
+	struct packed p = pack(samples, 6), other = { .sz = 0 };
+
+	t.type = 3;
+	t.unit = 2;
+	part.sample_type = tp;
+	part.n_sample_type = 1;
+	part.string_table = (char **)(uintptr_t)strings;
+	part.n_string_table = ELEMENTSOF(strings);
+	pack_part(&other, &part);
+	CHECK_EQ(report_add(r, p.bytes, p.sz), 0);
+	CHECK_EQ(report_choose_type(r, "samples"), -EINVAL);
+	CHECK_EQ(report_add(r, other.bytes, other.sz), -EPROTOTYPE);
+	check_sums(r, 1);
 }
 
 TEST(default_sample_type)
