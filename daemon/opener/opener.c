@@ -24,6 +24,7 @@
 #include "cprof/base/seqpacket.h"
 #include "cprof/base/str.h"
 #include "cprof/wire.h"
+#include "maps.h"
 #include "perf-map.h"
 #include "target.h"
 
@@ -36,9 +37,13 @@ struct opener {
 	int symbolizer;
 	struct loop_source *requests;
 	uint32_t requests_events;
-	struct {
-		struct wire_opened head;
-		char path[WIRE_PATH_MAX];
+	union {
+		struct wire_head head;
+		struct {
+			struct wire_opened head;
+			char path[WIRE_PATH_MAX];
+		} opened;
+		struct maps_answer mapped;
 	} answer;
 	bool answer_waits;
 };
@@ -77,7 +82,7 @@ static int opener_send_answer(struct opener *o)
 {
 	int r;
 
-	r = seqpacket_send(o->sampler, &o->answer, o->answer.head.head.size, -EBADF);
+	r = seqpacket_send(o->sampler, &o->answer, o->answer.head.size, -EBADF);
 	if (r == -EAGAIN) {
 		o->answer_waits = true;
 		return opener_watch(o, EPOLLOUT);
@@ -135,20 +140,26 @@ static int opener_serve(struct opener *o, const struct wire_open *req)
 	t.fd = fd_close(t.fd);
 	opener_log(req, status, &t);
 
-	o->answer.head = (struct wire_opened){
+	o->answer.opened.head = (struct wire_opened){
 		.head = { .type = WIRE_OPENED, .id = req->head.id },
 		.status = status,
 		.path_len = (uint32_t)t.path_len,
 	};
-	memcpy(o->answer.path, t.path, t.path_len);
-	o->answer.head.head.size = (uint32_t)(sizeof(o->answer.head) + t.path_len);
+	memcpy(o->answer.opened.path, t.path, t.path_len);
+	o->answer.head.size = (uint32_t)(sizeof(o->answer.opened.head) + t.path_len);
 	return opener_send_answer(o);
 }
 
 static int opener_on_sampler(struct loop_source *s, uint32_t events, void *ctx)
 {
 	struct opener *o = ctx;
-	struct wire_open req;
+	union {
+		struct wire_open open;
+		struct {
+			struct wire_maps head;
+			uint64_t addresses[WIRE_MAPS_MAX];
+		} maps;
+	} req;
 	ssize_t n;
 
 	if (o->answer_waits)
@@ -161,12 +172,17 @@ static int opener_on_sampler(struct loop_source *s, uint32_t events, void *ctx)
 		opener_drop_sampler(o);
 		return 0;
 	}
-	if (wire_check(&req, (size_t)n) != WIRE_OPEN) {
-		log_warning(0, "the sampler sent something else than OPEN; its socket is closed");
+	switch (wire_check(&req, (size_t)n)) {
+	case WIRE_OPEN:
+		return opener_serve(o, &req.open);
+	case WIRE_MAPS:
+		maps_answer(&o->root, &req.maps.head, &o->answer.mapped);
+		return opener_send_answer(o);
+	default:
+		log_warning(0, "the sampler sent neither OPEN nor MAPS; its socket is closed");
 		opener_drop_sampler(o);
 		return 0;
 	}
-	return opener_serve(o, &req);
 }
 
 static int opener_take_peer(struct opener *o, const struct wire_peer *m, int *fd)

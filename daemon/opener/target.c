@@ -164,3 +164,17 @@ enum wire_opened_status target_open(const struct root *root, const struct wire_o
 	target_read_path(root, ret);
 	return WIRE_OPENED_OK;
 }
+
+bool target_is_exe(const struct root *root, uint32_t pid, const struct cprof_key *exe)
+{
+	const struct wire_open req = { .key = *exe, .pid = pid };
+	_cleanup_close_ int handle = -EBADF;
+	struct statx st;
+
+	if (exe->ino == 0)
+		return true;
+	handle = target_find(root, &req);
+	return handle >= 0 &&
+	       statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, TARGET_STATX_MASK, &st) == 0 &&
+	       st.stx_size == exe->size && target_same_superblock(root, &req, &st);
+}

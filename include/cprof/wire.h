@@ -160,12 +160,14 @@ struct wire_name {
 
 /*
  * Where the walk of the mapping tree is switched off: which mappings hold these addresses of a process
- * (uint64_t addresses[cnt] behind)?
+ * (uint64_t addresses[cnt] behind, ascending)?
  */
 #define WIRE_MAPS_MAX 256
 struct wire_maps {
 	struct wire_head head; /* id: the request */
 	uint64_t start_ns;     /* of the process; CLOCK_BOOTTIME */
+	struct cprof_key
+		exe; /* its executable, so that no other program answers; all 0: not known */
 	uint32_t pid;
 	uint32_t cnt; /* at most WIRE_MAPS_MAX */
 };
@@ -191,7 +193,11 @@ struct wire_range {
 	uint64_t pgoff;	      /* in bytes */
 	struct cprof_key key; /* as far as stat tells: sb and generation are 0 */
 	uint32_t kind;	      /* enum wire_range_kind */
-	uint32_t owner;	      /* of the inode */
+	/* Of a file, as in struct cprof_announce. */
+	uint32_t owner;
+	uint64_t fs_magic; /* 0: of a file system that we do not know */
+	uint32_t mode;
+	uint32_t foreign_userns;
 };
 
 /* The place of one name in a NAMED message. */

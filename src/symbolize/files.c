@@ -9,24 +9,20 @@
  * a FUSE file can hang for ever.
  */
 
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cprof/base/magic.h"
 #include "symbolize-internal.h"
 
 #define RETRY_NS 50000000ull
-#define XFS_MAGIC 0x58465342
-#define ZFS_MAGIC 0x2fc12fc1
-#define BCACHEFS_MAGIC 0xca451a4e
-#define VFAT_MAGIC 0x4d44
 
 /* File systems whose operations wait for nothing but a local disk. */
 static const uint64_t local_file_systems[] = {
-	EXT4_SUPER_MAGIC,      BTRFS_SUPER_MAGIC, XFS_MAGIC,	   F2FS_SUPER_MAGIC,
+	EXT4_SUPER_MAGIC,      BTRFS_SUPER_MAGIC, MAGIC_XFS,	   F2FS_SUPER_MAGIC,
 	TMPFS_MAGIC,	       RAMFS_MAGIC,	  SQUASHFS_MAGIC,  EROFS_SUPER_MAGIC_V1,
-	OVERLAYFS_SUPER_MAGIC, ISOFS_SUPER_MAGIC, HUGETLBFS_MAGIC, ZFS_MAGIC,
-	BCACHEFS_MAGIC,	       VFAT_MAGIC,
+	OVERLAYFS_SUPER_MAGIC, ISOFS_SUPER_MAGIC, HUGETLBFS_MAGIC, MAGIC_ZFS,
+	MAGIC_BCACHEFS,	       MAGIC_VFAT,
 };
 
 static bool is_openable(const struct cprof_announce *a)

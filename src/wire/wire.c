@@ -22,9 +22,9 @@ _Static_assert(sizeof(struct wire_opened) == 24, "wire_opened");
 _Static_assert(sizeof(struct wire_object) == 848, "wire_object");
 _Static_assert(sizeof(struct wire_named) == 32, "wire_named");
 _Static_assert(sizeof(struct wire_name) == 16, "wire_name");
-_Static_assert(sizeof(struct wire_maps) == 32, "wire_maps");
+_Static_assert(sizeof(struct wire_maps) == 88, "wire_maps");
 _Static_assert(sizeof(struct wire_mapped) == 24, "wire_mapped");
-_Static_assert(sizeof(struct wire_range) == 88, "wire_range");
+_Static_assert(sizeof(struct wire_range) == 104, "wire_range");
 
 struct wire_kind {
 	size_t min_sz;
@@ -56,8 +56,15 @@ static bool check_file(const void *msg, size_t sz)
 static bool check_maps(const void *msg, size_t sz)
 {
 	const struct wire_maps *m = msg;
+	const uint64_t *addresses = (const void *)(m + 1);
 
-	return m->cnt <= WIRE_MAPS_MAX && sz == sizeof(*m) + m->cnt * sizeof(uint64_t);
+	if (m->cnt > WIRE_MAPS_MAX || sz != sizeof(*m) + m->cnt * sizeof(uint64_t))
+		return false;
+	for (uint32_t i = 1; i < m->cnt; i++) {
+		if (addresses[i - 1] >= addresses[i])
+			return false;
+	}
+	return true;
 }
 
 static bool check_mapped(const void *msg, size_t sz)

@@ -189,12 +189,22 @@ static int write_wire(const struct corpus *to)
 	const struct {
 		struct wire_maps m;
 		uint64_t addresses[2];
-	} maps = { { { sizeof(maps), WIRE_MAPS, 0, 1 }, 5, 42, 2 }, { 0x1000, 0x2000 } };
+	} maps = { { .head = { sizeof(maps), WIRE_MAPS, 0, 1 },
+		     .start_ns = 5,
+		     .exe = { .ino = 7 },
+		     .pid = 42,
+		     .cnt = 2 },
+		   { 0x1000, 0x2000 } };
 	const struct {
 		struct wire_mapped m;
 		struct wire_range ranges[2];
 	} mapped = { { { sizeof(mapped), WIRE_MAPPED, 0, 1 }, WIRE_OPENED_OK, 2 },
-		     { { 0x1000, 0x2000, 0, { .ino = 7 }, WIRE_RANGE_FILE, 0 }, { 0 } } };
+		     { { .start = 0x1000,
+			 .end = 0x2000,
+			 .key = { .ino = 7 },
+			 .kind = WIRE_RANGE_FILE,
+			 .fs_magic = 0xef53,
+			 .mode = 0100755 } } };
 	int r = 0;
 
 	r = r ? r : write_seed(to, "maps", &maps, sizeof(maps));

@@ -129,12 +129,20 @@ TEST(maps)
 {
 	_cleanup_free_ struct wire_maps *m =
 		message(sizeof(*m) + (WIRE_MAPS_MAX + 1) * sizeof(uint64_t), WIRE_MAPS);
+	uint64_t *addresses = (void *)(m + 1);
 
+	for (uint32_t i = 0; i <= WIRE_MAPS_MAX; i++)
+		addresses[i] = i * 4096ull;
 	for (uint32_t cnt = 0; cnt <= WIRE_MAPS_MAX + 1; cnt++) {
 		m->cnt = cnt;
 		m->head.size = (uint32_t)(sizeof(*m) + cnt * sizeof(uint64_t));
 		CHECK_EQ(check_copy(m, m->head.size), cnt <= WIRE_MAPS_MAX ? WIRE_MAPS : -EBADMSG);
 	}
+	/* Not ascending: one twice. */
+	m->cnt = 3;
+	m->head.size = (uint32_t)(sizeof(*m) + 3 * sizeof(uint64_t));
+	addresses[1] = addresses[2];
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
 }
 
 TEST(mapped)

@@ -91,3 +91,24 @@ def opened(data):
     path = data[HEAD.size + OPENED_BODY.size:]
     assert len(path) == length, (len(path), length)
     return ident, status, path.decode("utf-8", "surrogateescape")
+
+
+NONE, MAPPED_FILE, ANON, VDSO = range(4)
+MAPS_BODY = struct.Struct("<Q56sII")
+RANGE = struct.Struct("<QQQ56sIIQII")
+
+
+def maps_request(ident, pid, start_ns, exe, addresses):
+    body = MAPS_BODY.pack(start_ns, exe, pid, len(addresses))
+    return message(MAPS, body + struct.pack(f"<{len(addresses)}Q", *addresses), ident)
+
+
+def mapped(data):
+    """(id, status, ranges) of a MAPPED message; a range is (start, end, pgoff, key, kind, owner,
+    magic, mode, foreign)."""
+    kind, ident = head(data)
+    assert kind == MAPPED, kind
+    status, cnt = OPENED_BODY.unpack_from(data, HEAD.size)
+    rest = data[HEAD.size + OPENED_BODY.size:]
+    assert len(rest) == cnt * RANGE.size, (len(rest), cnt)
+    return ident, status, list(RANGE.iter_unpack(rest))
