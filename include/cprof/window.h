@@ -99,6 +99,9 @@ struct window *window_free(struct window *w);
 /* All that it takes of memory. */
 size_t window_bytes(const struct window *w);
 
+/* The frames of a stack, to be changed in place by whoever locates them late. */
+struct window_frame *window_frames(struct window *w, uint32_t stack);
+
 /* Adds the sample at @idx to the chain of its process. */
 void window_chain(struct window *w, uint32_t idx);
 

@@ -54,6 +54,12 @@ size_t window_bytes(const struct window *w)
 	       map_bytes(&w->raw_map) + map_bytes(&w->stack_map) + map_bytes(&w->sample_map);
 }
 
+struct window_frame *window_frames(struct window *w, uint32_t stack)
+{
+	/* They lie in the window's own arena: what is const are others' views of them. */
+	return (struct window_frame *)(uintptr_t)w->stacks.v[stack].frames;
+}
+
 void window_chain(struct window *w, uint32_t idx)
 {
 	struct window_process *p = &w->processes.v[w->samples.v[idx].process];

@@ -34,6 +34,7 @@ MODULES = {
     'fold': ('stages', ['fold.h'], ['src/fold'], ['abi', 'base', 'model']),
     'symbolize': ('stages', ['symbolize.h'], ['src/symbolize'],
                   ['abi', 'base', 'model', 'object', 'wire']),
+    'remap': ('stages', ['remap.h'], ['src/remap'], ['abi', 'base', 'model', 'object', 'wire']),
     'encode': ('stages', ['encode.h'], ['src/encode'], ['abi', 'base', 'model', 'object', 'cgroups']),
     'symtab': ('workers', ['symtab.h'], ['src/symtab'], ['abi', 'base', 'model', 'object', 'wire']),
     'report': ('workers', ['report.h'], ['src/report'], ['base']),
@@ -47,7 +48,7 @@ MODULES = {
                    ['abi', 'base', 'model', 'object', 'wire', 'symtab']),
     'sampler': ('programs', [], ['daemon/sampler'],
                 ['abi', 'base', 'procfs', 'model', 'object', 'cgroups', 'wire', 'output', 'collect',
-                 'decode', 'locate', 'fold', 'symbolize', 'encode']),
+                 'decode', 'locate', 'fold', 'symbolize', 'remap', 'encode']),
 }
 
 # library: (its headers, its names in meson, the only folders that may use it).

@@ -22,7 +22,8 @@ UNTESTED = {
 }
 
 COUNTER = re.compile(r'^COUNTER\((\w+), (\w+), (\w+), "((?:[^"\\]|\\.)*)"\)$')
-MOVERS = ('bpf/', 'daemon/sampler/', 'src/collect/', 'src/fold/', 'src/symbolize/')
+MOVERS = ('bpf/', 'daemon/sampler/', 'src/collect/', 'src/fold/', 'src/remap/',
+          'src/symbolize/')
 SIDES = ('BPF', 'USER')
 KINDS = ('RUNS', 'DROP', 'DISCARD', 'NS', 'EVENT')
 BINARY = (b'\x7fELF', b'!<arch>', b'BC\xc0\xde', b'\0asm')
