@@ -16,13 +16,11 @@
 #include "cprof/base/log.h"
 #include "cprof/base/seqpacket.h"
 #include "cprof/encode.h"
+#include "cprof/fold.h"
 #include "sampler.h"
 
 #define CLIENT_WAIT_NS (30 * NSEC_PER_SEC)
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-
-/* No index: all processes of the window in one file. */
-#define WRITE_ALL UINT32_MAX
 
 static void count_processes(struct sampler *s)
 {
@@ -39,6 +37,20 @@ static void count_processes(struct sampler *s)
 	}
 }
 
+/* Of a parcel, or of the whole window. */
+static uint64_t samples_of(const struct sampler *s, const struct parcel *parcel)
+{
+	size_t cnt = parcel ? parcel->cnt : s->window->processes.cnt;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < cnt; i++) {
+		size_t process = parcel ? s->parcel_processes.v[parcel->at + i] : i;
+
+		sum += s->window->processes.v[process].samples;
+	}
+	return sum;
+}
+
 void finish_begin(struct sampler *s)
 {
 	struct counters c;
@@ -49,7 +61,12 @@ void finish_begin(struct sampler *s)
 	(void)recording_books(s, &c, &books);
 	s->window->missed = books.missed;
 	s->window->lost = books.dropped + books.discarded;
-	s->writing_next = s->start.flags & SESSION_MERGED ? WRITE_ALL : 0;
+	fold_settle(s->window);
+	s->writing_next = 0;
+	if (parcels_make(s) < 0) {
+		parcels_done(s);
+		s->counters.v[COUNTER_discard_encode] += samples_of(s, NULL);
+	}
 	s->phase = PHASE_WRITING;
 }
 
@@ -76,8 +93,8 @@ static void read_boot_id(const struct sampler *s, char *dst, size_t dst_sz)
 	dst[strcspn(dst, "\n")] = '\0';
 }
 
-/* Encodes @process (or all) into s->profile_fd and describes it in s->profile. */
-static int encode_one(struct sampler *s, uint32_t process)
+/* Encodes the parcel into s->profile_fd and describes it in s->profile. */
+static int encode_one(struct sampler *s, const struct parcel *parcel)
 {
 	_cleanup_close_ int fd = memfd_create("cprof-profile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct encode_result res;
@@ -87,9 +104,9 @@ static int encode_one(struct sampler *s, uint32_t process)
 		.objects = s->objects,
 		.names = s->names,
 		.cgroups = s->cgroups,
-		.processes = process == WRITE_ALL ? NULL : &process,
-		.processes_cnt = 1,
-		.labels = process == WRITE_ALL,
+		.processes = s->parcel_processes.v + parcel->at,
+		.processes_cnt = parcel->cnt,
+		.labels = parcel->kind != SESSION_PROFILE_PROCESS,
 		.event = s->event,
 		.event_count = s->start.event_count,
 		.version = CPROF_VERSION,
@@ -120,55 +137,55 @@ static int encode_one(struct sampler *s, uint32_t process)
 	return 0;
 }
 
-static uint64_t samples_of(const struct sampler *s, uint32_t process)
+/* The heaviest gives the name. */
+static const struct window_process *main_process(const struct sampler *s,
+						 const struct parcel *parcel)
 {
-	uint64_t sum = 0;
+	const struct window_process *heaviest = NULL;
 
-	if (process != WRITE_ALL)
-		return s->window->processes.v[process].samples;
-	for (size_t i = 0; i < s->window->processes.cnt; i++)
-		sum += s->window->processes.v[i].samples;
-	return sum;
+	for (uint32_t i = 0; i < parcel->cnt; i++) {
+		const struct window_process *p =
+			&s->window->processes.v[s->parcel_processes.v[parcel->at + i]];
+
+		if (!heaviest || p->weight_ns > heaviest->weight_ns)
+			heaviest = p;
+	}
+	return heaviest;
 }
 
-static void describe(struct sampler *s, uint32_t process)
+static void describe(struct sampler *s, const struct parcel *parcel)
 {
 	const struct window *w = s->window;
+	const struct window_process *p = main_process(s, parcel);
 
 	s->profile = (struct session_profile){
 		.head = { .size = sizeof(s->profile), .type = SESSION_PROFILE },
 		.from_real_ns = w->from_real_ns,
 		.to_real_ns = w->from_real_ns + (w->to_boot_ns - w->from_boot_ns),
-		.kind = SESSION_PROFILE_MERGED,
-		.processes = (uint32_t)w->processes.cnt,
+		.kind = parcel->kind,
+		.processes = parcel->cnt,
+		.exe_id = parcel->exe_id,
 	};
-	if (process != WRITE_ALL) {
-		const struct window_process *p = &w->processes.v[process];
-
-		s->profile.kind = SESSION_PROFILE_PROCESS;
-		s->profile.processes = 1;
-		s->profile.pid = p->pid;
-		s->profile.exec = p->exec;
-		s->profile.uid = p->uid;
-		s->profile.start_ticks = p->start_ns / NSEC_PER_TICK;
-		(void)snprintf(s->profile.comm, sizeof(s->profile.comm), "%s", p->comm);
-	}
+	if (parcel->kind == SESSION_PROFILE_MERGED)
+		return;
+	s->profile.uid = p->uid;
+	(void)snprintf(s->profile.comm, sizeof(s->profile.comm), "%s", p->comm);
+	if (parcel->kind != SESSION_PROFILE_PROCESS)
+		return;
+	s->profile.pid = p->pid;
+	s->profile.exec = p->exec;
+	s->profile.start_ticks = p->start_ns / NSEC_PER_TICK;
 }
 
 /* Makes the next profile, if there is one to send. */
 static void next_profile(struct sampler *s)
 {
-	while (s->profile_fd < 0 &&
-	       (s->writing_next == WRITE_ALL || s->writing_next < s->window->processes.cnt)) {
-		uint32_t process = s->writing_next;
+	while (s->profile_fd < 0 && s->writing_next < s->parcels.cnt) {
+		const struct parcel *parcel = &s->parcels.v[s->writing_next++];
 
-		s->writing_next =
-			process == WRITE_ALL ? (uint32_t)s->window->processes.cnt : process + 1;
-		if (samples_of(s, process) == 0)
-			continue;
-		describe(s, process);
-		if (encode_one(s, process) < 0)
-			s->counters.v[COUNTER_discard_encode] += samples_of(s, process);
+		describe(s, parcel);
+		if (encode_one(s, parcel) < 0)
+			s->counters.v[COUNTER_discard_encode] += samples_of(s, parcel);
 	}
 	s->profile_waits_ns = clock_mono_ns();
 }

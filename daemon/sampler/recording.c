@@ -375,6 +375,7 @@ void recording_drop(struct sampler *s)
 	s->collect = collect_free(s->collect);
 	forget_collect(s);
 	s->window = window_free(s->window);
+	parcels_done(s);
 	s->profile_fd = fd_close(s->profile_fd);
 	s->phase = PHASE_DONE;
 }

@@ -15,6 +15,7 @@
  *	pipeline.c	a record through decode, locate and fold
  *	naming.c	files and names asked for, lost roles replaced
  *	forget.c	what is remembered of files and names, within bounds
+ *	parcels.c	which processes share a file
  *	finish.c	encode, hand over the profiles, the books
  *	cputime.c	the kernel's own account of CPU time
  */
@@ -39,6 +40,14 @@
 struct cputime {
 	uint32_t pid;
 	uint64_t cpu_ns;
+};
+
+/* A file to be: some of s->parcel_processes. */
+struct parcel {
+	uint64_t exe_id; /* of ended processes; 0: not known */
+	uint32_t kind;	 /* enum session_profile_kind */
+	uint32_t at;
+	uint32_t cnt;
 };
 
 enum phase { PHASE_NONE, PHASE_SAMPLING, PHASE_NAMING, PHASE_WRITING, PHASE_DONE };
@@ -89,7 +98,9 @@ struct sampler {
 	VEC(uint64_t) seqs; /* last of each CPU */
 
 	/* Handing over. */
-	uint32_t writing_next; /* process */
+	VEC(struct parcel) parcels;
+	VEC(uint32_t) parcel_processes;
+	size_t writing_next; /* parcel */
 	uint32_t profiles;
 	int profile_fd; /* encoded, not sent yet */
 	struct session_profile profile;
@@ -135,6 +146,10 @@ void forget_unlearn(uint32_t object, void *ctx);
 /* The collection that was told is gone. */
 void forget_collect(struct sampler *s);
 void forget_tick(struct sampler *s, uint64_t now_ns);
+
+/* parcels.c */
+int parcels_make(struct sampler *s); /* 0 or -ENOMEM */
+void parcels_done(struct sampler *s);
 
 /* finish.c */
 void finish_begin(struct sampler *s);

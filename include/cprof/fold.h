@@ -24,5 +24,7 @@ int fold_add_stack(struct window *w, const struct record *rec, const struct wind
 int fold_process(struct window *w, const struct record *rec, uint32_t exe, uint32_t *ret_process);
 /* Counts the sample. */
 int fold_add(struct window *w, const struct record *rec, uint32_t process, uint32_t stack);
-/* A process that ended: its CPU time, if it is in the window. */
+/* A process that ended, all its generations in the window; the last one's CPU time. */
 void fold_exit(struct window *w, const struct cprof_exit *e);
+/* When all is in: marks what began and ended in the window, by fork and exit or by exec. */
+void fold_settle(struct window *w);

@@ -13,6 +13,7 @@ struct profile_label {
 	uint32_t pid;
 	uint32_t exec;
 	uint64_t start_ticks;
+	uint64_t exe_id; /* of ended processes: as in struct session_profile */
 	uint64_t from_real_ns;
 	uint64_t to_real_ns;
 };
@@ -21,6 +22,11 @@ struct profile_label {
 void profile_name(char *dst, size_t dst_sz, const struct profile_label *label);
 /* Of a command and all that it started: without start and exec, which would be one process's. */
 void profile_name_merged(char *dst, size_t dst_sz, const struct profile_label *label);
+
+/* Of processes that began and ended within: <comm>-ended-<exe id>.cpu.<from>-<to>.pb.gz */
+void profile_name_ended(char *dst, size_t dst_sz, const struct profile_label *label);
+/* Of all processes outside of our pid namespace. */
+void profile_name_outside(char *dst, size_t dst_sz, const struct profile_label *label);
 
 /* The @n-th other name for one that is taken: "a.pb.gz" becomes "a~1.pb.gz", "a" becomes "a~1". */
 void profile_name_other(char *dst, size_t dst_sz, const char *name, unsigned int n);

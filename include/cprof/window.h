@@ -30,6 +30,8 @@ struct window_process {
 	uint32_t cred;
 	uint32_t exe; /* object index */
 	uint8_t cgroup_hierarchy;
+	uint8_t ended; /* an exit told so, or a later generation */
+	uint8_t brief; /* it began and ended in the window; set by fold_settle() */
 	char comm[3 * CPROF_COMM_SZ + 1]; /* the process's, clean UTF-8 */
 	uint64_t samples;		  /* runs */
 	uint64_t weight_ns;

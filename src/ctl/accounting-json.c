@@ -82,6 +82,13 @@ static void json_end(struct json *j, const struct accounting *a)
 	json_object_end(j);
 }
 
+static const char *const kind_names[SESSION_PROFILE_KIND_MAX] = {
+	[SESSION_PROFILE_PROCESS] = "process",
+	[SESSION_PROFILE_MERGED] = "merged",
+	[SESSION_PROFILE_ENDED] = "ended",
+	[SESSION_PROFILE_RAW] = "raw",
+};
+
 static void json_files(struct json *j, const struct accounting *a)
 {
 	json_array(j, "files");
@@ -90,6 +97,8 @@ static void json_files(struct json *j, const struct accounting *a)
 
 		json_object(j, NULL);
 		json_string(j, "path", f->path);
+		json_string(j, "kind", kind_names[f->kind]);
+		json_u64(j, "processes", f->processes);
 		json_u64(j, "pid", f->pid);
 		json_u64(j, "start", f->start_ticks);
 		json_u64(j, "exec", f->exec);

@@ -40,6 +40,8 @@ int accounting_add_file(struct accounting *a, const struct session_profile *p, c
 		.path = path,
 		.pid = p->pid,
 		.exec = p->exec,
+		.kind = p->kind,
+		.processes = p->processes,
 		.start_ticks = p->start_ticks,
 		.samples = p->samples,
 		.weight_ns = p->weight_ns,

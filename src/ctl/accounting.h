@@ -22,6 +22,8 @@ struct recorded_file {
 	char comm[64];
 	uint32_t pid; /* 0: of several processes */
 	uint32_t exec;
+	uint32_t kind; /* enum session_profile_kind */
+	uint32_t processes;
 	uint64_t start_ticks;
 	uint64_t samples;
 	uint64_t weight_ns;

@@ -24,13 +24,22 @@ static void recording_profile_name(const struct recording *rec, const struct ses
 		.pid = m->pid,
 		.exec = m->exec,
 		.start_ticks = m->start_ticks,
+		.exe_id = m->exe_id,
 		.from_real_ns = m->from_real_ns,
 		.to_real_ns = m->to_real_ns,
 	};
 
 	(void)str_clean(comm, sizeof(comm), m->comm, sizeof(m->comm), NULL);
-	if (m->pid != 0 || !rec->args->command) {
+	if (m->kind == SESSION_PROFILE_ENDED) {
+		profile_name_ended(name, PROFILE_NAME_MAX, &label);
+		return;
+	}
+	if (m->kind != SESSION_PROFILE_MERGED) {
 		profile_name(name, PROFILE_NAME_MAX, &label);
+		return;
+	}
+	if (!rec->args->command) {
+		profile_name_outside(name, PROFILE_NAME_MAX, &label);
 		return;
 	}
 	label.comm = strrchr(rec->args->command[0], '/');

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cprof/base/cleanup.h"
 #include "cprof/base/str.h"
 #include "cprof/fold.h"
 
@@ -258,17 +259,6 @@ static bool process_eq(uint32_t value, const void *key, const void *ctx)
 	return p->pid == k->pid && p->start_ns == k->start_ns && p->exec == k->exec;
 }
 
-/* For an exit: pid 0 is not known. */
-static bool exit_eq(uint32_t value, const void *key, const void *ctx)
-{
-	const struct window *w = ctx;
-	const struct window_process *p = &w->processes.v[value];
-	const struct process_key *k = key;
-
-	return p->start_ns == k->start_ns && p->exec == k->exec &&
-	       (k->pid == 0 || k->pid == p->pid);
-}
-
 static struct window_process process_of(const struct cprof_sample *s, uint32_t exe)
 {
 	return (struct window_process){
@@ -378,11 +368,81 @@ int fold_add(struct window *w, const struct record *rec, uint32_t process, uint3
 	return 0;
 }
 
+/* The generations of one process have the same hash: a visit is a search that is never content. */
+struct visit {
+	struct process_key key;
+	struct window *window;
+	uint64_t cpu_ns;
+};
+
+static bool visit_exit(uint32_t value, const void *key, const void *ctx)
+{
+	const struct visit *v = key;
+	struct window_process *p = &v->window->processes.v[value];
+
+	/* pid 0 is not known: the start alone has to do, which hardly ever two have in common. */
+	if (p->start_ns != v->key.start_ns || (v->key.pid != 0 && v->key.pid != p->pid))
+		return false;
+	p->ended = true;
+	if (p->exec == v->key.exec)
+		p->cpu_true_ns = v->cpu_ns;
+	return false;
+}
+
 void fold_exit(struct window *w, const struct cprof_exit *e)
 {
-	const struct process_key key = { .start_ns = e->start_ns, .pid = e->pid, .exec = e->exec };
-	uint32_t id;
+	const struct visit v = {
+		.key = { .start_ns = e->start_ns, .pid = e->pid, .exec = e->exec },
+		.window = w,
+		.cpu_ns = e->cpu_ns,
+	};
+	uint32_t none;
 
-	if (map_find(&w->process_map, process_hash(&key, w->seed), &key, exit_eq, w, &id))
-		w->processes.v[id].cpu_true_ns = e->cpu_ns;
+	(void)map_find(&w->process_map, process_hash(&v.key, w->seed), &v, visit_exit, w, &none);
+}
+
+struct generation {
+	struct process_key key;
+	uint32_t process;
+};
+
+static int compare_generations(const void *a, const void *b)
+{
+	const struct process_key *x = &((const struct generation *)a)->key;
+	const struct process_key *y = &((const struct generation *)b)->key;
+
+	if (x->start_ns != y->start_ns)
+		return CMP(x->start_ns, y->start_ns);
+	return x->pid != y->pid ? CMP(x->pid, y->pid) : CMP(x->exec, y->exec);
+}
+
+static bool is_same_process(const struct generation *a, const struct generation *b)
+{
+	return a->key.start_ns == b->key.start_ns && a->key.pid == b->key.pid;
+}
+
+/* Without memory nobody is brief: more files, nothing lost. */
+void fold_settle(struct window *w)
+{
+	size_t cnt = w->processes.cnt;
+	_cleanup_free_ struct generation *g = calloc(MAX(cnt, (size_t)1), sizeof(*g));
+
+	if (!g)
+		return;
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct window_process *p = &w->processes.v[i];
+
+		g[i].key = (struct process_key){ p->start_ns, p->pid, p->exec };
+		g[i].process = i;
+	}
+	qsort(g, cnt, sizeof(*g), compare_generations);
+	for (size_t i = 0; i < cnt; i++) {
+		struct window_process *p = &w->processes.v[g[i].process];
+		bool began = p->start_ns >= w->from_boot_ns;
+
+		began = began || (i > 0 && is_same_process(&g[i - 1], &g[i]));
+		if (i + 1 < cnt && is_same_process(&g[i], &g[i + 1]))
+			p->ended = true;
+		p->brief = began && p->ended;
+	}
 }

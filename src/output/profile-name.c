@@ -55,6 +55,23 @@ void profile_name_merged(char *dst, size_t dst_sz, const struct profile_label *l
 	(void)snprintf(dst, dst_sz, "%s-%" PRIu32 ".%s", comm, label->pid, times);
 }
 
+void profile_name_ended(char *dst, size_t dst_sz, const struct profile_label *label)
+{
+	char comm[64], times[48];
+
+	(void)str_file_name(comm, sizeof(comm), label->comm);
+	profile_name_times(times, sizeof(times), label);
+	(void)snprintf(dst, dst_sz, "%s-ended-%016" PRIx64 ".%s", comm, label->exe_id, times);
+}
+
+void profile_name_outside(char *dst, size_t dst_sz, const struct profile_label *label)
+{
+	char times[48];
+
+	profile_name_times(times, sizeof(times), label);
+	(void)snprintf(dst, dst_sz, "outside-namespace.%s", times);
+}
+
 void profile_name_other(char *dst, size_t dst_sz, const char *name, unsigned int n)
 {
 	size_t len = strlen(name), tail = strlen(PROFILE_SUFFIX);

@@ -23,6 +23,8 @@ import tempfile
 import threading
 import time
 
+import pprof_file
+
 NSEC = 1_000_000_000
 SKIP = 77
 HERE = pathlib.Path(__file__).resolve().parent
@@ -125,7 +127,8 @@ def need(*tools):
 class Recording:
     """One finished `cprofctl record --json`."""
 
-    def __init__(self, status, stdout, stderr, seconds):
+    def __init__(self, status, stdout, stderr, seconds, cwd=None):
+        self.cwd = pathlib.Path(cwd or ".")
         self.status = status
         self.stdout = stdout
         self.stderr = stderr
@@ -153,8 +156,18 @@ class Recording:
 
     def of_pid(self, pid):
         """Samples and nanoseconds of a process, over its execs."""
-        mine = [f for f in self.files if f["pid"] == pid]
-        return sum(f["samples"] for f in mine), sum(f["nanoseconds"] for f in mine)
+        mine = [(f["samples"], f["nanoseconds"]) for f in self.files if f["pid"] == pid]
+        mine += [v for found in self.files if found["kind"] == "ended"
+                 for v in self._by_label(found["path"]).get(pid, ())]
+        return sum(v[0] for v in mine), sum(v[1] for v in mine)
+
+    @functools.cache
+    def _by_label(self, path):
+        """{pid: [(samples, nanoseconds)]} of a file of several processes."""
+        found = {}
+        for sample in pprof_file.Profile(self.cwd / path).samples:
+            found.setdefault(sample.labels["pid"], []).append(sample.values)
+        return found
 
 
 class Recorder:
@@ -163,6 +176,7 @@ class Recorder:
     def __init__(self, cprofctl, *args, cwd=None, prefix=(), timeout=180, **popen):
         self.timeout = timeout
         self.begun = time.monotonic()
+        self.cwd = cwd
         self.process = subprocess.Popen(
             [*map(str, prefix), str(cprofctl), "record", "--json", *map(str, args)], cwd=cwd,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
@@ -192,7 +206,7 @@ class Recorder:
     def finish(self):
         self.reader.join()
         out, err = (part.decode("utf-8", "surrogateescape") for part in self.result)
-        return Recording(self.process.returncode, out, err, time.monotonic() - self.begun)
+        return Recording(self.process.returncode, out, err, time.monotonic() - self.begun, self.cwd)
 
 
 def record(cprofctl, *args, **kwargs):

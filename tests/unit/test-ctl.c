@@ -321,6 +321,7 @@ TEST(profile_names)
 		.start_ticks = 456,
 		.from_real_ns = 86399999999999,	 /* 23:59:59 */
 		.to_real_ns = 86400000000000ULL, /* midnight */
+		.exe_id = 0xabc,
 	};
 	char name[PROFILE_NAME_MAX];
 
@@ -328,6 +329,10 @@ TEST(profile_names)
 	CHECK_STR(name, "a_b_c.d-e_-12-456-3.cpu.235959-000000.pb.gz");
 	profile_name_merged(name, sizeof(name), &l);
 	CHECK_STR(name, "a_b_c.d-e_-12.cpu.235959-000000.pb.gz");
+	profile_name_ended(name, sizeof(name), &l);
+	CHECK_STR(name, "a_b_c.d-e_-ended-0000000000000abc.cpu.235959-000000.pb.gz");
+	profile_name_outside(name, sizeof(name), &l);
+	CHECK_STR(name, "outside-namespace.cpu.235959-000000.pb.gz");
 	profile_name_other(name, sizeof(name), "x.pb.gz", 2);
 	CHECK_STR(name, "x~2.pb.gz");
 	profile_name_other(name, sizeof(name), "x.prof", 1);
@@ -353,6 +358,9 @@ TEST(profile_name_fits)
 	memset(comm, 'x', sizeof(comm));
 	comm[63] = 0;
 	profile_name(name, sizeof(name), &l);
+	CHECK(strlen(name) > 7 && strcmp(name + strlen(name) - 6, ".pb.gz") == 0);
+	l.exe_id = UINT64_MAX;
+	profile_name_ended(name, sizeof(name), &l);
 	CHECK(strlen(name) > 7 && strcmp(name + strlen(name) - 6, ".pb.gz") == 0);
 }
 

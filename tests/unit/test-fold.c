@@ -410,6 +410,56 @@ TEST(sums)
 	CHECK_EQ(weight, 0);
 }
 
+/* What began and ended in the window, which begins at 100: by fork, by exec, by exit. */
+TEST(brief_processes)
+{
+	static const struct {
+		uint64_t start_ns;
+		uint32_t pid, exec;
+		bool exits, brief;
+	} rows[] = {
+		{ 50, 1, 1, true, false },   /* began before */
+		{ 50, 2, 1, false, false },  /* the same start: another process */
+		{ 100, 3, 1, true, true },   /* as long as the window at most */
+		{ 101, 4, 1, false, false }, /* lives */
+		{ 60, 5, 7, false, false },  /* was there, then exec: ended, but did not begin */
+		{ 60, 5, 8, false, true },   /* exec to exec */
+		{ 60, 5, 9, false, false },  /* lives on */
+		{ 120, 6, 3, false, true },  /* fork to exec */
+		{ 120, 6, 4, true, true },   /* exec to exit */
+		{ 130, 7, 2, true, true },   /* fork to exec; the exit tells of both */
+		{ 130, 7, 3, true, true },
+	};
+	_cleanup_(window_freep) struct window *w = window_new(100, 0, 9);
+	struct fixture f;
+	uint32_t id;
+
+	fixture_init(&f);
+	for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+		f.head.pid = rows[i].pid;
+		f.head.start_ns = rows[i].start_ns;
+		f.head.exec = rows[i].exec;
+		CHECK_EQ(fold_process(w, &f.rec, 0, &id), 0);
+		CHECK_EQ(id, i);
+	}
+	for (size_t i = ELEMENTSOF(rows); i-- > 0;) {
+		const struct cprof_exit e = { .pid = rows[i].pid,
+					      .start_ns = rows[i].start_ns,
+					      .exec = rows[i].exec,
+					      .cpu_ns = 5 };
+
+		/* Of two generations only the last one is told to exit. */
+		if (rows[i].exits && !(i + 1 < ELEMENTSOF(rows) && rows[i + 1].pid == e.pid))
+			fold_exit(w, &e);
+	}
+	CHECK_EQ(w->processes.v[9].ended, 1);
+	CHECK_EQ(w->processes.v[9].cpu_true_ns, UINT64_MAX);
+	CHECK_EQ(w->processes.v[10].cpu_true_ns, 5);
+	fold_settle(w);
+	for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+		CHECK_EQ(w->processes.v[i].brief, rows[i].brief);
+}
+
 TEST(exits)
 {
 	_cleanup_(window_freep) struct window *w = window_new(0, 0, 9);

@@ -169,7 +169,7 @@ class Good(Case):
         self.assertEqual(out["top"], [{"function": "hot_function", "flat": 50_000_000,
                                        "cum": 50_000_000}])
         self.assertEqual(out["files"], [{
-            "path": self.files()[0], "pid": os.getpid(), "start": 1234, "exec": 1, "comm": "fake",
+            "path": self.files()[0], "kind": "process", "processes": 1, "pid": os.getpid(), "start": 1234, "exec": 1, "comm": "fake",
             "samples": 5, "nanoseconds": 50_000_000}])
 
     def test_all(self):

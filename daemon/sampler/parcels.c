@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * parcels — which processes of the window share a file.
+ *
+ * Mostly each has its own. A build host starts thousands a minute: those that began and ended within
+ * the window share one file per executable and unit, unless they were asked for by their pid. Those
+ * outside of our pid namespace have no name of ours: all of them are in one file, without a pid.
+ */
+
+#include <string.h>
+
+#include "cprof/base/str.h"
+#include "sampler.h"
+
+#define EXE_SEED 0 /* ids of executables are the same in every recording */
+
+/* A process on its way into a file; equal in all but the last field: the same file. */
+struct member {
+	uint32_t kind; /* enum session_profile_kind */
+	uint32_t exe;
+	uint32_t unit; /* string id */
+	uint32_t alone;
+	uint32_t process;
+};
+
+static uint64_t exe_id(const struct sampler *s, uint32_t exe)
+{
+	const struct object *o = objects_get(s->objects, exe);
+
+	if (!o || exe < CPROF_OBJECT_FIRST)
+		return 0;
+	if (o->build_id_sz > 0)
+		return hash_bytes(o->build_id, o->build_id_sz, EXE_SEED);
+	return o->path ? hash_bytes(o->path, strlen(o->path), EXE_SEED) : 0;
+}
+
+static int intern_unit(const struct sampler *s, const struct window_process *p,
+		       struct strtab *units, uint32_t *ret_unit)
+{
+	char path[CGROUPS_PATH_SZ], unit[CGROUPS_UNIT_SZ];
+
+	if (cgroups_path(s->cgroups, p->cgroup_hierarchy, p->cgroup, path) < 0 ||
+	    !cgroups_unit(path, unit))
+		unit[0] = '\0';
+	return strtab_add(units, unit, strlen(unit), ret_unit);
+}
+
+static bool was_asked_for(const struct sampler *s, uint32_t pid)
+{
+	for (uint32_t i = 0; i < s->start.pids_cnt; i++) {
+		if (s->start.pids[i] == (int32_t)pid)
+			return true;
+	}
+	return false;
+}
+
+static int member_of(const struct sampler *s, uint32_t process, struct strtab *units,
+		     struct member *ret)
+{
+	const struct window_process *p = &s->window->processes.v[process];
+
+	*ret = (struct member){ .kind = SESSION_PROFILE_PROCESS, .process = process };
+	if (s->start.flags & SESSION_MERGED || p->pid == 0) {
+		ret->kind = SESSION_PROFILE_MERGED;
+	} else if (p->brief && !was_asked_for(s, p->pid)) {
+		ret->kind = SESSION_PROFILE_ENDED;
+		ret->exe = p->exe;
+		return intern_unit(s, p, units, &ret->unit);
+	} else {
+		ret->alone = process;
+	}
+	return 0;
+}
+
+static int compare_files(const struct member *a, const struct member *b)
+{
+	if (a->kind != b->kind)
+		return CMP(a->kind, b->kind);
+	if (a->exe != b->exe)
+		return CMP(a->exe, b->exe);
+	return a->unit != b->unit ? CMP(a->unit, b->unit) : CMP(a->alone, b->alone);
+}
+
+static int compare_members(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+	int r = compare_files(x, y);
+
+	return r ? r : CMP(x->process, y->process);
+}
+
+static int list_members(const struct sampler *s, struct member *members, size_t *ret_cnt)
+{
+	struct strtab units;
+	int r = strtab_init(&units, s->window->seed);
+
+	*ret_cnt = 0;
+	for (uint32_t i = 0; r == 0 && i < s->window->processes.cnt; i++) {
+		if (s->window->processes.v[i].samples > 0)
+			r = member_of(s, i, &units, &members[(*ret_cnt)++]);
+	}
+	strtab_done(&units);
+	return r;
+}
+
+static int add_parcels(struct sampler *s, const struct member *members, size_t cnt)
+{
+	int r = vec_reserve(&s->parcel_processes, cnt);
+
+	for (size_t i = 0; r == 0 && i < cnt; i++) {
+		const struct member *m = &members[i];
+		const struct parcel parcel = {
+			.kind = m->kind,
+			.exe_id = m->kind == SESSION_PROFILE_ENDED ? exe_id(s, m->exe) : 0,
+			.at = (uint32_t)s->parcel_processes.cnt,
+		};
+
+		if (i == 0 || compare_files(&members[i - 1], m) != 0)
+			r = vec_push(&s->parcels, parcel);
+		if (r < 0)
+			break;
+		s->parcel_processes.v[s->parcel_processes.cnt++] = m->process;
+		s->parcels.v[s->parcels.cnt - 1].cnt++;
+	}
+	return r;
+}
+
+int parcels_make(struct sampler *s)
+{
+	size_t cnt = MAX(s->window->processes.cnt, (size_t)1);
+	_cleanup_free_ struct member *members = calloc(cnt, sizeof(*members));
+	int r;
+
+	if (!members)
+		return -ENOMEM;
+	r = list_members(s, members, &cnt);
+	if (r < 0)
+		return r;
+	if (cnt > 0)
+		qsort(members, cnt, sizeof(*members), compare_members);
+	return add_parcels(s, members, cnt);
+}
+
+void parcels_done(struct sampler *s)
+{
+	vec_done(&s->parcels);
+	vec_done(&s->parcel_processes);
+}
