@@ -15,12 +15,14 @@
 #define HITS_MAX 8
 #define RECENT_MAX 256
 #define EVENTS_BYTES (1u << 18)
+#define FILTER_DEPTH_MAX 32		 /* of groups below a wanted one */
 #define FILTER_NSEC_PER_TICK 10000000ull /* USER_HZ is 100 on x86 */
 
 /* Load-time settings. */
 const volatile __u32 frames_max = CPROF_USER_FRAMES_MAX;
 const volatile bool filter_all = true;
 const volatile bool filter_tree = false;
+const volatile bool filter_groups = false;
 const volatile bool event_counted = false; /* of an event that is no clock: one in so many */
 
 const volatile __u64 ring_urgent =
@@ -182,6 +184,20 @@ struct {
 	__type(value, __u64);
 } cprof_pids SEC(".maps");
 
+struct group_key {
+	__u64 id;
+	__u64 hierarchy; /* enum cprof_hierarchy */
+};
+
+/* Control groups asked for, with all below them. Filled by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct group_key);
+	__type(value, __u32);
+} cprof_groups SEC(".maps");
+
 /* Tasks recorded with their descendants: inherited at fork. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -285,6 +301,22 @@ static __always_inline bool filter_has_pid(struct task_struct *task, __u32 pid)
 	       BPF_CORE_READ(task, group_leader, start_boottime) / FILTER_NSEC_PER_TICK == *start;
 }
 
+/* Of the group that the process is told to be in, or one above it. */
+static __always_inline bool filter_has_group(struct task_struct *task)
+{
+	struct cgroup_ref ref = { 0 };
+
+	cgroup_of(BPF_CORE_READ(task, group_leader), &ref);
+	for (int i = 0; i < FILTER_DEPTH_MAX && ref.cgroup; i++) {
+		struct group_key key = { .id = cgroup_id(ref.cgroup), .hierarchy = ref.hierarchy };
+
+		if (bpf_map_lookup_elem(&cprof_groups, &key))
+			return true;
+		ref.cgroup = cgroup_parent(ref.cgroup);
+	}
+	return false;
+}
+
 /* Did the session ask for this task? */
 static __always_inline bool filter_passes(struct task_struct *task, __u32 pid)
 {
@@ -292,6 +324,8 @@ static __always_inline bool filter_passes(struct task_struct *task, __u32 pid)
 		return true;
 	if (pid && filter_has_pid(task, pid))
 		return true;
+	if (filter_groups)
+		return filter_has_group(task);
 	if (filter_tree) {
 		__u32 *tag = bpf_task_storage_get(&cprof_tags, task, NULL, 0);
 

@@ -138,6 +138,18 @@ int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)
 	return 0;
 }
 
+/* The unit that is recorded was started again: its new group is wanted, the old one is gone. */
+static void want_cgroup(struct sampler *s, const struct cprof_cgroup *c)
+{
+	char path[CGROUPS_PATH_SZ];
+
+	if (c->removed)
+		collect_remove_group(s->collect, c->hierarchy, c->id);
+	else if (cgroups_path(s->cgroups, c->hierarchy, c->id, path) == 0 &&
+		 cgroups_is_unit(path, s->start.unit))
+		(void)collect_add_group(s->collect, c->hierarchy, c->id);
+}
+
 /* One that cannot be kept has no path: units_unknown tells of its processes. */
 static void take_cgroup(struct sampler *s, const struct cprof_cgroup *c)
 {
@@ -152,6 +164,8 @@ static void take_cgroup(struct sampler *s, const struct cprof_cgroup *c)
 	(void)cgroups_put(s->cgroups, &g);
 	if (c->removed)
 		cgroups_remove(s->cgroups, c->hierarchy, c->id);
+	if (s->start.flags & SESSION_UNIT)
+		want_cgroup(s, c);
 }
 
 int pipeline_on_event(const void *bytes, size_t sz, void *ctx)

@@ -241,6 +241,39 @@ static int choose_event(struct sampler *s)
 	return 0;
 }
 
+static int add_group(uint8_t hierarchy, uint64_t id, void *ctx)
+{
+	struct sampler *s = ctx;
+
+	s->groups_cnt++;
+	return collect_add_group(s->collect, hierarchy, id);
+}
+
+/* Its groups of all hierarchies that samples tell; those that are made later come by events. */
+static int add_unit(struct sampler *s)
+{
+	char text[SESSION_TEXT_MAX];
+	int r;
+
+	if (!(s->start.flags & SESSION_UNIT))
+		return 0;
+	r = cgroups_find_unit(s->cgroups, s->start.unit, add_group, s);
+	if (r == 0 && s->groups_cnt == 0)
+		r = -ENOENT;
+	if (r == 0)
+		return 0;
+	if (r == -ENOENT)
+		(void)snprintf(text, sizeof(text),
+			       "no unit %s runs here: no control group has that name; see "
+			       "systemctl",
+			       s->start.unit);
+	else
+		(void)snprintf(text, sizeof(text), "cannot record unit %s: %s", s->start.unit,
+			       strerror(-r));
+	(void)session_fail(s, r, text);
+	return r;
+}
+
 static int open_collect(struct sampler *s)
 {
 	const struct collect_opts opts = {
@@ -251,6 +284,7 @@ static int open_collect(struct sampler *s)
 		.frames_max = CPROF_USER_FRAMES_MAX,
 		.all = s->start.flags & SESSION_ALL,
 		.tree = s->start.flags & SESSION_TREE,
+		.groups = s->start.flags & SESSION_UNIT,
 		.check_every = CPROF_CHECK_EVERY,
 		.walk_trusted = CPROF_WALK_TRUSTED,
 		.walk_skew = CPROF_WALK_SKEW,
@@ -318,7 +352,7 @@ int recording_begin(struct sampler *s)
 		return 0; /* the client was told */
 	/* Events tell of groups from now on; what was there before is walked. Without: no units. */
 	(void)cgroups_scan(s->cgroups, &s->root);
-	if (add_pids(s) < 0)
+	if (add_unit(s) < 0 || add_pids(s) < 0)
 		return 0;
 	r = arm_loop(s);
 	if (r < 0)

@@ -80,6 +80,7 @@ struct sampler {
 	struct window *window;
 	struct shares stacks; /* of the window, by user */
 	VEC(struct cputime) baseline;
+	unsigned int groups_cnt; /* control groups of the unit asked for */
 	VEC(int) pidfds;
 	VEC(struct loop_source *) pid_sources;
 	struct loop_source *events;

@@ -33,6 +33,7 @@ struct collect_opts {
 	uint32_t frames_max; /* of a user stack */
 	bool all;	     /* every process; else only those added */
 	bool tree;	     /* some are added with their descendants */
+	bool groups;	     /* control groups are added */
 	bool walk_off;	     /* begin with the walk of the mapping tree switched off */
 	uint32_t
 		check_every; /* one sample in so many compares the walk with bpf_find_vma(); 0: none */
@@ -65,6 +66,13 @@ struct collect *collect_free(struct collect *c);
  * fork from now on.
  */
 int collect_add_pid(struct collect *c, pid_t pid, uint64_t start_ticks, bool tree);
+
+/*
+ * Adds a control group, (hierarchy, id) as in struct cprof_sample, with all below it, also what is made
+ * later. 0 or -errno (-E2BIG: too many).
+ */
+int collect_add_group(struct collect *c, uint8_t hierarchy, uint64_t id);
+void collect_remove_group(struct collect *c, uint8_t hierarchy, uint64_t id);
 
 /* Switches the events on; -errno with @failure. *ret_cpus: with an event. */
 int collect_start(struct collect *c, uint32_t *ret_cpus, struct collect_failure *failure);

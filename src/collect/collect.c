@@ -110,6 +110,27 @@ int collect_add_pid(struct collect *c, pid_t pid, uint64_t start_ticks, bool tre
 	return tag_tree(c, pid);
 }
 
+/* As in bpf/maps.h. */
+struct group_key {
+	__u64 id;
+	__u64 hierarchy;
+};
+
+int collect_add_group(struct collect *c, uint8_t hierarchy, uint64_t id)
+{
+	const struct group_key key = { .id = id, .hierarchy = hierarchy };
+	__u32 one = 1;
+
+	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.cprof_groups), &key, &one, BPF_ANY);
+}
+
+void collect_remove_group(struct collect *c, uint8_t hierarchy, uint64_t id)
+{
+	const struct group_key key = { .id = id, .hierarchy = hierarchy };
+
+	(void)bpf_map_delete_elem(bpf_map__fd(c->bpf->maps.cprof_groups), &key);
+}
+
 int collect_start(struct collect *c, uint32_t *ret_cpus, struct collect_failure *failure)
 {
 	unsigned int cnt = 0;

@@ -130,6 +130,7 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 	c->bpf->rodata->frames_max = c->opts.frames_max;
 	c->bpf->rodata->filter_all = c->opts.all;
 	c->bpf->rodata->filter_tree = c->opts.tree;
+	c->bpf->rodata->filter_groups = c->opts.groups;
 	c->bpf->rodata->check_every = c->opts.check_every;
 	c->bpf->rodata->maple_skew = c->opts.walk_skew;
 	c->bpf->rodata->ring_urgent = c->opts.ring_bytes / 4;

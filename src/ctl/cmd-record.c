@@ -83,10 +83,11 @@ static int record_open_output(struct record *c)
 {
 	const char *path = c->args.output;
 	char name[64], shown[256];
-	bool many = c->args.all || c->args.pids.cnt > 1;
+	bool wide = c->args.all || c->args.unit[0];
+	bool many = wide || c->args.pids.cnt > 1;
 	int r;
 
-	if (!path && c->args.all) {
+	if (!path && wide) {
 		profile_directory_name(name, sizeof(name), clock_real_ns());
 		path = name;
 	}
@@ -170,6 +171,9 @@ static int record_send_start(struct record *c)
 
 	if (c->args.all)
 		start.flags = SESSION_ALL;
+	if (c->args.unit[0])
+		start.flags = SESSION_UNIT;
+	(void)snprintf(start.unit, sizeof(start.unit), "%s", c->args.unit);
 	for (size_t i = 0; i < c->args.pids.cnt; i++)
 		start.pids[start.pids_cnt++] = c->args.pids.v[i];
 	if (c->args.command) {
@@ -249,6 +253,7 @@ static void record_explain_nothing(const struct record *c)
 	else
 		log_info("record: no samples: %s idle for the whole time; try a longer --seconds",
 			 c->args.all		 ? "the machine was"
+			 : c->args.unit[0]	 ? "the unit was"
 			 : c->args.pids.cnt == 1 ? "the process was"
 						 : "the processes were");
 }

@@ -11,6 +11,7 @@
 
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
+#include "cprof/base/str.h"
 #include "cprof/session.h"
 #include "record-options.h"
 #include "units.h"
@@ -44,6 +45,32 @@ static int set_pids(void *ctx, const char *arg)
 			return r;
 	}
 	return 0;
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+	size_t len = strlen(name), tail = strlen(suffix);
+
+	return len > tail && strcmp(name + len - tail, suffix) == 0;
+}
+
+/* As systemctl: without a suffix it is a service. */
+static int set_unit(void *ctx, const char *arg)
+{
+	bool whole = has_suffix(arg, ".service") || has_suffix(arg, ".scope") ||
+		     has_suffix(arg, ".slice");
+	struct record_args *a = ctx;
+	char name[3 * SESSION_UNIT_SZ];
+	bool changed;
+	int n;
+
+	if (!*arg || strchr(arg, '/'))
+		return -EINVAL;
+	(void)str_clean(name, sizeof(name), arg, strlen(arg), &changed);
+	if (changed)
+		return -EINVAL;
+	n = snprintf(a->unit, sizeof(a->unit), "%s%s", name, whole ? "" : ".service");
+	return n < (int)sizeof(a->unit) ? 0 : -EINVAL;
 }
 
 static int set_all(void *ctx, const char *arg)
@@ -116,6 +143,8 @@ static const char record_events[] = "one of"
 static const struct option_desc record_options[] = {
 	{ "pid", 'p', "P[,P...]", "these processes; may be given again", set_pids,
 	  "process ids, at most 256, like 1234 or 1234,1235" },
+	{ "unit", 0, "U", "the processes of a systemd unit", set_unit,
+	  "the name of a service, a scope or a slice, like nginx.service" },
 	{ "all", 'a', NULL, "the whole machine", set_all, NULL },
 	{ "seconds", 0, "N", "how long: 30, 30s, 5m (default 10; a command: to its exit)",
 	  set_seconds, "a time like 30, 30s or 5m" },
@@ -138,12 +167,13 @@ static struct option_set record_option_set(struct record_args *args)
 /* One kind of target, how often, and how long when it was not said. */
 static int record_args_judge(struct record_args *a, struct option_problem *ret_problem)
 {
-	int targets = (a->pids.cnt > 0) + a->all + !!a->command;
+	int targets = (a->pids.cnt > 0) + (a->unit[0] != '\0') + a->all + !!a->command;
 
 	if (targets != 1) {
 		(void)snprintf(ret_problem->why, sizeof(ret_problem->why), "%s",
-			       targets == 0 ? "what? give --pid P, -a, or a command after --"
-					    : "choose one of --pid, -a and a command");
+			       targets == 0
+				       ? "what? give --pid P, --unit U, -a, or a command after --"
+				       : "choose one of --pid, --unit, -a and a command");
 		return -EINVAL;
 	}
 	if (a->hz > 0 && a->event_count > 0) {
@@ -214,6 +244,7 @@ void record_args_help(void)
 	const struct option_set set = record_option_set(NULL);
 
 	fputs("Usage: cprofctl record --pid P[,P...] [OPTIONS]\n"
+	      "       cprofctl record --unit U [OPTIONS]\n"
 	      "       cprofctl record -a [OPTIONS]\n"
 	      "       cprofctl record [OPTIONS] [--] CMD [ARG...]\n"
 	      "\n"
@@ -228,9 +259,10 @@ void record_args_help(void)
 	fputs("\n"
 	      "Files: one per process, <comm>-<pid>-<start>-<exec>.cpu.<from>-<to>.pb.gz (UTC), "
 	      "in\n"
-	      "the current directory, or for -a in cprofd-profiles-<date>-<time>. Nothing is\n"
-	      "replaced but the FILE of -o. A command and what it starts make one file; with a\n"
-	      "directory (one that exists, or a name that ends in /) one file each. Processes "
+	      "the current directory, or for -a and --unit in cprofd-profiles-<date>-<time>.\n"
+	      "Nothing is replaced but the FILE of -o. A command and what it starts make one "
+	      "file;\n"
+	      "with a directory (one that exists, or a name that ends in /) one file each. Those "
 	      "that\n"
 	      "began and ended within the recording share <comm>-ended-<id>.cpu... per executable\n"
 	      "and unit, except those of --pid; labels tell them apart.\n"
@@ -242,6 +274,7 @@ void record_args_help(void)
 	      "Examples:\n"
 	      "  cprofctl record --pid 1234 --seconds 30\n"
 	      "  cprofctl record --pid 1234,1235 -o profiles/\n"
+	      "  cprofctl record --unit nginx --seconds 30\n"
 	      "  cprofctl record -a --seconds 5m --hz 49\n"
 	      "  cprofctl record -o make.pb.gz -- make -j2\n"
 	      "  cprofctl record --pid 1234 --event page-faults\n"

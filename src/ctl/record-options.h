@@ -9,6 +9,7 @@
 #include "cprof/base/vec.h"
 #include "cprof/event.h"
 #include "ctl.h"
+#include "cprof/session.h"
 #include "options.h"
 #include "sampler.h"
 
@@ -16,7 +17,8 @@
 #define RECORD_SECONDS_DEFAULT 10
 
 struct record_args {
-	VEC(int32_t) pids; /* each once */
+	VEC(int32_t) pids;	    /* each once */
+	char unit[SESSION_UNIT_SZ]; /* "": none given */
 	bool all;
 	bool help;
 	uint64_t duration_ns; /* 0: until the command exits */

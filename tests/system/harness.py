@@ -128,7 +128,6 @@ class Recording:
     """One finished `cprofctl record --json`."""
 
     def __init__(self, status, stdout, stderr, seconds, cwd=None):
-        self.cwd = pathlib.Path(cwd or ".")
         self.status = status
         self.stdout = stdout
         self.stderr = stderr
@@ -141,6 +140,7 @@ class Recording:
                 with contextlib.suppress(ValueError):
                     self.json = json.loads("".join(lines[i:]))
                     break
+        self.ended = self.read_ended(cwd) if self.json else {}
 
     @property
     def books(self):
@@ -157,16 +157,17 @@ class Recording:
     def of_pid(self, pid):
         """Samples and nanoseconds of a process, over its execs."""
         mine = [(f["samples"], f["nanoseconds"]) for f in self.files if f["pid"] == pid]
-        mine += [v for found in self.files if found["kind"] == "ended"
-                 for v in self._by_label(found["path"]).get(pid, ())]
+        mine += self.ended.get(pid, [])
         return sum(v[0] for v in mine), sum(v[1] for v in mine)
 
-    @functools.cache
-    def _by_label(self, path):
-        """{pid: [(samples, nanoseconds)]} of a file of several processes."""
+    def read_ended(self, cwd):
+        """{pid: [(samples, nanoseconds)]} of the files that ended processes share."""
         found = {}
-        for sample in pprof_file.Profile(self.cwd / path).samples:
-            found.setdefault(sample.labels["pid"], []).append(sample.values)
+        for file in self.files:
+            if file["kind"] != "ended":
+                continue
+            for sample in pprof_file.Profile(pathlib.Path(cwd or ".") / file["path"]).samples:
+                found.setdefault(sample.labels["pid"], []).append(sample.values)
         return found
 
 

@@ -152,6 +152,11 @@ TEST(record_wrong)
 	CHECK_WRONG("what?", "--hz", "99");
 	CHECK_WRONG("choose one", "-a", "--pid", "1");
 	CHECK_WRONG("choose one", "-a", "--", "true");
+	CHECK_WRONG("choose one", "-a", "--unit", "a");
+	CHECK_WRONG("--unit takes", "--unit", "");
+	CHECK_WRONG("--unit takes", "--unit", "a/b.service");
+	CHECK_WRONG("--unit takes", "--unit", "a\033b.service");
+	CHECK_WRONG("--unit takes", "--unit", "a\nb");
 	CHECK_WRONG("--pid takes process ids", "--pid", "0");
 	CHECK_WRONG("--pid takes process ids", "--pid", "1,");
 	CHECK_WRONG("--pid takes process ids", "--pid", "-1");
@@ -310,6 +315,42 @@ TEST(percents_as_pprof)
 	CHECK_STR(text, "    0%");
 	units_percent_format(text, sizeof(text), 5, 0);
 	CHECK_STR(text, "    0%");
+}
+
+static int parse_unit(const char *name, char unit[static SESSION_UNIT_SZ])
+{
+	const char *const v[] = { "record", "--unit", name, NULL };
+	struct option_problem p = { "" };
+	struct ctl_globals g = { 0 };
+	struct record_args a;
+	int r = record_args_parse(&a, &g, 3, (char **)(uintptr_t)v, &p);
+
+	memcpy(unit, a.unit, SESSION_UNIT_SZ);
+	record_args_done(&a);
+	return r;
+}
+
+/* As systemctl: a name without a suffix is a service's; 255 bytes are the longest. */
+TEST(unit_names)
+{
+	static const char *const rows[][2] = {
+		{ "nginx", "nginx.service" },	    { "a.b", "a.b.service" },
+		{ "a.service", "a.service" },	    { "session-1.scope", "session-1.scope" },
+		{ "system.slice", "system.slice" }, { ".service", ".service.service" },
+		{ "x.socket", "x.socket.service" },
+	};
+	const size_t len = SESSION_UNIT_SZ - sizeof(".service");
+	char longest[SESSION_UNIT_SZ] = "", unit[SESSION_UNIT_SZ];
+
+	for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+		CHECK_EQ(parse_unit(rows[i][0], unit), 0);
+		CHECK_STR(unit, rows[i][1]);
+	}
+	memset(longest, 'a', len);
+	CHECK_EQ(parse_unit(longest, unit), 0);
+	CHECK_EQ(strlen(unit), SESSION_UNIT_SZ - 1);
+	longest[len] = 'a';
+	CHECK_EQ(parse_unit(longest, unit), -EINVAL);
 }
 
 TEST(profile_names)
