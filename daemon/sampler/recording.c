@@ -85,12 +85,23 @@ static void tell_walk(struct sampler *s)
 	s->walk_told = true;
 }
 
+static void maintain_events(struct sampler *s)
+{
+	struct collect_failure failure = { 0 };
+	uint32_t opened;
+
+	if (collect_maintain(s->collect, &opened, &failure) < 0)
+		session_note(s, failure.text);
+	s->counters.v[COUNTER_events_reopened] += opened;
+}
+
 static void tick_sampling(struct sampler *s, uint64_t now_ns)
 {
 	tell_walk(s);
 	(void)collect_consume(s->collect);
 	naming_tick(s, now_ns);
 	if (now_ns >= s->progress_at_ns) {
+		maintain_events(s);
 		session_progress(s);
 		s->progress_at_ns += NSEC_PER_SEC;
 	}
@@ -320,9 +331,9 @@ static int arm_loop(struct sampler *s)
 	return loop_add_timer(s->loop, PRIORITY_TICK, on_redraw, s, &s->redraw);
 }
 
-static int start_sampling(struct sampler *s)
+/* @failure: what does not work as it should, where it works at all. */
+static int start_sampling(struct sampler *s, struct collect_failure *failure)
 {
-	struct collect_failure failure = { 0 };
 	int r;
 
 	s->window = window_new(clock_boot_ns(), clock_real_ns(), rng_seed());
@@ -331,9 +342,9 @@ static int start_sampling(struct sampler *s)
 	s->window->hz = s->hz;
 	(void)cputime_baseline(s); /* without it cpu_true_ns stays unknown */
 	s->begun_ns = clock_mono_ns();
-	r = collect_start(s->collect, &s->cpus, &failure);
+	r = collect_start(s->collect, &s->cpus, failure);
 	if (r < 0)
-		return session_fail(s, r, failure.text);
+		return session_fail(s, r, failure->text);
 	s->phase = PHASE_SAMPLING;
 	s->progress_at_ns = s->begun_ns + NSEC_PER_SEC;
 	loop_timer_set(s->tick, s->begun_ns + TICK_NS);
@@ -346,6 +357,7 @@ int recording_begin(struct sampler *s)
 	struct session_started started = {
 		.head = { .size = sizeof(started), .type = SESSION_STARTED },
 	};
+	struct collect_failure degraded = { 0 };
 	int r;
 
 	if (choose_event(s) < 0 || open_collect(s) < 0)
@@ -357,7 +369,7 @@ int recording_begin(struct sampler *s)
 	r = arm_loop(s);
 	if (r < 0)
 		return r;
-	r = start_sampling(s);
+	r = start_sampling(s, &degraded);
 	if (r < 0 || s->phase != PHASE_SAMPLING)
 		return r;
 	started.from_real_ns = s->window->from_real_ns;
@@ -365,6 +377,8 @@ int recording_begin(struct sampler *s)
 	started.cpus = s->cpus;
 	(void)snprintf(started.event, sizeof(started.event), "%s", s->event->name);
 	(void)seqpacket_send(s->client_fd, &started, sizeof(started), -EBADF);
+	if (degraded.text[0])
+		session_note(s, degraded.text);
 	tell_walk(s);
 	log_debug("sampling at %" PRIu32 " Hz on %u CPUs, a ring of %zu bytes", s->start.hz,
 		  s->cpus, ring_bytes(&s->start));

@@ -74,7 +74,10 @@ int collect_add_pid(struct collect *c, pid_t pid, uint64_t start_ticks, bool tre
 int collect_add_group(struct collect *c, uint8_t hierarchy, uint64_t id);
 void collect_remove_group(struct collect *c, uint8_t hierarchy, uint64_t id);
 
-/* Switches the events on; -errno with @failure. *ret_cpus: with an event. */
+/*
+ * Switches the events on; -errno with @failure. *ret_cpus: with an event. Where some CPU cannot have
+ * one, it is 0 all the same, and @failure has a text that says so.
+ */
 int collect_start(struct collect *c, uint32_t *ret_cpus, struct collect_failure *failure);
 /* Switches them off: after it no new run is counted. */
 void collect_stop(struct collect *c);
@@ -86,6 +89,12 @@ int collect_sample_fd(const struct collect *c);
 /* Delivers what is in the event ring. */
 int collect_consume_events(struct collect *c);
 int collect_event_fd(const struct collect *c);
+
+/*
+ * CPUs come and go: to be called once a second. Events of CPUs that were offline are opened anew,
+ * *ret_opened of them. -errno with @failure when some could not be: the others go on.
+ */
+int collect_maintain(struct collect *c, uint32_t *ret_opened, struct collect_failure *failure);
 
 /* Draws each CPU's period anew around the mean, so that no rhythm of a program meets ours. Clocks. */
 void collect_redraw(struct collect *c);

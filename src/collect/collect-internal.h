@@ -21,6 +21,15 @@ struct cpu_event {
 	struct bpf_link *link; /* owns fd; NULL: no event on this CPU */
 	int fd;		       /* borrowed from the link, for ioctl */
 	double mirror;	       /* the second half of an antithetic pair of draws; < 0: draw anew */
+	uint64_t enabled_ns;   /* the event's own clock when we last looked */
+	bool online;
+	bool failed; /* cannot be opened, though the CPU is online */
+};
+
+/* What read(2) of an event gives. */
+struct perf_event_reading {
+	uint64_t value;
+	uint64_t enabled_ns;
 };
 
 struct collect {
@@ -58,5 +67,9 @@ int walk_check(struct collect *c, struct collect_failure *failure);
 /* cpus.c: the perf events. */
 int cpus_open(struct collect *c, unsigned int *ret_cnt, struct collect_failure *failure);
 void cpus_enable(struct collect *c);
+/* Of one CPU: 1; 0: it is offline; -errno with @failure. */
+int cpu_open(struct collect *c, unsigned int cpu, struct collect_failure *failure);
+void cpu_enable(struct collect *c, unsigned int cpu);
+void cpu_close(struct collect *c, unsigned int cpu);
 void cpus_disable(struct collect *c);
 void cpus_close(struct collect *c);

@@ -49,13 +49,15 @@ static const struct bpf_program *program(const struct collect *c)
 	return is_clock(c) ? c->bpf->progs.cprof_tick : c->bpf->progs.cprof_event;
 }
 
-static int cpu_open(struct collect *c, unsigned int cpu, struct collect_failure *failure)
+int cpu_open(struct collect *c, unsigned int cpu, struct collect_failure *failure)
 {
 	struct cpu_event *ev = &c->cpus[cpu];
 	struct cprof_rate *rate = &c->rates[cpu];
 	_cleanup_close_ int fd = -EBADF;
 
 	ev->mirror = -1;
+	/* Of one opened anew: odd while it changes, until cpu_enable(). */
+	__atomic_store_n(&rate->epoch, rate->epoch | 1, __ATOMIC_RELEASE);
 	rate->period_ns = draw_period(c, ev);
 	fd = perf_event_on_cpu(c, (int)cpu, rate->period_ns);
 	if (fd == -ENODEV)
@@ -71,17 +73,26 @@ static int cpu_open(struct collect *c, unsigned int cpu, struct collect_failure 
 
 int cpus_open(struct collect *c, unsigned int *ret_cnt, struct collect_failure *failure)
 {
-	unsigned int opened = 0;
+	unsigned int opened = 0, failed = 0;
+	struct collect_failure why = { 0 };
+	int error = -ENODEV;
 
 	for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++) {
-		int r = cpu_open(c, cpu, failure);
+		int r = cpu_open(c, cpu, &why);
 
-		if (r < 0)
-			return r;
-		opened += (unsigned int)r;
+		c->cpus[cpu].failed = r < 0;
+		if (r < 0) {
+			error = r;
+			failed++;
+		} else {
+			opened += (unsigned int)r;
+		}
 	}
 	if (opened == 0)
-		return perf_event_failed(c, -ENODEV, failure);
+		return perf_event_failed(c, error, failure);
+	if (failed > 0)
+		(void)collect_fail(failure, 0, "%u of %u CPUs are not sampled: %s", failed,
+				   failed + opened, why.text);
 	*ret_cnt = opened;
 	return 0;
 }
@@ -94,16 +105,20 @@ static void rate_publish(struct cprof_rate *rate, uint64_t period_ns, uint64_t n
 	__atomic_store_n(&rate->epoch, rate->epoch + (rate->epoch & 1 ? 1 : 2), __ATOMIC_RELEASE);
 }
 
+void cpu_enable(struct collect *c, unsigned int cpu)
+{
+	struct cprof_rate *rate = &c->rates[cpu];
+
+	(void)ioctl(c->cpus[cpu].fd, PERF_EVENT_IOC_ENABLE, 0);
+	rate_publish(rate, rate->period_ns, clock_mono_ns());
+	__atomic_store_n(&rate->enabled_ns, rate->since_ns, __ATOMIC_RELEASE);
+}
+
 void cpus_enable(struct collect *c)
 {
 	for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++) {
-		struct cprof_rate *rate = &c->rates[cpu];
-
-		if (!c->cpus[cpu].link)
-			continue;
-		(void)ioctl(c->cpus[cpu].fd, PERF_EVENT_IOC_ENABLE, 0);
-		rate_publish(rate, rate->period_ns, clock_mono_ns());
-		__atomic_store_n(&rate->enabled_ns, rate->since_ns, __ATOMIC_RELEASE);
+		if (c->cpus[cpu].link)
+			cpu_enable(c, cpu);
 	}
 }
 
@@ -115,12 +130,19 @@ void cpus_disable(struct collect *c)
 	}
 }
 
+void cpu_close(struct collect *c, unsigned int cpu)
+{
+	struct cpu_event *ev = &c->cpus[cpu];
+
+	(void)bpf_link__destroy(TAKE_PTR(ev->link));
+	ev->fd = -EBADF;
+	ev->enabled_ns = 0;
+}
+
 void cpus_close(struct collect *c)
 {
-	for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++) {
-		(void)bpf_link__destroy(c->cpus[cpu].link);
-		c->cpus[cpu] = (struct cpu_event){ .fd = -EBADF };
-	}
+	for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++)
+		cpu_close(c, cpu);
 }
 
 void collect_redraw(struct collect *c)

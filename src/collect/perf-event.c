@@ -30,6 +30,7 @@ int perf_event_on_cpu(const struct collect *c, int cpu, uint64_t period_ns)
 		.size = sizeof(attr),
 		.config = event->perf_config,
 		.disabled = 1,
+		.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED, /* struct perf_event_reading */
 	};
 	int fd;
 
