@@ -165,6 +165,24 @@ def denied_calls(args, checks, tmp):
         refused(checks, name, done, says=says)
 
 
+def one_cpu_denied(args, checks, tmp):
+    """An event that cannot be opened on one CPU: the others are sampled, and it is said."""
+    if os.cpu_count() < 2:
+        checks.note("SKIP one CPU denied: there is one CPU only")
+        return
+    prefix = [args.outside / "deny", EACCES, f"{NR_PERF_EVENT_OPEN}:2=1", "--"]
+    with Work(args.workloads / "spin", 0, 4) as mine, Work(args.workloads / "spin", 1, 4) as unseen:
+        done = harness.record(args.cprofctl, "-a", "--seconds", 2, cwd=tmp, prefix=prefix)
+        if not harness.good(checks, "one CPU denied", done):
+            return
+        checks.at_least("one CPU denied: samples on the other", done.of_pid(mine.pid)[0], 50)
+        checks.equal("one CPU denied: samples on it", done.of_pid(unseen.pid)[0], 0)
+    said = f"1 of {os.cpu_count()} CPUs are not sampled"
+    checks.check("one CPU denied: it is said", any(said in line for line in done.json["degraded"]),
+                 done.json["degraded"], said)
+    checks.equal("one CPU denied: the books' difference", done.books["difference"], 0)
+
+
 def no_btf(args, checks, tmp):
     harness.need("unshare", "mount")
     prefix = ["unshare", "-m", "sh", "-c",
@@ -288,7 +306,7 @@ def run(args, checks):
     with harness.scratch() as tmp:
         harness.play(args, checks, (no_such_pid, pid_exits, pid_taken_over, kernel_thread, no_such_command,
                                    no_output, wrong_usage, not_root, no_capability, denied_calls,
-                                   no_btf, lying_elf, odd_comms),
+                                   one_cpu_denied, no_btf, lying_elf, odd_comms),
                      args, checks, tmp)
         left = [d for d in os.listdir(tmp) if d.endswith((".pb.gz", ".tmp"))]
         checks.check("no file left that nobody asked for", len(left) <= 2, left)
