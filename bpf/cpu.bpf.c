@@ -12,6 +12,7 @@
 
 #include "capture.h"
 #include "tell.h"
+#include "tree.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -117,12 +118,7 @@ int BPF_PROG(cprof_exec, struct task_struct *task, int old_pid, struct linux_bin
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(cprof_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 *tag = bpf_task_storage_get(&cprof_tags, parent, NULL, 0);
-
-	if (!tag || !*tag)
-		return 0;
-	if (!bpf_task_storage_get(&cprof_tags, child, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
-		count(COUNTER_tag_failed, 1);
+	tree_fork(parent, child);
 	return 0;
 }
 
@@ -149,6 +145,7 @@ static __always_inline void remember_program(struct task_struct *task, struct mm
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(cprof_exit, struct task_struct *task)
 {
+	tree_exit(task);
 	if (task->mm && BPF_CORE_READ(task, signal, live.counter) == 0)
 		remember_program(task, task->mm);
 	return 0;

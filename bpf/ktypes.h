@@ -182,6 +182,7 @@ struct task_struct {
 	struct sched_entity se;
 	struct mm_struct *mm;
 	struct task_struct *group_leader;
+	struct task_struct *real_parent;
 	struct pid *thread_pid;
 	unsigned long long start_boottime;
 	const struct cred *cred;

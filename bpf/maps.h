@@ -34,6 +34,11 @@ const volatile __u32 check_every = 0;
 /* The mapping tree is not to be walked: set by user space, from the start or when it was found wrong. */
 __u32 walk_off;
 
+/* Of a tree: user space still looks for those who were there before; processes tagged, and gone since. */
+__u32 tree_growing;
+__u64 tree_born;
+__u64 tree_gone;
+
 /* Our pid namespace: set after loading, when cprof_self has told the level. */
 __u32 our_level;
 __u32 our_inum;
@@ -97,6 +102,12 @@ struct exiting {
 	struct cprof_key key;
 	__u32 whole; /* a tick may come while it is being written */
 	__u32 pad;
+};
+
+/* A task of a tree. */
+struct tree_tag {
+	__u32 tagged;
+	__u32 ended; /* of a process's first thread: the process is counted as gone */
 };
 
 struct recent {
@@ -203,7 +214,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, __u32);
+	__type(value, struct tree_tag);
 } cprof_tags SEC(".maps");
 
 /* What program a task ran that is exiting: its mappings are gone before its time is. */
@@ -327,9 +338,7 @@ static __always_inline bool filter_passes(struct task_struct *task, __u32 pid)
 	if (filter_groups)
 		return filter_has_group(task);
 	if (filter_tree) {
-		__u32 *tag = bpf_task_storage_get(&cprof_tags, task, NULL, 0);
-
-		return tag && *tag;
+		return bpf_task_storage_get(&cprof_tags, task, NULL, 0) != NULL;
 	}
 	return false;
 }

@@ -107,6 +107,8 @@ static void tick_sampling(struct sampler *s, uint64_t now_ns)
 	}
 	if (s->start.duration_ns && now_ns - s->begun_ns >= s->start.duration_ns)
 		recording_end(s, SESSION_ENDED_TIME);
+	else if (s->roots_gone && tree_is_gone(s))
+		recording_end(s, SESSION_ENDED_GONE);
 }
 
 int recording_books(struct sampler *s, struct counters *ret_counters, struct books *ret_books)
@@ -182,7 +184,8 @@ static int on_pid_gone(struct loop_source *src, uint32_t events, void *ctx)
 			s->pid_sources.v[i] = loop_remove(src);
 		all_gone = all_gone && !s->pid_sources.v[i];
 	}
-	/* A tree may outlive the process that it began with: its client knows when to stop. */
+	/* A tree may outlive the processes that it began with. */
+	s->roots_gone = all_gone;
 	if (all_gone && s->phase == PHASE_SAMPLING && !(s->start.flags & SESSION_TREE))
 		recording_end(s, SESSION_ENDED_GONE);
 	return 0;
@@ -210,7 +213,7 @@ static int add_pid(struct sampler *s, pid_t pid)
 	uint64_t start = cputime_start_ticks(s, (uint32_t)pid);
 	int r;
 
-	r = collect_add_pid(s->collect, pid, start, s->start.flags & SESSION_TREE);
+	r = collect_add_pid(s->collect, pid, start);
 	return r < 0 ? r : watch_pid(s, pid);
 }
 
@@ -364,7 +367,7 @@ int recording_begin(struct sampler *s)
 		return 0; /* the client was told */
 	/* Events tell of groups from now on; what was there before is walked. Without: no units. */
 	(void)cgroups_scan(s->cgroups, &s->root);
-	if (add_unit(s) < 0 || add_pids(s) < 0)
+	if (add_unit(s) < 0 || add_pids(s) < 0 || tree_begin(s) < 0)
 		return 0;
 	r = arm_loop(s);
 	if (r < 0)
@@ -418,6 +421,7 @@ void recording_drop(struct sampler *s)
 		s->pidfds.v[i] = fd_close(s->pidfds.v[i]);
 	vec_done(&s->pid_sources);
 	vec_done(&s->pidfds);
+	vec_done(&s->tree);
 	vec_done(&s->baseline);
 	vec_done(&s->seqs);
 	s->collect = collect_free(s->collect);

@@ -12,6 +12,7 @@
  *	roles.c		the link to the launcher: ends to neighbours come and go
  *	session.c	the protocol with the client
  *	recording.c	a recording: begin, periodic work, end
+ *	tree.c		descendants that were there before, and when the last is gone
  *	pipeline.c	a record through decode, locate and fold
  *	naming.c	files and names asked for, lost roles replaced
  *	forget.c	what is remembered of files and names, within bounds
@@ -50,6 +51,12 @@ struct parcel {
 	uint32_t cnt;
 };
 
+/* A descendant that was there when the recording began. */
+struct tree_process {
+	uint32_t pid;
+	uint64_t start_ticks;
+};
+
 enum phase { PHASE_NONE, PHASE_SAMPLING, PHASE_NAMING, PHASE_WRITING, PHASE_DONE };
 
 struct sampler {
@@ -83,6 +90,8 @@ struct sampler {
 	unsigned int groups_cnt; /* control groups of the unit asked for */
 	VEC(int) pidfds;
 	VEC(struct loop_source *) pid_sources;
+	bool roots_gone;	       /* all of these have ended */
+	VEC(struct tree_process) tree; /* their descendants when it began */
 	struct loop_source *events;
 	struct loop_source *samples;
 	struct loop_source *tick; /* consume, names, limits: every 100 ms */
@@ -127,6 +136,10 @@ void recording_end(struct sampler *s, enum session_ended why);
 void recording_drop(struct sampler *s);
 /* All counters as of now, BPF's with ours, and the books over them; 0 or -errno (ours alone). */
 int recording_books(struct sampler *s, struct counters *ret_counters, struct books *ret_books);
+
+/* tree.c */
+int tree_begin(struct sampler *s);
+bool tree_is_gone(const struct sampler *s);
 
 /* pipeline.c */
 int pipeline_on_sample(const void *bytes, size_t sz, void *ctx);

@@ -32,7 +32,7 @@ struct collect_opts {
 	size_t ring_bytes;   /* of the sample ring; a power of two */
 	uint32_t frames_max; /* of a user stack */
 	bool all;	     /* every process; else only those added */
-	bool tree;	     /* some are added with their descendants */
+	bool tree;	     /* those added are recorded with their descendants */
 	bool groups;	     /* control groups are added */
 	bool walk_off;	     /* begin with the walk of the mapping tree switched off */
 	uint32_t
@@ -62,10 +62,16 @@ struct collect *collect_free(struct collect *c);
 
 /*
  * Adds a process: pid in our namespace and start in clock ticks, as /proc/PID/stat gives it (0: whoever
- * has that pid), so that nobody who takes the pid later is recorded. With @tree also what its threads
- * fork from now on.
+ * has that pid), so that nobody who takes the pid later is recorded. Of a tree also all that it forks
+ * from now on. 0, -E2BIG: there are too many, or -errno.
  */
-int collect_add_pid(struct collect *c, pid_t pid, uint64_t start_ticks, bool tree);
+int collect_add_pid(struct collect *c, pid_t pid, uint64_t start_ticks);
+#define COLLECT_PIDS_MAX 32768 /* of a tree */
+
+/* Those who were there before have all been added. */
+void collect_tree_grown(struct collect *c);
+/* Does no process live any more that was forked in the tree? Those that were added are the caller's. */
+bool collect_tree_is_gone(const struct collect *c);
 
 /*
  * Adds a control group, (hierarchy, id) as in struct cprof_sample, with all below it, also what is made

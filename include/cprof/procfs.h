@@ -46,8 +46,26 @@ int procfs_maps_read(int fd, const uint64_t *addresses, size_t cnt, struct procf
 
 /* When the process began, in clock ticks since boot: 0 and *ret, or -errno. */
 int procfs_start_ticks(const struct root *root, uint32_t pid, uint64_t *ret);
-/* The same of the text of /proc/PID/stat, terminated; false: it is none. */
-bool procfs_stat_parse(const char *text, uint64_t *ret_start_ticks);
+
+struct procfs_stat {
+	char state; /* 'Z', 'X': it has ended */
+	uint32_t ppid;
+	uint64_t start_ticks;
+};
+
+/* The text of /proc/PID/stat, terminated; false: it is none. */
+bool procfs_stat_parse(const char *text, struct procfs_stat *ret);
+/* That of a process: 0 and *ret, or -errno. */
+int procfs_stat_read(const struct root *root, uint32_t pid, struct procfs_stat *ret);
+
+/* Negative ends the search with it. */
+typedef int (*procfs_process_fn)(uint32_t pid, uint64_t start_ticks, void *ctx);
+/*
+ * All that descend from @pids as things stand, without these, parents before their children. A process
+ * whose parent is gone descends from whoever took it in. 0 or -errno.
+ */
+int procfs_descendants(const struct root *root, const int32_t *pids, size_t cnt,
+		       procfs_process_fn fn, void *ctx);
 
 #define PROCFS_MOUNT_TYPE_SZ 32
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "collect-internal.h"
 
@@ -87,27 +86,25 @@ struct collect *collect_free(struct collect *c)
 	return NULL;
 }
 
-/* Marks the process's first thread: what it forks from now on inherits the mark. */
-static int tag_tree(struct collect *c, pid_t pid)
-{
-	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	__u32 one = 1;
-
-	if (fd < 0)
-		return -errno;
-	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.cprof_tags), &fd, &one, BPF_ANY);
-}
-
-int collect_add_pid(struct collect *c, pid_t pid, uint64_t start_ticks, bool tree)
+int collect_add_pid(struct collect *c, pid_t pid, uint64_t start_ticks)
 {
 	__u32 key = (__u32)pid;
 	__u64 start = start_ticks;
-	int r;
 
-	r = bpf_map_update_elem(bpf_map__fd(c->bpf->maps.cprof_pids), &key, &start, BPF_ANY);
-	if (r < 0 || !tree)
-		return r;
-	return tag_tree(c, pid);
+	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.cprof_pids), &key, &start, BPF_ANY);
+}
+
+void collect_tree_grown(struct collect *c)
+{
+	__atomic_store_n(&c->bpf->bss->tree_growing, 0, __ATOMIC_RELEASE);
+}
+
+/* In this order: one that is born between the two looks is then seen to be alive. */
+bool collect_tree_is_gone(const struct collect *c)
+{
+	uint64_t gone = __atomic_load_n(&c->bpf->bss->tree_gone, __ATOMIC_ACQUIRE);
+
+	return gone == __atomic_load_n(&c->bpf->bss->tree_born, __ATOMIC_ACQUIRE);
 }
 
 /* As in bpf/maps.h. */

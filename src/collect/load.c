@@ -135,10 +135,13 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 	c->bpf->rodata->maple_skew = c->opts.walk_skew;
 	c->bpf->rodata->ring_urgent = c->opts.ring_bytes / 4;
 	c->bpf->rodata->event_counted = c->opts.event_count > 0;
+	c->bpf->bss->tree_growing = c->opts.tree;
 	choose_programs(c);
 	r = bpf_map__set_max_entries(c->bpf->maps.cprof_samples, (__u32)c->opts.ring_bytes);
 	if (r == 0)
 		r = bpf_map__set_max_entries(c->bpf->maps.cprof_rates, c->cpus_cnt);
+	if (r == 0 && c->opts.tree)
+		r = bpf_map__set_max_entries(c->bpf->maps.cprof_pids, COLLECT_PIDS_MAX);
 	if (r < 0)
 		return load_failed(failure, r);
 	return 0;

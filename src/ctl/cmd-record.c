@@ -84,7 +84,7 @@ static int record_open_output(struct record *c)
 	const char *path = c->args.output;
 	char name[64], shown[256];
 	bool wide = c->args.all || c->args.unit[0];
-	bool many = wide || c->args.pids.cnt > 1;
+	bool many = wide || (c->args.pids.cnt > 1 && !c->args.children);
 	int r;
 
 	if (!path && wide) {
@@ -178,6 +178,8 @@ static int record_send_start(struct record *c)
 		start.pids[start.pids_cnt++] = c->args.pids.v[i];
 	if (c->args.command) {
 		start.pids[start.pids_cnt++] = c->command.pid;
+	}
+	if (c->args.command || c->args.children) {
 		start.flags = SESSION_TREE;
 		/* Into a directory one file each. */
 		if (!c->args.output || c->output.file)

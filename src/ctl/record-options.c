@@ -81,6 +81,14 @@ static int set_all(void *ctx, const char *arg)
 	return 0;
 }
 
+static int set_children(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+
+	a->children = true;
+	return 0;
+}
+
 static int set_seconds(void *ctx, const char *arg)
 {
 	struct record_args *a = ctx;
@@ -143,6 +151,8 @@ static const char record_events[] = "one of"
 static const struct option_desc record_options[] = {
 	{ "pid", 'p', "P[,P...]", "these processes; may be given again", set_pids,
 	  "process ids, at most 256, like 1234 or 1234,1235" },
+	{ "children", 0, NULL, "with --pid: also all that descends from them, now and later",
+	  set_children, NULL },
 	{ "unit", 0, "U", "the processes of a systemd unit", set_unit,
 	  "the name of a service, a scope or a slice, like nginx.service" },
 	{ "all", 'a', NULL, "the whole machine", set_all, NULL },
@@ -174,6 +184,12 @@ static int record_args_judge(struct record_args *a, struct option_problem *ret_p
 			       targets == 0
 				       ? "what? give --pid P, --unit U, -a, or a command after --"
 				       : "choose one of --pid, --unit, -a and a command");
+		return -EINVAL;
+	}
+	if (a->children && a->pids.cnt == 0) {
+		(void)snprintf(ret_problem->why, sizeof(ret_problem->why),
+			       "--children goes with --pid%s",
+			       a->command ? "; a command is recorded with all that it starts" : "");
 		return -EINVAL;
 	}
 	if (a->hz > 0 && a->event_count > 0) {
@@ -243,14 +259,16 @@ void record_args_help(void)
 {
 	const struct option_set set = record_option_set(NULL);
 
-	fputs("Usage: cprofctl record --pid P[,P...] [OPTIONS]\n"
+	fputs("Usage: cprofctl record --pid P[,P...] [--children] [OPTIONS]\n"
 	      "       cprofctl record --unit U [OPTIONS]\n"
 	      "       cprofctl record -a [OPTIONS]\n"
 	      "       cprofctl record [OPTIONS] [--] CMD [ARG...]\n"
 	      "\n"
 	      "Takes a CPU profile now, in pprof's format. A command is profiled from its first\n"
 	      "instruction to its exit, with all that it starts; its exit status becomes ours.\n"
-	      "Ctrl-C ends early and keeps what there is; a second Ctrl-C gives up.\n"
+	      "--children ends early when no process of the tree is left; a child whose parents\n"
+	      "were gone before is not found. Ctrl-C ends early and keeps what there is; a second\n"
+	      "Ctrl-C gives up.\n"
 	      "\n"
 	      "Options:\n",
 	      stdout);
@@ -261,11 +279,13 @@ void record_args_help(void)
 	      "in\n"
 	      "the current directory, or for -a and --unit in cprofd-profiles-<date>-<time>.\n"
 	      "Nothing is replaced but the FILE of -o. A command and what it starts make one "
-	      "file;\n"
-	      "with a directory (one that exists, or a name that ends in /) one file each. Those "
+	      "file,\n"
+	      "and so do processes with --children; with a directory (one that exists, or a name "
 	      "that\n"
-	      "began and ended within the recording share <comm>-ended-<id>.cpu... per executable\n"
-	      "and unit, except those of --pid; labels tell them apart.\n"
+	      "ends in /) one file each. Those that began and ended within the recording share\n"
+	      "<comm>-ended-<id>.cpu... per executable and unit, except those of --pid; labels "
+	      "tell\n"
+	      "them apart.\n"
 	      "\n"
 	      "Exit status: 0 done; 1 failed; 2 wrong usage; 3 there were no samples; of a "
 	      "command\n"
@@ -274,6 +294,7 @@ void record_args_help(void)
 	      "Examples:\n"
 	      "  cprofctl record --pid 1234 --seconds 30\n"
 	      "  cprofctl record --pid 1234,1235 -o profiles/\n"
+	      "  cprofctl record --pid 1234 --children --seconds 5m\n"
 	      "  cprofctl record --unit nginx --seconds 30\n"
 	      "  cprofctl record -a --seconds 5m --hz 49\n"
 	      "  cprofctl record -o make.pb.gz -- make -j2\n"

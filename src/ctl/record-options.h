@@ -20,6 +20,7 @@ struct record_args {
 	VEC(int32_t) pids;	    /* each once */
 	char unit[SESSION_UNIT_SZ]; /* "": none given */
 	bool all;
+	bool children; /* the pids with all that descends from them */
 	bool help;
 	uint64_t duration_ns; /* 0: until the command exits */
 	uint32_t hz;	      /* 0: none given */

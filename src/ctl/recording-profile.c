@@ -38,13 +38,18 @@ static void recording_profile_name(const struct recording *rec, const struct ses
 		profile_name(name, PROFILE_NAME_MAX, &label);
 		return;
 	}
-	if (!rec->args->command) {
+	/* Of a tree: by where it begins. */
+	if (rec->args->command) {
+		label.comm = strrchr(rec->args->command[0], '/');
+		label.comm = label.comm ? label.comm + 1 : rec->args->command[0];
+		label.pid = rec->command_pid;
+	} else if (rec->args->children) {
+		label.comm = rec->targets->v[0].comm;
+		label.pid = (uint32_t)rec->targets->v[0].pid;
+	} else {
 		profile_name_outside(name, PROFILE_NAME_MAX, &label);
 		return;
 	}
-	label.comm = strrchr(rec->args->command[0], '/');
-	label.comm = label.comm ? label.comm + 1 : rec->args->command[0];
-	label.pid = rec->command_pid;
 	profile_name_merged(name, PROFILE_NAME_MAX, &label);
 }
 

@@ -251,7 +251,8 @@ static int on_target(struct loop_source *s, uint32_t events, void *ctx)
 		return 0;
 	progress_clear(&rec->progress);
 	log_info("record: process %d has exited; what was sampled of it is kept", w->target->pid);
-	if (rec->gone == rec->targets->cnt)
+	/* Those who descend from them may live on: the sampler knows when the last one is gone. */
+	if (rec->gone == rec->targets->cnt && !rec->args->children)
 		loop_timer_set(rec->grace, clock_mono_ns() + GRACE_NS);
 	return 0;
 }

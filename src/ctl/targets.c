@@ -43,6 +43,16 @@ static int target_process(const struct root *root, int32_t pid, int32_t *ret)
 	return 0;
 }
 
+static void target_read_comm(struct target *t, const struct root *root)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/comm", t->pid);
+	if (root_read(root, path, t->comm, sizeof(t->comm)) < 0)
+		t->comm[0] = '\0';
+	t->comm[strcspn(t->comm, "\n")] = '\0';
+}
+
 static int target_open(struct target *t, const struct root *root,
 		       struct target_problem *ret_problem)
 {
@@ -50,8 +60,10 @@ static int target_open(struct target *t, const struct root *root,
 	int r;
 
 	t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
-	if (t->pidfd >= 0)
+	if (t->pidfd >= 0) {
+		target_read_comm(t, root);
 		return 0;
+	}
 	if (errno != ESRCH && errno != EINVAL && errno != ENOENT)
 		return -errno;
 	r = target_process(root, t->pid, &process);

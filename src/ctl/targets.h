@@ -20,6 +20,7 @@ enum target_fault {
 struct target {
 	int32_t pid;
 	int pidfd;
+	char comm[16]; /* as it was; "" when it is not known */
 };
 
 struct targets {

@@ -5,33 +5,37 @@
  * last ')'; blanks in paths of mountinfo are written as \040, so the first " - " is the separator.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cprof/procfs.h"
 
-#define STAT_FIELD_COMM 2
+/* Behind the name: " S 1 ...", the fields from 3 on. */
+#define STAT_FIELD_STATE 3
 #define STAT_FIELD_START 22
 
-bool procfs_stat_parse(const char *text, uint64_t *ret_start_ticks)
+bool procfs_stat_parse(const char *text, struct procfs_stat *ret)
 {
 	const char *at = strrchr(text, ')');
+	struct procfs_stat s = { 0 };
 	char *end;
-	uint64_t v;
 
-	for (int field = STAT_FIELD_COMM; at && field < STAT_FIELD_START; field++)
+	if (!at || sscanf(at, ") %c %10u", &s.state, &s.ppid) != 2)
+		return false;
+	for (int field = STAT_FIELD_STATE - 1; at && field < STAT_FIELD_START; field++)
 		at = strchr(at + 1, ' ');
 	if (!at || at[1] < '0' || at[1] > '9')
 		return false;
-	v = strtoull(at, &end, 10);
+	s.start_ticks = strtoull(at, &end, 10);
 	if (*end != ' ' && *end != '\n' && *end != '\0')
 		return false;
-	*ret_start_ticks = v;
+	*ret = s;
 	return true;
 }
 
-int procfs_start_ticks(const struct root *root, uint32_t pid, uint64_t *ret)
+int procfs_stat_read(const struct root *root, uint32_t pid, struct procfs_stat *ret)
 {
 	char path[64], text[1024];
 	int r;
@@ -41,6 +45,16 @@ int procfs_start_ticks(const struct root *root, uint32_t pid, uint64_t *ret)
 	if (r < 0)
 		return r;
 	return procfs_stat_parse(text, ret) ? 0 : -ESRCH;
+}
+
+int procfs_start_ticks(const struct root *root, uint32_t pid, uint64_t *ret)
+{
+	struct procfs_stat s;
+	int r = procfs_stat_read(root, pid, &s);
+
+	if (r == 0)
+		*ret = s.start_ticks;
+	return r;
 }
 
 bool procfs_mount_parse(const char *line, struct procfs_mount *ret)

@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sz)
 	char *text = malloc(sz + 1);
 	struct procfs_range range;
 	struct procfs_mount mount;
-	uint64_t ticks;
+	struct procfs_stat stat;
 
 	FUZZ_CHECK(fd >= 0 && text);
 	FUZZ_CHECK(write(fd, bytes, sz) == (ssize_t)sz && lseek(fd, 0, SEEK_SET) == 0);
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sz)
 	if (sz > 0)
 		memcpy(text, bytes, sz);
 	text[sz] = '\0';
-	(void)procfs_stat_parse(text, &ticks);
+	(void)procfs_stat_parse(text, &stat);
 	if (procfs_mount_parse(text, &mount))
 		FUZZ_CHECK(strlen(mount.type) < sizeof(mount.type));
 	free(text);

@@ -8,6 +8,7 @@ and nobody else; several sessions at once, each as exact as if it were alone.
 import contextlib
 import json
 import math
+import subprocess
 import time
 
 import harness
@@ -15,6 +16,8 @@ from harness import NSEC, Recorder, Work
 
 # Between the fork and the exec, and behind the program's own look at its account.
 EDGE = 40
+# What the workload tree has to tell.
+TREE = {"in_root", "in_child", "in_grandchild", "in_thread_child", "in_orphan", "in_program", "in_leaf"}
 
 
 class Bench:
@@ -108,6 +111,66 @@ def clocks(bench):
     bench.checks.equal("cpu-clock/2000000: books", done.books["difference"], 0)
 
 
+def said_by(text):
+    """{name: nanoseconds} of the workload's lines."""
+    rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return {row["name"]: row["cpu_ns"] for row in rows}
+
+
+def grown(bench, milliseconds, *options):
+    """The tree under --children, from before until its end, beside an outsider: what each said."""
+    program = bench.args.workloads / "tree"
+    with subprocess.Popen([program, "root", str(milliseconds)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as tree, \
+            subprocess.Popen([program, "outsider", str(milliseconds)],
+                             stdout=subprocess.PIPE) as outsider, \
+            harness.BpfView(bench.args.outside) as view:
+        time.sleep(0.3)
+        with Recorder(bench.args.cprofctl, "--pid", tree.pid, "--children", "--hz", 499,
+                      "--seconds", 60, *options, cwd=bench.tmp) as recorder:
+            view.wait_for_samples(recorder)
+            out = tree.communicate(b"g")[0].decode()
+            done = recorder.finish()
+        outsider.communicate()
+    return tree.pid, said_by(out), done
+
+
+def children(bench):
+    """Whoever descends is recorded, whoever does not is not; it ends when the last one is gone."""
+    checks, path = bench.checks, bench.path()
+    _, said, done = grown(bench, 400, "-o", path)
+    if not harness.good(checks, "--children", done):
+        return
+    rows, complaint = bench.pprof.top(path)
+    cum = {name: ns for _, ns, name in rows}
+    checks.check("--children: pprof -top says nothing else", not complaint, complaint or "yes")
+    for name, truth in sorted(said.items()):
+        # Each sample stands for 2 ms; three standard errors, and one tick at each end.
+        bound = 3 * math.sqrt(truth * 2e6) + 4e6
+        if name == "in_leaf":
+            # Some leaves are at work at the edges.
+            bound += 0.05 * truth
+        checks.within(f"--children: ns in {name}", cum.get(name, 0), truth, bound)
+    checks.equal("--children: who said what", sorted(said), sorted(TREE))
+    checks.equal("--children: nothing of an outsider", cum.get("in_outsider", 0), 0)
+    checks.equal("--children: ended by itself", done.json["ended_by"], "gone")
+    checks.equal("--children: difference of the books", done.books["difference"], 0)
+    checks.equal("--children: children that could not be marked", done.counters["tag_failed"], 0)
+
+
+def children_apart(bench):
+    """Into a directory: a file for each that was there, one for those that came and went."""
+    pid, said, done = grown(bench, 50, "-o", f"{bench.tmp}/apart/")
+    if not harness.good(bench.checks, "--children into a directory", done):
+        return
+    pids = {f["pid"] for f in done.files}
+    bench.checks.check("--children into a directory: the process itself", pid in pids, sorted(pids))
+    bench.checks.at_least("--children into a directory: files of those that were there",
+                          len(pids - {0}), 3)
+    bench.checks.at_least("--children into a directory: files of the others",
+                          sum(f["pid"] == 0 for f in done.files), 1)
+
+
 def limits(bench):
     """What cannot be had is said in one line, with what to do."""
     checks, ctl = bench.checks, bench.args.cprofctl
@@ -139,7 +202,7 @@ def limits(bench):
 def run(args, checks):
     with harness.scratch() as tmp:
         harness.play(args, checks, (page_faults, page_faults_by_count, context_switches, clocks,
-                                    limits), Bench(args, checks, tmp))
+                                    children, children_apart, limits), Bench(args, checks, tmp))
 
 
 if __name__ == "__main__":

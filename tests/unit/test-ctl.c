@@ -151,6 +151,9 @@ TEST(record_wrong)
 {
 	CHECK_WRONG("what?", "--hz", "99");
 	CHECK_WRONG("choose one", "-a", "--pid", "1");
+	CHECK_WRONG("--children goes with --pid", "-a", "--children");
+	CHECK_WRONG("--children goes with --pid; a command is recorded", "--children", "--",
+		    "true");
 	CHECK_WRONG("choose one", "-a", "--", "true");
 	CHECK_WRONG("choose one", "-a", "--unit", "a");
 	CHECK_WRONG("--unit takes", "--unit", "");

@@ -6,7 +6,9 @@
 
 #include <fcntl.h>
 #include <sys/auxv.h>
+#include <errno.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "check.h"
@@ -198,16 +200,21 @@ TEST(start_times)
 {
 	_cleanup_(root_done) struct root root = ROOT_INIT;
 	uint64_t ticks = 7, again = 8, child;
+	struct procfs_stat stat;
 	pid_t pid;
 
 	CHECK(procfs_stat_parse(
-		"1 (a) b) c) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20", &ticks));
-	CHECK_EQ(ticks, 4242);
-	CHECK(!procfs_stat_parse("1 (a) R 1 2 3", &ticks));
+		"1 (a) b) c) R 31 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20", &stat));
+	CHECK_EQ(stat.start_ticks, 4242);
+	CHECK_EQ(stat.ppid, 31);
+	CHECK_EQ(stat.state, 'R');
+	CHECK(!procfs_stat_parse("1 (a) R 1 2 3", &stat));
+	CHECK(!procfs_stat_parse("1 (a) R x 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4243 20",
+				 &stat));
 	CHECK(!procfs_stat_parse("1 (a) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 -1 20",
-				 &ticks));
-	CHECK(!procfs_stat_parse("", &ticks));
-	CHECK_EQ(ticks, 4242);
+				 &stat));
+	CHECK(!procfs_stat_parse("", &stat));
+	CHECK_EQ(stat.start_ticks, 4242);
 
 	CHECK_EQ(root_open(&root, "/"), 0);
 	CHECK_EQ(procfs_start_ticks(&root, (uint32_t)getpid(), &ticks), 0);
@@ -220,6 +227,78 @@ TEST(start_times)
 	CHECK(child >= ticks);
 	CHECK_EQ(waitpid(pid, NULL, 0), pid);
 	CHECK(procfs_start_ticks(&root, (uint32_t)pid, &child) < 0);
+}
+
+/* A /proc of our own: pid, parent. Who descends from 10 and 40? */
+static const uint32_t family[][2] = {
+	{ 1, 0 },   { 10, 1 },	/* asked for */
+	{ 11, 10 },		/* its child */
+	{ 5, 11 },		/* a grandchild with a lower number */
+	{ 12, 5 },  { 20, 1 },	/* strangers */
+	{ 21, 20 }, { 40, 11 }, /* asked for, and a descendant too: not told again */
+	{ 41, 40 }, { 50, 99 }, /* its parent has just gone */
+};
+
+static void make_family(const char *dir)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/proc", dir);
+	CHECK_EQ(mkdir(path, 0700), 0);
+	(void)snprintf(path, sizeof(path), "%s/proc/self", dir);
+	CHECK_EQ(mkdir(path, 0700), 0);
+	for (size_t i = 0; i < ELEMENTSOF(family); i++) {
+		FILE *f;
+
+		(void)snprintf(path, sizeof(path), "%s/proc/%u", dir, family[i][0]);
+		CHECK_EQ(mkdir(path, 0700), 0);
+		(void)snprintf(path, sizeof(path), "%s/proc/%u/stat", dir, family[i][0]);
+		f = fopen(path, "we");
+		CHECK(f);
+		fprintf(f, "%u (x) S %u 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 %u 20\n",
+			family[i][0], family[i][1], family[i][0] * 100);
+		CHECK_EQ(fclose(f), 0);
+	}
+}
+
+struct met {
+	uint32_t pids[16];
+	size_t cnt, limit;
+};
+
+static int meet(uint32_t pid, uint64_t start_ticks, void *ctx)
+{
+	struct met *met = ctx;
+
+	CHECK_EQ(start_ticks, pid * 100);
+	if (met->cnt == met->limit)
+		return -E2BIG;
+	met->pids[met->cnt++] = pid;
+	return 0;
+}
+
+TEST(descendants)
+{
+	static const uint32_t expected[] = { 11, 41, 5, 12 };
+	static const int32_t asked[] = { 10, 40, 7777 };
+	_cleanup_(root_done) struct root root = ROOT_INIT;
+	char dir[] = "/tmp/test-procfs-XXXXXX", command[64];
+	struct met met = { .limit = 16 };
+
+	CHECK(mkdtemp(dir));
+	make_family(dir);
+	CHECK_EQ(root_open(&root, dir), 0);
+	CHECK_EQ(procfs_descendants(&root, asked, ELEMENTSOF(asked), meet, &met), 0);
+	CHECK_EQ(met.cnt, ELEMENTSOF(expected));
+	for (size_t i = 0; i < ELEMENTSOF(expected); i++)
+		CHECK_EQ(met.pids[i], expected[i]);
+
+	met = (struct met){ .limit = 2 };
+	CHECK_EQ(procfs_descendants(&root, asked, ELEMENTSOF(asked), meet, &met), -E2BIG);
+	met = (struct met){ .limit = 0 };
+	CHECK_EQ(procfs_descendants(&root, asked + 2, 1, meet, &met), 0);
+	(void)snprintf(command, sizeof(command), "rm -r %s", dir);
+	CHECK_EQ(system(command), 0);
 }
 
 TEST(lines_of_mountinfo)
