@@ -5,6 +5,7 @@
  * files, and what to type next.
  */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +160,10 @@ static void print_files(const struct accounting *a, FILE *f)
 		fputc('\n', f);
 	}
 	if (most) {
-		fputs("next: go tool pprof -top ", f);
+		/* As we were called: from a build tree we are not in PATH. */
+		fputs("next: ", f);
+		print_path(f, program_invocation_name);
+		fputs(" top ", f);
 		print_path(f, most->path);
 		fputc('\n', f);
 	}

@@ -98,7 +98,7 @@ class Fake:
         self.send(PROFILE, body + comm.ljust(64, b"\0"), *([fd] * fds))
         os.close(fd)
 
-    def end(self, by, profiles, difference=0, walk=0, **lost):
+    def end(self, by, profiles, difference=0, walk=0, named=9, **lost):
         """@lost: samples that are in no profile, by counter."""
         n = profiles * SAMPLES
         dropped = sum(v for name, v in lost.items() if name.startswith("drop_"))
@@ -106,7 +106,7 @@ class Fake:
         delivered = n + discarded
         runs = delivered + dropped
         counters = dict.fromkeys(COUNTERS, 0)
-        counters.update(runs=runs, delivered=delivered, in_profiles=n, frames=10, frames_named=9,
+        counters.update(runs=runs, delivered=delivered, in_profiles=n, frames=10, frames_named=named,
                         stacks_complete=n, bpf_ns=12_000_000, **lost)
         books = [runs, runs, 0, dropped, delivered, n, 0, discarded, difference]
         body = struct.pack(f"<{len(COUNTERS)}Q8Qq4Q6I", *counters.values(), *books, 10**9, by, 0, 0,
@@ -251,6 +251,16 @@ class Fake:
         self.send(NOTE, struct.pack("<Q", len(text)) + text.ljust(1024, b"\0"))
         self.profile(targets[0])
         self.end(by, 1, walk=1)
+
+    def finish_many(self, by, targets):
+        """As many samples as a second of work has."""
+        for _ in range(20):
+            self.profile(targets[0])
+        self.end(by, 20)
+
+    def finish_nameless(self, by, targets):
+        self.profile(targets[0], data=pprof(b"[libc.so.6]"))
+        self.end(by, 1, named=0)
 
     def finish_odd_comm(self, by, targets):
         self.profile(targets[0], comm=b"../../etc/pass wd")

@@ -143,7 +143,7 @@ class Good(Case):
         self.assertRegex(self.files()[0], NAME)
         self.assertIn("5 samples, 0 missed, 0 lost; 100.0% of stacks reached their root, 90.0% of "
                       "frames have names; our own cost: ", done.stdout)
-        self.assertIn("      50ms   100%       50ms   100%  hot_function", done.stdout)
+        self.assertIn("      50ms   100%   100%       50ms   100%  hot_function", done.stdout)
         self.assertIn(f"next: go tool pprof -top {self.files()[0]}\n", done.stdout)
         self.assertNotIn("\033", done.stdout)
 
@@ -437,6 +437,71 @@ class Command(Case):
                 return
             time.sleep(0.05)
         self.fail("the command was killed with us")
+
+
+class Check(Case):
+    """What `check` makes of a sampler with faults; the machine's own lines are other tests'."""
+
+    def check(self, *before, fault="none", colour=False):
+        argv = [CPROFCTL, *before, "check", "--cprofd", str(FAKE), "--role", f"fault={fault}"]
+        return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=self.dir)
+
+    def line(self, done, name):
+        found = [line for line in done.stdout.splitlines() if line[6:16].strip() == name]
+        self.assertEqual(len(found), 1, done.stdout)
+        return found[0]
+
+    def test_lines(self):
+        done = self.check(fault="many")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        for name in ("kernel", "rights", "sampler", "samples", "books", "names", "walk"):
+            self.assertRegex(self.line(done, name), "^ok ")
+        self.assertNotIn("\033", done.stdout)
+        self.assertIn("next: cprofctl record -a", done.stdout)
+        self.assertEqual(self.check("-q", fault="many").stdout, "")
+
+    def test_json(self):
+        out = json.loads(self.check("--json", fault="many").stdout)
+        self.assertEqual((out["failed"], out["cpus"]), (0, 2))
+        self.assertIn({"name": "sampler", "result": "ok",
+                       "text": "cprofd runs, its programs are in the kernel"}, out["checks"])
+
+    def test_faults(self):
+        for fault, name, text in (
+                ("refuses", "sampler", "cannot load the BPF program: Operation not permitted"),
+                ("exits", "sampler", "cprofd ended before the recording did"),
+                ("dies", "sampler", "cprofd ended before the recording did"),
+                ("garbage", "sampler", "cprofd does not keep the protocol"),
+                ("not_a_profile", "sampler", "a profile that cannot be used"),
+                ("no_samples", "samples", "0 of a process that used"),
+                ("all_lost", "samples", "42 were lost: the sample ring had no room"),
+                ("unbalanced", "books", "7 samples are unaccounted for"),
+                ("nameless", "names", "none of 10 frames has a name")):
+            with self.subTest(fault):
+                done = self.check(fault=fault)
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertRegex(self.line(done, name), "^FAIL .+; .+")
+                self.assertIn(text, self.line(done, name))
+                self.assertIn("each says what to do", done.stdout)
+
+    def test_degraded(self):
+        """It works, but less well."""
+        done = self.check(fault="degraded")
+        for name in ("walk", "note"):
+            self.assertRegex(self.line(done, name), "^warn .+; .+")
+
+    def test_plain_user(self):
+        done = subprocess.run([CPROFCTL, "check"], capture_output=True, text=True, check=False,
+                              user=65534, group=65534, extra_groups=[])
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        self.assertRegex(self.line(done, "rights"), "^FAIL .*not root; run it with sudo")
+        self.assertRegex(self.line(done, "sampling"), "^skip ")
+
+    def test_usage(self):
+        for args in (["--nothing"], ["extra"]):
+            done = subprocess.run([CPROFCTL, "check", *args], capture_output=True, text=True,
+                                  check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
 
 
 class Faults(Case):
