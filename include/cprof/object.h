@@ -101,4 +101,12 @@ void objects_forget(struct objects *t, uint32_t idx);
 /* The next new object gets this index or a higher one: for a table that goes on where another ended. */
 void objects_skip(struct objects *t, uint32_t idx);
 
+/*
+ * The distance of a kernel address from _stext, or UINT64_MAX where none may be told: it is not
+ * known, or the address is not of the kernel's own text and would give away where that is.
+ */
+uint64_t object_kernel_distance(const struct object *kernel, uint64_t address);
+/* Places in it are runtime addresses: they mean nothing elsewhere, and no file may tell them. */
+bool object_has_addresses(uint32_t idx);
+
 DEFINE_CLEANUP(struct objects *, objects_free);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct output {
 	int dir_fd;
@@ -39,3 +40,5 @@ void output_done(struct output *o);
  * is the one that it got. On error nothing is left behind.
  */
 int output_write(struct output *o, const char *name, const void *bytes, size_t sz, char **ret_path);
+/* Likewise, with the first @sz bytes of the file @from. */
+int output_copy(struct output *o, const char *name, int from, uint64_t sz, char **ret_path);

@@ -21,13 +21,6 @@
 /* Offsets in files beyond this are numbered like runtime addresses. */
 #define LAYOUT_FILE_MAX (1ULL << 38)
 #define LAYOUT_NUMBER_STEP 16
-/*
- * With KASLR modules, BPF programs and trampolines begin here on x86-64 (MODULES_VADDR in the kernel's
- * arch/x86/include/asm/pgtable_64_types.h), wherever the kernel itself is: their distance from
- * _stext would give that away.
- */
-#define LAYOUT_KERNEL_MODULES 0xffffffffc0000000ULL
-
 /* The objects that are no files. Their sizes are fixed: pprof merges mappings of equal size. */
 struct layout_area {
 	const char *file;
@@ -166,14 +159,6 @@ static int find_or_add_region(struct layout *l, uint32_t object, uint32_t segmen
 	return 0;
 }
 
-/* The distance of a kernel address from _stext, or UINT64_MAX where there is none to be told. */
-static uint64_t kernel_distance(const struct object *o, uint64_t pc)
-{
-	if (!o || o->kernel_text == 0 || pc < o->kernel_text || pc >= LAYOUT_KERNEL_MODULES)
-		return UINT64_MAX;
-	return pc - o->kernel_text;
-}
-
 /* The next number of a region in whose object this place has no distance that may be told. */
 static uint64_t number_address(struct layout_region *region, uint64_t from, uint64_t room)
 {
@@ -190,7 +175,8 @@ int layout_locate(struct layout *l, uint32_t object, uint64_t place, uint32_t *r
 	const struct object *o = objects_get(l->objects, object);
 	uint32_t segment = area ? LAYOUT_LOOSE : find_segment(o, place);
 	uint64_t distances = area ? area->distances : LAYOUT_FILE_MAX;
-	uint64_t distance = object == CPROF_OBJECT_KERNEL ? kernel_distance(o, place) : place;
+	uint64_t distance =
+		object == CPROF_OBJECT_KERNEL ? object_kernel_distance(o, place) : place;
 	struct layout_region *region;
 	int r;
 

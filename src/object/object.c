@@ -28,6 +28,14 @@ struct entry {
 	uint32_t id;
 	uint32_t slot;
 };
+/*
+ * With KASLR modules, BPF programs and trampolines begin here on x86-64 (MODULES_VADDR in the kernel's
+ * arch/x86/include/asm/pgtable_64_types.h), wherever the kernel itself is: their distance from
+ * _stext would give that away.
+ */
+#define KERNEL_MODULES 0xffffffffc0000000ULL
+/* The kernel's own image is smaller. */
+#define KERNEL_DISTANCES (1ULL << 30)
 
 struct objects {
 	struct object fixed[CPROF_OBJECT_FIRST];
@@ -374,4 +382,17 @@ void objects_skip(struct objects *t, uint32_t idx)
 {
 	if (t->next_id < idx)
 		t->next_id = idx;
+}
+
+uint64_t object_kernel_distance(const struct object *kernel, uint64_t address)
+{
+	if (!kernel || kernel->kernel_text == 0 || address < kernel->kernel_text ||
+	    address >= KERNEL_MODULES || address - kernel->kernel_text >= KERNEL_DISTANCES)
+		return UINT64_MAX;
+	return address - kernel->kernel_text;
+}
+
+bool object_has_addresses(uint32_t idx)
+{
+	return idx == CPROF_OBJECT_NONE || idx == CPROF_OBJECT_ANON;
 }

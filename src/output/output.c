@@ -22,7 +22,7 @@
 #define OUTPUT_FILE_MODE 0640
 #define OUTPUT_DIR_MODE 0700
 #define OUTPUT_OTHERS_MAX 10000
-#define OUTPUT_TEMPORARY_MAX 64
+#define OUTPUT_COPY_BYTES ((size_t)256 << 10)
 
 bool output_is_directory(const char *path)
 {
@@ -32,18 +32,21 @@ bool output_is_directory(const char *path)
 	return (len > 0 && path[len - 1] == '/') || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
-/* A new temporary, whose name goes to @name; the descriptor or -errno. */
-static int output_temporary(struct output *o, char name[static OUTPUT_TEMPORARY_MAX])
+struct temporary {
+	int fd;
+	char name[64];
+};
+
+static int output_temporary(struct output *o, struct temporary *ret)
 {
 	for (int i = 0; i < OUTPUT_OTHERS_MAX; i++) {
-		int fd;
-
-		(void)snprintf(name, OUTPUT_TEMPORARY_MAX, ".cprofctl-%d-%u.tmp", getpid(),
+		(void)snprintf(ret->name, sizeof(ret->name), ".cprofctl-%d-%u.tmp", getpid(),
 			       o->temporaries++);
-		fd = openat(o->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-			    OUTPUT_FILE_MODE);
-		if (fd >= 0)
-			return fd;
+		ret->fd = openat(o->dir_fd, ret->name,
+				 O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+				 OUTPUT_FILE_MODE);
+		if (ret->fd >= 0)
+			return 0;
 		if (errno != EEXIST)
 			return -errno;
 	}
@@ -53,12 +56,13 @@ static int output_temporary(struct output *o, char name[static OUTPUT_TEMPORARY_
 /* Only making a file tells whether one can be made: permissions, quota, read-only mounts. */
 static int output_try(struct output *o)
 {
-	char name[OUTPUT_TEMPORARY_MAX];
-	_cleanup_close_ int fd = output_temporary(o, name);
+	struct temporary tmp;
+	int r = output_temporary(o, &tmp);
 
-	if (fd < 0)
-		return fd;
-	return unlinkat(o->dir_fd, name, 0) < 0 ? -errno : 0;
+	if (r < 0)
+		return r;
+	(void)close(tmp.fd);
+	return unlinkat(o->dir_fd, tmp.name, 0) < 0 ? -errno : 0;
 }
 
 static int output_open(struct output *o, const char *dir)
@@ -172,23 +176,58 @@ static int output_name(struct output *o, const char *tmp, const char *name, char
 	return 0;
 }
 
-int output_write(struct output *o, const char *name, const void *bytes, size_t sz, char **ret_path)
+/* The first @sz bytes of a file, from its beginning. */
+static int copy_whole(int to, int from, uint64_t sz)
 {
-	char tmp[OUTPUT_TEMPORARY_MAX];
-	_cleanup_close_ int fd = output_temporary(o, tmp);
-	int r;
+	_cleanup_free_ char *buf = malloc(OUTPUT_COPY_BYTES);
+	uint64_t at = 0;
+	int r = buf ? 0 : -ENOMEM;
 
-	if (fd < 0)
-		return fd;
-	r = write_whole(fd, bytes, sz);
+	while (r == 0 && at < sz) {
+		ssize_t n = pread(from, buf, MIN(OUTPUT_COPY_BYTES, sz - at), (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		r = write_whole(to, buf, (size_t)n);
+		at += (uint64_t)n;
+	}
+	return r;
+}
+
+/* Closes the temporary; one that was written without a fault gets its name, another one goes. */
+static int output_commit(struct output *o, struct temporary *tmp, const char *name, int r,
+			 char **ret_path)
+{
 	/* NFS and quotas report here. */
-	if (close(TAKE_FD(fd)) < 0 && r == 0)
+	if (close(tmp->fd) < 0 && r == 0)
 		r = -errno;
 	if (r == 0)
-		r = output_name(o, tmp, o->file ? o->file : name, ret_path);
+		r = output_name(o, tmp->name, o->file ? o->file : name, ret_path);
 	if (r < 0)
-		(void)unlinkat(o->dir_fd, tmp, 0);
+		(void)unlinkat(o->dir_fd, tmp->name, 0);
 	else
 		o->written = true;
 	return r;
+}
+
+int output_write(struct output *o, const char *name, const void *bytes, size_t sz, char **ret_path)
+{
+	struct temporary tmp;
+	int r = output_temporary(o, &tmp);
+
+	if (r < 0)
+		return r;
+	return output_commit(o, &tmp, name, write_whole(tmp.fd, bytes, sz), ret_path);
+}
+
+int output_copy(struct output *o, const char *name, int from, uint64_t sz, char **ret_path)
+{
+	struct temporary tmp;
+	int r = output_temporary(o, &tmp);
+
+	if (r < 0)
+		return r;
+	return output_commit(o, &tmp, name, copy_whole(tmp.fd, from, sz), ret_path);
 }

@@ -16,7 +16,7 @@
 #include "cprof/base/cleanup.h"
 #include "cprof/session.h"
 #include "cprof/wire.h"
-#include "sample.h"
+#include "replay-fixture.h"
 
 /* Where seeds go to, or what they are compared with. */
 struct corpus {
@@ -269,6 +269,23 @@ static int write_session(const struct corpus *to)
 	return r ? r : write_seed(to, "failed", &failed, sizeof(failed));
 }
 
+static int write_replay(const struct corpus *to)
+{
+	struct bytes file = { 0 };
+	struct world w;
+	int r;
+
+	record(&w, &file);
+	r = write_seed(to, "whole", file.v.v, file.v.cnt);
+	if (r == 0)
+		r = write_seed(to, "cut", file.v.v, file.v.cnt / 2);
+	if (r == 0)
+		r = write_seed(to, "head", file.v.v, sizeof(struct replay_head));
+	world_done(&w);
+	vec_done(&file.v);
+	return r;
+}
+
 /* The first byte is the room for the result: fuzz-str.c. */
 static int write_str(const struct corpus *to)
 {
@@ -295,10 +312,8 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*write)(const struct corpus *to);
 	} corpora[] = {
-		{ "decode", write_decode },
-		{ "wire", write_wire },
-		{ "session", write_session },
-		{ "str", write_str },
+		{ "decode", write_decode }, { "wire", write_wire }, { "session", write_session },
+		{ "replay", write_replay }, { "str", write_str },
 	};
 
 	struct corpus to = { .check = argc == 3 && strcmp(argv[1], "--check") == 0 };

@@ -36,6 +36,8 @@ MODULES = {
                   ['abi', 'base', 'model', 'object', 'wire']),
     'remap': ('stages', ['remap.h'], ['src/remap'], ['abi', 'base', 'model', 'object', 'wire']),
     'encode': ('stages', ['encode.h'], ['src/encode'], ['abi', 'base', 'model', 'object', 'cgroups']),
+    'replay': ('stages', ['replay.h', 'replay_format.h'], ['src/replay'],
+               ['abi', 'base', 'model', 'object', 'cgroups']),
     'symtab': ('workers', ['symtab.h'], ['src/symtab'], ['abi', 'base', 'model', 'object', 'wire']),
     'report': ('workers', ['report.h'], ['src/report'], ['base']),
     'bpf': ('programs', [], ['bpf'], ['abi']),
@@ -48,7 +50,8 @@ MODULES = {
                    ['abi', 'base', 'model', 'object', 'wire', 'symtab']),
     'sampler': ('programs', [], ['daemon/sampler'],
                 ['abi', 'base', 'procfs', 'model', 'object', 'cgroups', 'wire', 'output', 'collect',
-                 'decode', 'locate', 'fold', 'symbolize', 'remap', 'encode']),
+                 'decode', 'locate', 'fold', 'symbolize', 'remap', 'encode',
+                 'replay']),
 }
 
 # library: (its headers, its names in meson, the only folders that may use it).

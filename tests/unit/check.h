@@ -25,8 +25,8 @@ struct check_test {
 	void (*fn)(void);
 };
 
-static struct check_test check_tests[CHECK_TESTS_MAX];
-static int check_tests_cnt;
+__attribute__((unused)) static struct check_test check_tests[CHECK_TESTS_MAX];
+__attribute__((unused)) static int check_tests_cnt;
 
 #define TEST(test)                                                               \
 	static void test_##test(void);                                           \

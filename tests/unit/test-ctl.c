@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The parts of cprofctl that decide by themselves: command lines, numbers, names, files, JSON. */
+/* The parts of cprofctl that decide by themselves: command lines, numbers, JSON. */
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,13 +12,12 @@
 #include "accounting.h"
 #include "check.h"
 #include "cprof/base/cleanup.h"
-#include "cprof/output.h"
-#include "cprof/profile_name.h"
 #include "find-cprofd.h"
 #include "json.h"
 #include "losses.h"
 #include "progress.h"
 #include "record-options.h"
+#include "scratch.h"
 #include "session-client.h"
 #include "targets.h"
 #include "units.h"
@@ -356,58 +354,6 @@ TEST(unit_names)
 	CHECK_EQ(parse_unit(longest, unit), -EINVAL);
 }
 
-TEST(profile_names)
-{
-	const struct profile_label l = {
-		.comm = "a/b c.d-e\xff",
-		.pid = 12,
-		.exec = 3,
-		.start_ticks = 456,
-		.from_real_ns = 86399999999999,	 /* 23:59:59 */
-		.to_real_ns = 86400000000000ULL, /* midnight */
-		.exe_id = 0xabc,
-	};
-	char name[PROFILE_NAME_MAX];
-
-	profile_name(name, sizeof(name), &l);
-	CHECK_STR(name, "a_b_c.d-e_-12-456-3.cpu.235959-000000.pb.gz");
-	profile_name_merged(name, sizeof(name), &l);
-	CHECK_STR(name, "a_b_c.d-e_-12.cpu.235959-000000.pb.gz");
-	profile_name_ended(name, sizeof(name), &l);
-	CHECK_STR(name, "a_b_c.d-e_-ended-0000000000000abc.cpu.235959-000000.pb.gz");
-	profile_name_outside(name, sizeof(name), &l);
-	CHECK_STR(name, "outside-namespace.cpu.235959-000000.pb.gz");
-	profile_name_other(name, sizeof(name), "x.pb.gz", 2);
-	CHECK_STR(name, "x~2.pb.gz");
-	profile_name_other(name, sizeof(name), "x.prof", 1);
-	CHECK_STR(name, "x.prof~1");
-	profile_name_other(name, sizeof(name), ".pb.gz", 1);
-	CHECK_STR(name, ".pb.gz~1");
-	profile_directory_name(name, sizeof(name), 951782400000000000); /* 2000-02-29 */
-	CHECK_STR(name, "cprofd-profiles-20000229-000000");
-}
-
-TEST(profile_name_fits)
-{
-	char name[PROFILE_NAME_MAX], comm[64];
-	struct profile_label l = {
-		.comm = comm,
-		.pid = UINT32_MAX,
-		.exec = UINT32_MAX,
-		.start_ticks = UINT64_MAX,
-		.from_real_ns = UINT64_MAX,
-		.to_real_ns = UINT64_MAX,
-	};
-
-	memset(comm, 'x', sizeof(comm));
-	comm[63] = 0;
-	profile_name(name, sizeof(name), &l);
-	CHECK(strlen(name) > 7 && strcmp(name + strlen(name) - 6, ".pb.gz") == 0);
-	l.exe_id = UINT64_MAX;
-	profile_name_ended(name, sizeof(name), &l);
-	CHECK(strlen(name) > 7 && strcmp(name + strlen(name) - 6, ".pb.gz") == 0);
-}
-
 static char *json_text(void (*fill)(struct json *j))
 {
 	char *text = NULL;
@@ -467,121 +413,6 @@ TEST(json_escape)
 		  "[\"\\\"\\\\\\u000a\\u0001\\u007f/\", \"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\", "
 		  "\"\\ufffd\\ufffdz\", \"\\ufffd\\ufffd\\ufffd\", "
 		  "\"\\ufffd\\ufffd\\ufffd\\ufffd\", \"a\\ufffd\\ufffd\", \"\\ufffd\"]");
-}
-
-static void check_file(const char *path, const char *text)
-{
-	char got[64] = "";
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	CHECK(fd >= 0);
-	CHECK(read(fd, got, sizeof(got) - 1) >= 0);
-	CHECK_STR(got, text);
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static char *scratch(void)
-{
-	static char dir[] = "/tmp/test-ctl-XXXXXX";
-
-	return dir;
-}
-
-static void leave_scratch(void)
-{
-	(void)nftw(scratch(), remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* An empty directory of its own for each test, which becomes the current one. */
-static void enter_scratch(void)
-{
-	char dir[] = "XXXXXX";
-
-	if (strstr(scratch(), "XXXXXX")) {
-		CHECK(mkdtemp(scratch()));
-		CHECK_EQ(atexit(leave_scratch), 0);
-	}
-	CHECK_EQ(chdir(scratch()), 0);
-	CHECK(mkdtemp(dir));
-	CHECK_EQ(chdir(dir), 0);
-}
-
-static char *written(struct output *o, const char *name, const char *text)
-{
-	char *path = NULL;
-
-	CHECK_EQ(output_write(o, name, text, strlen(text), &path), 0);
-	return path;
-}
-
-TEST(output_replaces_nothing)
-{
-	_cleanup_(output_done) struct output o = OUTPUT_INIT;
-	_cleanup_free_ char *a = NULL, *b = NULL, *c = NULL;
-	struct stat st;
-
-	enter_scratch();
-	CHECK_EQ(output_open_directory(&o, "d//"), 0);
-	a = written(&o, "x.pb.gz", "1");
-	b = written(&o, "x.pb.gz", "2");
-	c = written(&o, "x.pb.gz", "3");
-	CHECK_STR(a, "d/x.pb.gz");
-	CHECK_STR(b, "d/x~1.pb.gz");
-	CHECK_STR(c, "d/x~2.pb.gz");
-	check_file("d/x.pb.gz", "1");
-	check_file("d/x~2.pb.gz", "3");
-	CHECK_EQ(stat("d", &st), 0);
-	CHECK_EQ(st.st_mode & 07777, 0700);
-	CHECK_EQ(stat("d/x.pb.gz", &st), 0);
-	CHECK_EQ(st.st_mode & 0137, 0);
-}
-
-TEST(output_file_replaces_once)
-{
-	_cleanup_(output_done) struct output o = OUTPUT_INIT;
-	_cleanup_free_ char *a = NULL, *b = NULL;
-
-	enter_scratch();
-	CHECK_EQ(close(creat("f", 0600)), 0);
-	CHECK_EQ(output_open_file(&o, "./f"), 0);
-	a = written(&o, "unused", "1");
-	b = written(&o, "unused", "2");
-	CHECK_STR(a, "f");
-	CHECK_STR(b, "f~1");
-	check_file("f", "1");
-	check_file("f~1", "2");
-}
-
-TEST(output_cannot)
-{
-	struct output o = OUTPUT_INIT;
-
-	enter_scratch();
-	CHECK_EQ(output_open_file(&o, "/dev/null"), -EINVAL);
-	output_done(&o);
-	CHECK_EQ(output_open_file(&o, "none/f"), -ENOENT);
-	output_done(&o);
-	CHECK_EQ(output_open_directory(&o, "none/d/"), -ENOENT);
-	output_done(&o);
-	CHECK_EQ(close(creat("f", 0600)), 0);
-	CHECK_EQ(output_open_directory(&o, "f"), -ENOTDIR);
-	output_done(&o);
-	CHECK(output_is_directory("f/") && output_is_directory(".") && !output_is_directory("f"));
-}
-
-TEST(output_leaves_nothing)
-{
-	_cleanup_(output_done) struct output o = OUTPUT_INIT;
-
-	enter_scratch();
-	CHECK_EQ(output_open_directory(&o, "d"), 0);
-	CHECK_EQ(access("d", F_OK), 0);
-	output_done(&o);
-	CHECK_EQ(access("d", F_OK), -1);
 }
 
 static int memfd(const char *text, unsigned int seals)

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * replay_format — the bytes of a replay file (docs/formats/replay.md): a head, then chunks, each a
+ * row of entries of one type. Little-endian, everything a multiple of 8 bytes, padding zero.
+ *
+ *	SESSION  OBJECT*  NAME*  GROUP*  RECORDS*  PROCESS*  END
+ */
+
+#include <stdint.h>
+
+#include "cprof/abi.h"
+#include "cprof/object.h"
+
+#define REPLAY_MAGIC "cprofraw"
+#define REPLAY_VERSION 1
+#define REPLAY_BYTE_ORDER 0x01020304u
+#define REPLAY_CHUNK_MAX (1u << 18) /* bytes of entries in one chunk */
+#define REPLAY_TEXT_MAX 12288 /* of a path or name: three times what the kernel and files give */
+#define REPLAY_COUNTERS_MAX 1024
+#define REPLAY_OBJECTS_MAX (1u << 20)
+
+struct replay_head {
+	char magic[8];
+	uint32_t version;
+	uint32_t byte_order;
+	uint32_t abi_version; /* of the records: CPROF_ABI_VERSION */
+	uint32_t pad;
+};
+
+enum replay_type {
+	REPLAY_SESSION = 1, /* exactly one, first */
+	REPLAY_OBJECT,
+	REPLAY_NAME,
+	REPLAY_GROUP,
+	REPLAY_RECORDS, /* samples as in abi.h */
+	REPLAY_PROCESS,
+	REPLAY_END, /* exactly one, last */
+	REPLAY_TYPE_MAX,
+};
+
+struct replay_chunk {
+	uint32_t type; /* enum replay_type */
+	uint32_t pad;
+	uint64_t size;	/* of the entries behind; 1 to REPLAY_CHUNK_MAX */
+	uint64_t check; /* replay_check(): finds damage, not malice */
+};
+
+/* Every entry begins with its size, padding included; so does a record of abi.h. */
+struct replay_entry {
+	uint32_t size;
+};
+
+#define REPLAY_MERGED 1u /* one profile of all processes */
+
+/* Text is terminated. */
+struct replay_session {
+	uint32_t size;
+	uint32_t flags;
+	uint64_t from_boot_ns; /* CLOCK_BOOTTIME */
+	uint64_t to_boot_ns;
+	uint64_t from_real_ns;
+	uint64_t missed;
+	uint64_t lost;
+	uint64_t event_count; /* a sample for every so many of the event; 0: by rate */
+	uint32_t hz;	      /* 0: by count */
+	uint32_t cpus;
+	uint32_t root_pid; /* of a command; 0: there is none */
+	uint32_t pad;
+	char event[32];	  /* its name in event.def */
+	char version[32]; /* of the cprofd that recorded */
+	char boot_id[64];
+	char host[128];
+};
+
+/* segments_cnt segments and path_len bytes of the path behind. */
+struct replay_object {
+	uint32_t size;
+	uint32_t id;	/* below CPROF_OBJECT_FIRST, or the next one from there on */
+	uint32_t state; /* enum object_state */
+	uint32_t elf;	/* enum object_elf */
+	uint64_t kernel_text;
+	uint32_t owner;
+	uint16_t path_len;
+	uint8_t segments_cnt;
+	uint8_t build_id_sz;
+	uint8_t build_id[OBJECT_BUILD_ID_MAX];
+};
+
+/* name_len and linkage_len bytes behind; of a place that is known to have no name 0 and 0. */
+struct replay_name {
+	uint32_t size;
+	uint32_t object;
+	uint64_t place; /* as names_offset() makes it of a frame in the records */
+	uint64_t start; /* of the function; 0: not told */
+	uint16_t name_len;
+	uint16_t linkage_len;
+	uint32_t pad;
+};
+
+/* A control group that processes are in; path_len bytes of its path behind. */
+struct replay_group {
+	uint32_t size;
+	uint16_t path_len;
+	uint16_t hierarchy; /* enum cprof_hierarchy */
+	uint64_t id;
+};
+
+#define REPLAY_CPU_KNOWN 1u
+
+/* Of the processes in the order of their first samples. */
+struct replay_process {
+	uint32_t size;
+	uint32_t flags;
+	uint64_t start_ns;
+	uint64_t cpu_true_ns;
+	uint32_t pid;
+	uint32_t exec;
+};
+
+/* counters_cnt counters (uint64_t) behind, in the order of counters.def. */
+struct replay_end {
+	uint32_t size;
+	uint32_t counters_cnt;
+	uint64_t records; /* in this file */
+};
+
+/* FNV-1a over 64-bit words: the type and size of a chunk, and what is in it. */
+static inline uint64_t replay_check(const struct replay_chunk *c, const void *entries)
+{
+	const uint64_t *words = entries;
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	h = (h ^ c->type) * 0x100000001b3ULL;
+	h = (h ^ c->size) * 0x100000001b3ULL;
+	for (uint64_t i = 0; i < c->size / 8; i++)
+		h = (h ^ words[i]) * 0x100000001b3ULL;
+	return h;
+}
+
+CPROF_ASSERT(sizeof(struct replay_head) == 24);
+CPROF_ASSERT(sizeof(struct replay_chunk) == 24);
+CPROF_ASSERT(sizeof(struct replay_session) == 328);
+CPROF_ASSERT(sizeof(struct replay_object) == 64);
+CPROF_ASSERT(sizeof(struct replay_name) == 32);
+CPROF_ASSERT(sizeof(struct replay_group) == 16);
+CPROF_ASSERT(sizeof(struct replay_process) == 32);
+CPROF_ASSERT(sizeof(struct replay_end) == 16);

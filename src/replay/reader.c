@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * reader — a file of a stranger, entry by entry.
+ *
+ * One chunk is in memory at a time, its size held against the limit before it is read and its check
+ * before anything of it is used. An entry has one right size, computed from its own counts; text
+ * passes str_clean() where it is restored. A file that was cut lacks its END.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cprof/replay.h"
+
+struct reader {
+	const struct replay_reader_opts *opts;
+	struct replay_fault *fault;
+	uint64_t at;	  /* in the file */
+	uint32_t stage;	  /* type of the last chunk: they come in order */
+	uint32_t objects; /* the id that the next object must have */
+	uint64_t records;
+	_Alignas(8) uint8_t bytes[REPLAY_CHUNK_MAX];
+};
+
+__attribute__((format(printf, 4, 5))) static int fault(struct reader *rd, int error, uint64_t at,
+						       const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(rd->fault->text, sizeof(rd->fault->text), fmt, ap);
+	va_end(ap);
+	rd->fault->offset = at;
+	return error;
+}
+
+/* Exactly @sz bytes: 1; 0: there is not one more; or -errno, -EBADMSG where the file is cut. */
+static int take(struct reader *rd, void *dst, size_t sz)
+{
+	size_t have = 0;
+
+	while (have < sz) {
+		ssize_t n = rd->opts->read((uint8_t *)dst + have, sz - have, rd->opts->ctx);
+
+		if (n < 0)
+			return fault(rd, (int)n, rd->at + have, "it cannot be read");
+		if (n == 0)
+			break;
+		have += (size_t)n;
+	}
+	rd->at += have;
+	if (have == 0 || have == sz)
+		return have == sz;
+	return fault(rd, -EBADMSG, rd->at, "it is cut: %zu bytes are missing", sz - have);
+}
+
+static int take_head(struct reader *rd)
+{
+	struct replay_head head;
+	int r = take(rd, &head, sizeof(head));
+
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	if (r <= 0 || memcmp(head.magic, REPLAY_MAGIC, sizeof(head.magic)) != 0)
+		return fault(rd, -EBADMSG, 0, "it is no replay file");
+	if (head.pad != 0)
+		return fault(rd, -EBADMSG, offsetof(struct replay_head, pad), "it is damaged");
+	if (head.byte_order != REPLAY_BYTE_ORDER)
+		return fault(rd, -EPROTONOSUPPORT, offsetof(struct replay_head, byte_order),
+			     "it is of a machine with another byte order");
+	if (head.version != REPLAY_VERSION)
+		return fault(rd, -EPROTONOSUPPORT, offsetof(struct replay_head, version),
+			     "it has version %u of the format, and this cprofd reads version %u",
+			     head.version, REPLAY_VERSION);
+	if (head.abi_version != CPROF_ABI_VERSION)
+		return fault(rd, -EPROTONOSUPPORT, offsetof(struct replay_head, abi_version),
+			     "it has records of version %u, and this cprofd reads version %u",
+			     head.abi_version, CPROF_ABI_VERSION);
+	return 0;
+}
+
+static size_t padded(size_t sz)
+{
+	return (sz + 7) & ~(size_t)7;
+}
+
+static bool is_text(const char *text, size_t sz)
+{
+	return memchr(text, '\0', sz);
+}
+
+static bool check_session(struct reader *rd, const void *entry, size_t sz)
+{
+	const struct replay_session *s = entry;
+
+	return sz == sizeof(*s) && (s->flags & ~REPLAY_MERGED) == 0 &&
+	       (s->hz > 0) == (s->event_count == 0) && s->from_boot_ns <= s->to_boot_ns &&
+	       is_text(s->event, sizeof(s->event)) && is_text(s->version, sizeof(s->version)) &&
+	       is_text(s->boot_id, sizeof(s->boot_id)) && is_text(s->host, sizeof(s->host));
+}
+
+static bool check_object(struct reader *rd, const void *entry, size_t sz)
+{
+	const struct replay_object *o = entry;
+
+	if (sz < sizeof(*o) || o->segments_cnt > OBJECT_SEGMENTS_MAX ||
+	    o->build_id_sz > OBJECT_BUILD_ID_MAX || o->path_len > REPLAY_TEXT_MAX ||
+	    o->state > OBJECT_BAD || o->elf > OBJECT_ELF_DYN)
+		return false;
+	if (sz !=
+	    padded(sizeof(*o) + o->segments_cnt * sizeof(struct object_segment) + o->path_len))
+		return false;
+	if (o->id < CPROF_OBJECT_FIRST)
+		return true;
+	return o->id == rd->objects && rd->objects++ < REPLAY_OBJECTS_MAX;
+}
+
+/* Ids of objects that are not in the file lead nowhere. */
+static bool is_object(const struct reader *rd, uint32_t id)
+{
+	return id < rd->objects;
+}
+
+static bool check_name(struct reader *rd, const void *entry, size_t sz)
+{
+	const struct replay_name *n = entry;
+
+	return sz >= sizeof(*n) && n->name_len <= REPLAY_TEXT_MAX &&
+	       n->linkage_len <= REPLAY_TEXT_MAX &&
+	       sz == padded(sizeof(*n) + n->name_len + n->linkage_len) && is_object(rd, n->object);
+}
+
+static bool check_group(struct reader *rd, const void *entry, size_t sz)
+{
+	const struct replay_group *g = entry;
+
+	return sz >= sizeof(*g) && g->hierarchy < CPROF_HIERARCHY_MAX && g->path_len > 0 &&
+	       g->path_len < CGROUPS_PATH_SZ && sz == padded(sizeof(*g) + g->path_len) &&
+	       *(const char *)(g + 1) == '/';
+}
+
+/* The rest is for decode_record(). */
+static bool check_record(struct reader *rd, const void *entry, size_t sz)
+{
+	rd->records++;
+	return sz >= sizeof(struct cprof_head);
+}
+
+static bool check_process(struct reader *rd, const void *entry, size_t sz)
+{
+	const struct replay_process *p = entry;
+
+	return sz == sizeof(*p) && (p->flags & ~REPLAY_CPU_KNOWN) == 0;
+}
+
+static bool check_end(struct reader *rd, const void *entry, size_t sz)
+{
+	const struct replay_end *e = entry;
+
+	return sz >= sizeof(*e) && e->counters_cnt <= REPLAY_COUNTERS_MAX &&
+	       sz == sizeof(*e) + e->counters_cnt * sizeof(uint64_t) && e->records == rd->records;
+}
+
+struct kind {
+	const char *name;
+	bool (*check)(struct reader *rd, const void *entry, size_t sz);
+	bool once;
+};
+
+static const struct kind kinds[REPLAY_TYPE_MAX] = {
+	[REPLAY_SESSION] = { "session", check_session, true },
+	[REPLAY_OBJECT] = { "object", check_object, false },
+	[REPLAY_NAME] = { "name", check_name, false },
+	[REPLAY_GROUP] = { "group", check_group, false },
+	[REPLAY_RECORDS] = { "record", check_record, false },
+	[REPLAY_PROCESS] = { "process", check_process, false },
+	[REPLAY_END] = { "end", check_end, true },
+};
+
+static int give_entries(struct reader *rd, const struct replay_chunk *c)
+{
+	const struct kind *kind = &kinds[c->type];
+	const uint64_t start = rd->at - c->size;
+	uint64_t pos = 0;
+
+	while (pos < c->size) {
+		const struct replay_entry *e = (const void *)(rd->bytes + pos);
+		const uint64_t at = start + pos;
+		int r;
+
+		if (e->size < 2 * sizeof(*e) || e->size % 8 != 0 || e->size > c->size - pos)
+			return fault(rd, -EBADMSG, at, "it is damaged: the size of a %s is wrong",
+				     kind->name);
+		if (!kind->check(rd, e, e->size) || (kind->once && e->size != c->size))
+			return fault(rd, -EBADMSG, at, "it is damaged: a %s makes no sense",
+				     kind->name);
+		rd->fault->offset = at;
+		rd->fault->text[0] = '\0';
+		r = rd->opts->entry(c->type, e, rd->opts->ctx);
+		if (r == -EBADMSG)
+			return fault(rd, r, at, "it is damaged: a %s makes no sense", kind->name);
+		if (r < 0)
+			return r;
+		pos += e->size;
+	}
+	return 0;
+}
+
+/* The first is the session, types never go back, the end comes once. */
+static bool is_in_order(const struct reader *rd, uint32_t type)
+{
+	if (rd->stage == 0 || type == REPLAY_SESSION)
+		return rd->stage == 0 && type == REPLAY_SESSION;
+	return type >= rd->stage;
+}
+
+static int take_chunk(struct reader *rd)
+{
+	const uint64_t at = rd->at;
+	struct replay_chunk c;
+	int r = take(rd, &c, sizeof(c));
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return fault(rd, -EBADMSG, at, "it is cut: its end is missing");
+	if (c.type < REPLAY_SESSION || c.type >= REPLAY_TYPE_MAX || c.size == 0 ||
+	    c.size > REPLAY_CHUNK_MAX || c.size % 8 != 0 || c.pad != 0)
+		return fault(rd, -EBADMSG, at, "it is damaged: this is no chunk");
+	if (!is_in_order(rd, c.type))
+		return fault(rd, -EBADMSG, at, "it is damaged: a chunk is out of order");
+	r = take(rd, rd->bytes, c.size);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return fault(rd, -EBADMSG, rd->at, "it is cut: a chunk is missing");
+	if (replay_check(&c, rd->bytes) != c.check)
+		return fault(rd, -EBADMSG, at, "it is damaged: the check of a chunk fails");
+	rd->stage = c.type;
+	return give_entries(rd, &c);
+}
+
+static int take_nothing(struct reader *rd)
+{
+	const uint64_t at = rd->at;
+	int r = take(rd, rd->bytes, 1);
+
+	return r <= 0 ? r : fault(rd, -EBADMSG, at, "there is something behind its end");
+}
+
+int replay_read(const struct replay_reader_opts *opts, struct replay_fault *ret_fault)
+{
+	_cleanup_free_ struct reader *rd = malloc(sizeof(*rd));
+	int r;
+
+	*ret_fault = (struct replay_fault){ 0 };
+	if (!rd)
+		return -ENOMEM;
+	rd->opts = opts;
+	rd->fault = ret_fault;
+	rd->at = rd->records = 0;
+	rd->stage = 0;
+	rd->objects = CPROF_OBJECT_FIRST;
+	r = take_head(rd);
+	while (r == 0 && rd->stage != REPLAY_END)
+		r = take_chunk(rd);
+	return r < 0 ? r : take_nothing(rd);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* output: names of files, and files that are whole or not there. */
+
+#include "scratch.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/output.h"
+#include "cprof/profile_name.h"
+
+TEST(profile_names)
+{
+	const struct profile_label l = {
+		.comm = "a/b c.d-e\xff",
+		.pid = 12,
+		.exec = 3,
+		.start_ticks = 456,
+		.from_real_ns = 86399999999999,	 /* 23:59:59 */
+		.to_real_ns = 86400000000000ULL, /* midnight */
+		.exe_id = 0xabc,
+	};
+	char name[PROFILE_NAME_MAX];
+
+	profile_name(name, sizeof(name), &l);
+	CHECK_STR(name, "a_b_c.d-e_-12-456-3.cpu.235959-000000.pb.gz");
+	profile_name_merged(name, sizeof(name), &l);
+	CHECK_STR(name, "a_b_c.d-e_-12.cpu.235959-000000.pb.gz");
+	profile_name_ended(name, sizeof(name), &l);
+	CHECK_STR(name, "a_b_c.d-e_-ended-0000000000000abc.cpu.235959-000000.pb.gz");
+	profile_name_outside(name, sizeof(name), &l);
+	CHECK_STR(name, "outside-namespace.cpu.235959-000000.pb.gz");
+	profile_name_other(name, sizeof(name), "x.pb.gz", 2);
+	CHECK_STR(name, "x~2.pb.gz");
+	profile_name_other(name, sizeof(name), "x.prof", 1);
+	CHECK_STR(name, "x.prof~1");
+	profile_name_other(name, sizeof(name), ".pb.gz", 1);
+	CHECK_STR(name, ".pb.gz~1");
+	profile_directory_name(name, sizeof(name), 951782400000000000); /* 2000-02-29 */
+	CHECK_STR(name, "cprofd-profiles-20000229-000000");
+}
+
+TEST(profile_name_fits)
+{
+	char name[PROFILE_NAME_MAX], comm[64];
+	struct profile_label l = {
+		.comm = comm,
+		.pid = UINT32_MAX,
+		.exec = UINT32_MAX,
+		.start_ticks = UINT64_MAX,
+		.from_real_ns = UINT64_MAX,
+		.to_real_ns = UINT64_MAX,
+	};
+
+	memset(comm, 'x', sizeof(comm));
+	comm[63] = 0;
+	profile_name(name, sizeof(name), &l);
+	CHECK(strlen(name) > 7 && strcmp(name + strlen(name) - 6, ".pb.gz") == 0);
+	l.exe_id = UINT64_MAX;
+	profile_name_ended(name, sizeof(name), &l);
+	CHECK(strlen(name) > 7 && strcmp(name + strlen(name) - 6, ".pb.gz") == 0);
+}
+
+static void check_file(const char *path, const char *text)
+{
+	char got[64] = "";
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0);
+	CHECK(read(fd, got, sizeof(got) - 1) >= 0);
+	CHECK_STR(got, text);
+}
+
+static char *written(struct output *o, const char *name, const char *text)
+{
+	char *path = NULL;
+
+	CHECK_EQ(output_write(o, name, text, strlen(text), &path), 0);
+	return path;
+}
+
+TEST(output_replaces_nothing)
+{
+	_cleanup_(output_done) struct output o = OUTPUT_INIT;
+	_cleanup_free_ char *a = NULL, *b = NULL, *c = NULL;
+	struct stat st;
+
+	enter_scratch();
+	CHECK_EQ(output_open_directory(&o, "d//"), 0);
+	a = written(&o, "x.pb.gz", "1");
+	b = written(&o, "x.pb.gz", "2");
+	c = written(&o, "x.pb.gz", "3");
+	CHECK_STR(a, "d/x.pb.gz");
+	CHECK_STR(b, "d/x~1.pb.gz");
+	CHECK_STR(c, "d/x~2.pb.gz");
+	check_file("d/x.pb.gz", "1");
+	check_file("d/x~2.pb.gz", "3");
+	CHECK_EQ(stat("d", &st), 0);
+	CHECK_EQ(st.st_mode & 07777, 0700);
+	CHECK_EQ(stat("d/x.pb.gz", &st), 0);
+	CHECK_EQ(st.st_mode & 0137, 0);
+}
+
+TEST(output_file_replaces_once)
+{
+	_cleanup_(output_done) struct output o = OUTPUT_INIT;
+	_cleanup_free_ char *a = NULL, *b = NULL;
+
+	enter_scratch();
+	CHECK_EQ(close(creat("f", 0600)), 0);
+	CHECK_EQ(output_open_file(&o, "./f"), 0);
+	a = written(&o, "unused", "1");
+	b = written(&o, "unused", "2");
+	CHECK_STR(a, "f");
+	CHECK_STR(b, "f~1");
+	check_file("f", "1");
+	check_file("f~1", "2");
+}
+
+TEST(output_cannot)
+{
+	struct output o = OUTPUT_INIT;
+
+	enter_scratch();
+	CHECK_EQ(output_open_file(&o, "/dev/null"), -EINVAL);
+	output_done(&o);
+	CHECK_EQ(output_open_file(&o, "none/f"), -ENOENT);
+	output_done(&o);
+	CHECK_EQ(output_open_directory(&o, "none/d/"), -ENOENT);
+	output_done(&o);
+	CHECK_EQ(close(creat("f", 0600)), 0);
+	CHECK_EQ(output_open_directory(&o, "f"), -ENOTDIR);
+	output_done(&o);
+	CHECK(output_is_directory("f/") && output_is_directory(".") && !output_is_directory("f"));
+}
+
+TEST(output_leaves_nothing)
+{
+	_cleanup_(output_done) struct output o = OUTPUT_INIT;
+
+	enter_scratch();
+	CHECK_EQ(output_open_directory(&o, "d"), 0);
+	CHECK_EQ(access("d", F_OK), 0);
+	output_done(&o);
+	CHECK_EQ(access("d", F_OK), -1);
+}
+
+/* More than one buffer of it, from the beginning wherever the file stands. */
+TEST(output_copies)
+{
+	_cleanup_close_ int from = memfd_create("test", MFD_CLOEXEC);
+	_cleanup_(output_done) struct output o = OUTPUT_INIT;
+	_cleanup_free_ char *path = NULL, *b = NULL;
+	const size_t sz = 600 << 10;
+	struct stat st;
+
+	enter_scratch();
+	CHECK_EQ(output_open_here(&o), 0);
+	CHECK_EQ(ftruncate(from, (off_t)sz), 0);
+	CHECK_EQ(pwrite(from, "end", 4, (off_t)sz - 4), 4);
+	CHECK_EQ(lseek(from, 17, SEEK_SET), 17);
+	CHECK_EQ(output_copy(&o, "x", from, sz, &path), 0);
+	CHECK_STR(path, "x");
+	CHECK_EQ(stat("x", &st), 0);
+	CHECK_EQ(st.st_size, sz);
+	/* A file that is shorter than was said leaves nothing behind. */
+	CHECK_EQ(output_copy(&o, "y", from, sz + 1, &b), -EIO);
+	CHECK_EQ(access("y", F_OK), -1);
+	CHECK_EQ(output_write(&o, "z", "z", 1, &b), 0);
+	CHECK_STR(b, "z");
+}
+
+CHECK_MAIN
