@@ -20,7 +20,6 @@
 #include "sampler.h"
 
 #define CLIENT_WAIT_NS (30 * NSEC_PER_SEC)
-#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 static void count_processes(struct sampler *s)
 {
@@ -51,6 +50,49 @@ static uint64_t samples_of(const struct sampler *s, const struct parcel *parcel)
 	return sum;
 }
 
+static void read_boot_id(const struct sampler *s, char *dst, size_t dst_sz)
+{
+	if (root_read(&s->root, "proc/sys/kernel/random/boot_id", dst, dst_sz) < 0)
+		dst[0] = '\0';
+	dst[strcspn(dst, "\n")] = '\0';
+}
+
+/* All that the files say and a replay cannot find out again. */
+static void fill_about(struct sampler *s)
+{
+	const struct window *w = s->window;
+	struct replay_session *about = &s->about;
+
+	*about = (struct replay_session){
+		.flags = s->start.flags & SESSION_MERGED ? REPLAY_MERGED : 0,
+		.from_boot_ns = w->from_boot_ns,
+		.to_boot_ns = w->to_boot_ns,
+		.from_real_ns = w->from_real_ns,
+		.missed = w->missed,
+		.lost = w->lost,
+		.hz = w->hz,
+		.cpus = s->cpus,
+		.pids_cnt = s->start.pids_cnt,
+		.event_count = s->start.event_count,
+		.version = CPROF_VERSION,
+	};
+	memcpy(about->pids, s->start.pids, s->start.pids_cnt * sizeof(*about->pids));
+	(void)snprintf(about->event, sizeof(about->event), "%s", s->event->name);
+	read_boot_id(s, about->boot_id, sizeof(about->boot_id));
+	if (gethostname(about->host, sizeof(about->host) - 1) < 0)
+		about->host[0] = '\0';
+}
+
+void finish_parcels(struct sampler *s)
+{
+	fold_settle(s->window);
+	s->writing_next = 0;
+	if (parcels_make(s) < 0) {
+		parcels_done(s);
+		s->counters.v[COUNTER_discard_encode] += samples_of(s, NULL);
+	}
+}
+
 void finish_begin(struct sampler *s)
 {
 	struct counters c;
@@ -61,16 +103,12 @@ void finish_begin(struct sampler *s)
 	(void)recording_books(s, &c, &books);
 	s->window->missed = books.missed;
 	s->window->lost = books.dropped + books.discarded;
-	fold_settle(s->window);
-	s->writing_next = 0;
-	if (parcels_make(s) < 0) {
-		parcels_done(s);
-		s->counters.v[COUNTER_discard_encode] += samples_of(s, NULL);
-	}
+	fill_about(s);
+	finish_parcels(s);
 	s->phase = PHASE_WRITING;
 }
 
-static int write_all(const void *bytes, size_t sz, void *ctx)
+int finish_write(const void *bytes, size_t sz, void *ctx)
 {
 	const uint8_t *at = bytes;
 	int fd = *(const int *)ctx;
@@ -86,19 +124,11 @@ static int write_all(const void *bytes, size_t sz, void *ctx)
 	return 0;
 }
 
-static void read_boot_id(const struct sampler *s, char *dst, size_t dst_sz)
-{
-	if (root_read(&s->root, "proc/sys/kernel/random/boot_id", dst, dst_sz) < 0)
-		dst[0] = '\0';
-	dst[strcspn(dst, "\n")] = '\0';
-}
-
 /* Encodes the parcel into s->profile_fd and describes it in s->profile. */
 static int encode_one(struct sampler *s, const struct parcel *parcel)
 {
 	_cleanup_close_ int fd = memfd_create("cprof-profile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct encode_result res;
-	char boot_id[64], host[128] = "";
 	struct encode_opts opts = {
 		.window = s->window,
 		.objects = s->objects,
@@ -109,24 +139,23 @@ static int encode_one(struct sampler *s, const struct parcel *parcel)
 		.labels = parcel->kind != SESSION_PROFILE_PROCESS,
 		.event = s->event,
 		.event_count = s->start.event_count,
-		.version = CPROF_VERSION,
-		.host_cpus = s->cpus,
-		.write = write_all,
+		.version = s->about.version,
+		.boot_id = s->about.boot_id,
+		.host_name = s->about.host,
+		.host_cpus = s->about.cpus,
+		.write = finish_write,
 		.ctx = &fd,
 	};
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	read_boot_id(s, boot_id, sizeof(boot_id));
-	opts.boot_id = boot_id[0] ? boot_id : NULL;
-	opts.host_name = gethostname(host, sizeof(host) - 1) == 0 ? host : NULL;
 	r = encode_profile(&opts, &res);
 	if (r < 0)
 		return r;
 	if (res.bytes > SESSION_PROFILE_BYTES_MAX)
 		return -EFBIG;
-	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+	if (fcntl(fd, F_ADD_SEALS, FINISH_SEALS) < 0)
 		return -errno;
 	s->counters.v[COUNTER_frames] += res.frames;
 	s->counters.v[COUNTER_frames_named] += res.frames_named;
@@ -177,8 +206,7 @@ static void describe(struct sampler *s, const struct parcel *parcel)
 	s->profile.start_ticks = p->start_ns / NSEC_PER_TICK;
 }
 
-/* Makes the next profile, if there is one to send. */
-static void next_profile(struct sampler *s)
+void finish_next_profile(struct sampler *s)
 {
 	while (s->profile_fd < 0 && s->writing_next < s->parcels.cnt) {
 		const struct parcel *parcel = &s->parcels.v[s->writing_next++];
@@ -186,6 +214,16 @@ static void next_profile(struct sampler *s)
 		describe(s, parcel);
 		if (encode_one(s, parcel) < 0)
 			s->counters.v[COUNTER_discard_encode] += samples_of(s, parcel);
+	}
+}
+
+/* The profiles, and behind them the file for replay: they must not wait for it. */
+static void next_file(struct sampler *s)
+{
+	finish_next_profile(s);
+	if (s->profile_fd < 0 && s->raw) {
+		raw_finish(s);
+		s->raw = raw_free(s->raw);
 	}
 	s->profile_waits_ns = clock_mono_ns();
 }
@@ -203,7 +241,7 @@ static int send_profile(struct sampler *s)
 		return r;
 	} else {
 		s->counters.v[COUNTER_in_profiles] += s->profile.samples;
-		s->profiles++;
+		s->profiles += s->profile.kind != SESSION_PROFILE_RAW;
 	}
 	s->profile_fd = fd_close(s->profile_fd);
 	return 1;
@@ -233,7 +271,7 @@ int finish_step(struct sampler *s)
 
 	for (;;) {
 		if (s->profile_fd < 0)
-			next_profile(s);
+			next_file(s);
 		if (s->profile_fd < 0)
 			break;
 		r = send_profile(s);

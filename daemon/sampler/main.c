@@ -58,6 +58,32 @@ static void sampler_done(struct sampler *s)
 	root_done(&s->root);
 }
 
+struct sampler_options {
+	const char *replay; /* NULL: be the role */
+	const char *dir;
+};
+
+/* They come from the launcher, but a person may start us too. */
+static int parse_options(struct sampler_options *o, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--replay") == 0 && i + 1 < argc)
+			o->replay = argv[++i];
+		else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc)
+			o->dir = argv[++i];
+		else if (strcmp(argv[i], "--verbose") != 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int sampler_run(struct sampler *s)
+{
+	int r = roles_begin(s);
+
+	return r < 0 ? r : loop_run(s->loop);
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(sampler_done) struct sampler s = {
@@ -65,17 +91,22 @@ int main(int argc, char **argv)
 		.client_fd = -EBADF,
 		.profile_fd = -EBADF,
 	};
+	struct sampler_options o = { 0 };
 	int r;
 
 	log_open("cprofd-sampler", log_role_level(argc, argv));
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN); /* the terminal's Ctrl-C is the client's to understand */
 	(void)prctl(PR_SET_DUMPABLE, 0);
+	if (parse_options(&o, argc, argv) < 0) {
+		(void)log_error(0, "no such option; it is started by cprofd");
+		return 2;
+	}
 	r = sampler_init(&s);
+	if (r == 0 && o.replay)
+		return replaying_main(&s, o.replay, o.dir);
 	if (r == 0)
-		r = roles_begin(&s);
-	if (r == 0)
-		r = loop_run(s.loop);
+		r = sampler_run(&s);
 	if (r < 0)
 		(void)log_error(r, "cannot go on: %m");
 	return r < 0 ? 1 : 0;

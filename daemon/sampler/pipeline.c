@@ -108,7 +108,10 @@ static int add_sample(struct sampler *s, const struct record *rec)
 	r = fold_process(s->window, rec, exe, &process);
 	if (r < 0)
 		return r;
-	return fold_add(s->window, rec, process, stack);
+	r = fold_add(s->window, rec, process, stack);
+	if (r == 0)
+		raw_keep(s, rec->sample.head, process, stack);
+	return r;
 }
 
 int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)

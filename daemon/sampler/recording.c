@@ -343,6 +343,8 @@ static int start_sampling(struct sampler *s, struct collect_failure *failure)
 	if (!s->window)
 		return session_fail(s, -ENOMEM, "out of memory");
 	s->window->hz = s->hz;
+	if (s->start.flags & SESSION_RAW && raw_new(&s->raw) < 0)
+		return session_fail(s, -ENOMEM, "out of memory");
 	(void)cputime_baseline(s); /* without it cpu_true_ns stays unknown */
 	s->begun_ns = clock_mono_ns();
 	r = collect_start(s->collect, &s->cpus, failure);
@@ -428,6 +430,7 @@ void recording_drop(struct sampler *s)
 	forget_collect(s);
 	s->window = window_free(s->window);
 	parcels_done(s);
+	s->raw = raw_free(s->raw);
 	s->profile_fd = fd_close(s->profile_fd);
 	s->phase = PHASE_DONE;
 }

@@ -19,6 +19,8 @@
  *	parcels.c	which processes share a file
  *	finish.c	encode, hand over the profiles, the books
  *	cputime.c	the kernel's own account of CPU time
+ *	raw.c		the file for replay, when the session asks for one
+ *	replaying.c	that file through the same pipeline, by a plain user
  */
 
 #include <stdbool.h>
@@ -33,6 +35,7 @@
 #include "cprof/event.h"
 #include "cprof/names.h"
 #include "cprof/object.h"
+#include "cprof/replay.h"
 #include "cprof/session.h"
 #include "cprof/symbolize.h"
 #include "cprof/window.h"
@@ -56,6 +59,9 @@ struct tree_process {
 	uint32_t pid;
 	uint64_t start_ticks;
 };
+
+/* No more is written to what was handed over. */
+#define FINISH_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 enum phase { PHASE_NONE, PHASE_SAMPLING, PHASE_NAMING, PHASE_WRITING, PHASE_DONE };
 
@@ -85,7 +91,9 @@ struct sampler {
 	uint32_t hz; /* 0: one sample for every so many of the event */
 	struct collect *collect;
 	struct window *window;
-	struct shares stacks; /* of the window, by user */
+	struct shares stacks;	     /* of the window, by user */
+	struct replay_session about; /* what files say of the machine and the recording */
+	struct raw *raw;	     /* NULL: not asked for, or sent */
 	VEC(struct cputime) baseline;
 	unsigned int groups_cnt; /* control groups of the unit asked for */
 	VEC(int) pidfds;
@@ -167,10 +175,29 @@ void parcels_done(struct sampler *s);
 
 /* finish.c */
 void finish_begin(struct sampler *s);
+/* All is in: decides which files there are to be; the next profile is the first one. */
+void finish_parcels(struct sampler *s);
 /* Sends what the client takes; 0 while there is more, 1 when END was sent, or -errno. */
 int finish_step(struct sampler *s);
+/* Makes the next profile in s->profile and s->profile_fd, if there is one more. */
+void finish_next_profile(struct sampler *s);
+/* Writes all bytes to the descriptor that @ctx points to. */
+int finish_write(const void *bytes, size_t sz, void *ctx);
 
 /* cputime.c */
 uint64_t cputime_start_ticks(const struct sampler *s, uint32_t pid); /* 0: not known */
 int cputime_baseline(struct sampler *s);
 void cputime_settle(struct sampler *s);
+
+/* raw.c */
+int raw_new(struct raw **ret);
+struct raw *raw_free(struct raw *raw);
+/* A sample that is in the window. */
+void raw_keep(struct sampler *s, const struct cprof_sample *head, uint32_t process, uint32_t stack);
+/* Makes the file in s->profile and s->profile_fd; the client is told when that fails. */
+void raw_finish(struct sampler *s);
+
+/* replaying.c: the whole program of --replay; the exit status. */
+int replaying_main(struct sampler *s, const char *file, const char *dir);
+
+DEFINE_CLEANUP(struct raw *, raw_free);

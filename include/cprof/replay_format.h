@@ -18,6 +18,7 @@
 #define REPLAY_BYTE_ORDER 0x01020304u
 #define REPLAY_CHUNK_MAX (1u << 18) /* bytes of entries in one chunk */
 #define REPLAY_TEXT_MAX 12288 /* of a path or name: three times what the kernel and files give */
+#define REPLAY_PIDS_MAX 256
 #define REPLAY_COUNTERS_MAX 1024
 #define REPLAY_OBJECTS_MAX (1u << 20)
 
@@ -66,12 +67,13 @@ struct replay_session {
 	uint64_t event_count; /* a sample for every so many of the event; 0: by rate */
 	uint32_t hz;	      /* 0: by count */
 	uint32_t cpus;
-	uint32_t root_pid; /* of a command; 0: there is none */
+	uint32_t pids_cnt;
 	uint32_t pad;
 	char event[32];	  /* its name in event.def */
 	char version[32]; /* of the cprofd that recorded */
 	char boot_id[64];
 	char host[128];
+	int32_t pids[REPLAY_PIDS_MAX]; /* that were asked for; of a command its own */
 };
 
 /* segments_cnt segments and path_len bytes of the path behind. */
@@ -108,6 +110,7 @@ struct replay_group {
 };
 
 #define REPLAY_CPU_KNOWN 1u
+#define REPLAY_ENDED 2u
 
 /* Of the processes in the order of their first samples. */
 struct replay_process {
@@ -139,11 +142,9 @@ static inline uint64_t replay_check(const struct replay_chunk *c, const void *en
 	return h;
 }
 
-CPROF_ASSERT(sizeof(struct replay_head) == 24);
 CPROF_ASSERT(sizeof(struct replay_chunk) == 24);
-CPROF_ASSERT(sizeof(struct replay_session) == 328);
+CPROF_ASSERT(sizeof(struct replay_session) == 1352);
 CPROF_ASSERT(sizeof(struct replay_object) == 64);
 CPROF_ASSERT(sizeof(struct replay_name) == 32);
 CPROF_ASSERT(sizeof(struct replay_group) == 16);
 CPROF_ASSERT(sizeof(struct replay_process) == 32);
-CPROF_ASSERT(sizeof(struct replay_end) == 16);

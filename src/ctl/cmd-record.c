@@ -23,6 +23,7 @@ struct record {
 	struct record_args args;
 	struct targets targets;
 	struct output output;
+	struct output raw;
 	struct session_client client;
 	struct child command;
 	struct accounting acc;
@@ -36,6 +37,7 @@ static void record_done(struct record *c)
 	session_client_done(&c->client);
 	child_done(&c->command);
 	output_done(&c->output);
+	output_done(&c->raw);
 	targets_done(&c->targets);
 	accounting_done(&c->acc);
 	record_args_done(&c->args);
@@ -77,6 +79,20 @@ static int record_find_sampler(struct record *c)
 	if (r < 0)
 		log_error(0, "record: %s", problem.why);
 	return r;
+}
+
+static int record_open_raw(struct record *c)
+{
+	char shown[256];
+	int r;
+
+	if (!c->args.raw)
+		return 0;
+	r = output_open_file(&c->raw, c->args.raw);
+	return r < 0 ? log_error(r,
+				 "record: cannot write to %s: %m; choose another file with --raw",
+				 clean(shown, c->args.raw))
+		     : 0;
 }
 
 static int record_open_output(struct record *c)
@@ -186,6 +202,8 @@ static int record_send_start(struct record *c)
 			start.flags |= SESSION_MERGED;
 	}
 	(void)snprintf(start.event, sizeof(start.event), "%s", c->args.event->name);
+	if (c->args.raw)
+		start.flags |= SESSION_RAW;
 	r = session_client_start(&c->client, &start);
 	/* EPIPE: it has ended already; the end of the stream tells more. */
 	if (r < 0 && r != -EPIPE)
@@ -202,6 +220,8 @@ static int record_prepare(struct record *c)
 		r = record_find_sampler(c);
 	if (r == 0)
 		r = record_open_output(c);
+	if (r == 0)
+		r = record_open_raw(c);
 	if (r == 0)
 		r = record_take_signals(c);
 	if (r == 0)
@@ -226,6 +246,7 @@ static void record_run(struct record *c)
 		.command = c->args.command ? &c->command : NULL,
 		.command_pid = (uint32_t)c->command.pid,
 		.output = &c->output,
+		.raw = c->args.raw ? &c->raw : NULL,
 		.acc = &c->acc,
 		.progress = { .f = watched ? stderr : NULL },
 		.signal_fd = c->signal_fd,
@@ -324,6 +345,7 @@ int cmd_record(struct ctl_globals *globals, int argc, char **argv)
 		.globals = globals,
 		.targets = TARGETS_INIT,
 		.output = OUTPUT_INIT,
+		.raw = OUTPUT_INIT,
 		.client = SESSION_CLIENT_INIT,
 		.command = CHILD_INIT,
 		.signal_fd = -EBADF,

@@ -124,6 +124,16 @@ static int set_output(void *ctx, const char *arg)
 	return 0;
 }
 
+static int set_raw(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+
+	if (!*arg || arg[strlen(arg) - 1] == '/' || strcmp(arg, "-") == 0)
+		return -EINVAL;
+	a->raw = arg;
+	return 0;
+}
+
 static int set_ring(void *ctx, const char *arg)
 {
 	struct record_args *a = ctx;
@@ -164,6 +174,8 @@ static const struct option_desc record_options[] = {
 	  record_events },
 	{ "output", 'o', "FILE|DIR", "where to write", set_output,
 	  "the name of a file or directory" },
+	{ "raw", 0, "FILE", "also keep what the profiles are made of, for cprofd --replay", set_raw,
+	  "the name of a file" },
 	{ "ring", 0, "BYTES", "size of the sample ring (default 512 KiB a CPU)", set_ring,
 	  "a power of two from 4096" },
 	{ "help", 'h', NULL, "this text", set_help, NULL },

@@ -28,6 +28,7 @@ struct record_args {
 	uint64_t event_count; /* a sample for every so many; 0: hz */
 	uint32_t ring_bytes;  /* 0: the sampler's default */
 	const char *output;   /* NULL: none given */
+	const char *raw;      /* the file for replay; NULL: none wanted */
 	struct sampler_choice sampler;
 	char **command; /* NULL: none; ends with NULL as argv does */
 };

@@ -53,23 +53,44 @@ static void recording_profile_name(const struct recording *rec, const struct ses
 	profile_name_merged(name, PROFILE_NAME_MAX, &label);
 }
 
-/* Where it went, or NULL when it could not be written. */
-static char *recording_write(struct recording *rec, const char *name, const void *bytes, size_t sz)
+static void recording_not_written(struct recording *rec, const struct output *o, const char *name,
+				  int error)
 {
-	const struct output *o = rec->output;
 	char shown[512], raw[512];
-	char *path = NULL;
-	int r = output_write(rec->output, name, bytes, sz, &path);
 
-	if (r == 0)
-		return path;
 	(void)snprintf(raw, sizeof(raw), "%s%s", o->dir, o->file ? o->file : name);
 	(void)str_clean(shown, sizeof(shown), raw, strlen(raw), NULL);
 	progress_clear(&rec->progress);
 	rec->failed = true;
-	log_error(r, "record: cannot write %s: %m; make room or choose another place with -o",
-		  shown);
-	return NULL;
+	log_error(error, "record: cannot write %s: %m; make room or choose another place with %s",
+		  shown, o == rec->raw ? "--raw" : "-o");
+}
+
+/* Where it went, or NULL when it could not be written. */
+static char *recording_write(struct recording *rec, const char *name, const void *bytes, size_t sz)
+{
+	char *path = NULL;
+	int r = output_write(rec->output, name, bytes, sz, &path);
+
+	if (r < 0)
+		recording_not_written(rec, rec->output, name, r);
+	return path;
+}
+
+/* It may be large: it is copied, not held. */
+static int recording_raw(struct recording *rec, const struct session_profile *m, int fd)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = session_profile_check(m, fd);
+
+	if (r < 0)
+		return r;
+	if (!rec->raw || rec->raw->written)
+		return -EBADMSG;
+	r = output_copy(rec->raw, rec->raw->file, fd, m->bytes, &path);
+	if (r < 0)
+		recording_not_written(rec, rec->raw, rec->raw->file, r);
+	return 0;
 }
 
 int recording_profile(struct recording *rec, const struct session_profile *m, int fd)
@@ -78,6 +99,8 @@ int recording_profile(struct recording *rec, const struct session_profile *m, in
 	char name[PROFILE_NAME_MAX], *path;
 	int r;
 
+	if (m->kind == SESSION_PROFILE_RAW)
+		return recording_raw(rec, m, fd);
 	r = session_profile_read(m, fd, &bytes);
 	if (r < 0)
 		return r;

@@ -138,6 +138,13 @@ static void on_end(struct recording *rec, const struct session_end *m)
 			  "this is "
 			  "a fault of cprofd, please report it",
 			  (unsigned long long)m->books.difference);
+	if (rec->raw && !rec->raw->written)
+		rec->failed = true; /* it was said why */
+	if (rec->raw && m->counters.v[COUNTER_raw_lost] > 0)
+		log_warning(0,
+			    "record: %llu samples are not in the raw file, which would have become "
+			    "too large; record for a shorter time",
+			    (unsigned long long)m->counters.v[COUNTER_raw_lost]);
 	if (acc->received != m->books.in_profiles)
 		log_error(0,
 			  "record: THE PROFILES HOLD %" PRIu64

@@ -39,6 +39,7 @@ struct recording {
 	struct child *command; /* NULL: none */
 	uint32_t command_pid;  /* also when it is reaped */
 	struct output *output;
+	struct output *raw; /* of the file for replay; NULL: none wanted */
 	struct accounting *acc;
 	struct progress progress;
 	int signal_fd;

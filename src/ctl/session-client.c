@@ -118,10 +118,8 @@ int session_client_receive(struct session_client *c, union session_message *ret,
 	return type;
 }
 
-int session_profile_read(const struct session_profile *p, int fd, void **ret)
+int session_profile_check(const struct session_profile *p, int fd)
 {
-	_cleanup_free_ char *bytes = NULL;
-	size_t done = 0;
 	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
 
@@ -132,6 +130,17 @@ int session_profile_read(const struct session_profile *p, int fd, void **ret)
 	if (p->bytes == 0 || p->bytes > SESSION_PROFILE_BYTES_MAX ||
 	    (uint64_t)st.st_size != p->bytes)
 		return -EBADMSG;
+	return 0;
+}
+
+int session_profile_read(const struct session_profile *p, int fd, void **ret)
+{
+	_cleanup_free_ char *bytes = NULL;
+	size_t done = 0;
+	int r = session_profile_check(p, fd);
+
+	if (r < 0)
+		return r;
 	bytes = malloc(p->bytes);
 	if (!bytes)
 		return -ENOMEM;

@@ -54,6 +54,8 @@ int session_client_stop(struct session_client *c);
  */
 int session_client_receive(struct session_client *c, union session_message *ret, int *ret_fd);
 
+/* Is it sealed, and as long as it says? 0, -EBADMSG: it is not, or another -errno. */
+int session_profile_check(const struct session_profile *p, int fd);
 /*
  * The bytes of a profile, checked to be sealed and as long as it says; the caller's to free.
  * -EBADMSG: they are not.

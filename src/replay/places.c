@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "cprof/base/cleanup.h"
 #include "places.h"
@@ -31,26 +32,55 @@ static bool index_eq(uint32_t value, const void *key, const void *ctx)
 	return ((const struct places *)ctx)->indexes.v[value] == *(const uint32_t *)key;
 }
 
-int places_object(struct places *p, uint32_t object, uint32_t *ret_id)
+static bool find_index(const struct places *p, uint32_t object, uint32_t *ret)
 {
-	const uint64_t hash = hash_bytes(&object, sizeof(object), p->seed);
-	uint32_t i = (uint32_t)p->indexes.cnt;
+	return map_find(&p->index_map, hash_bytes(&object, sizeof(object), p->seed), &object,
+			index_eq, p, ret);
+}
+
+static int add_index(struct places *p, uint32_t i)
+{
+	const uint32_t *object = &p->indexes.v[i];
+
+	return map_add(&p->index_map, hash_bytes(object, sizeof(*object), p->seed), i);
+}
+
+int places_meet(struct places *p, uint32_t object)
+{
+	uint32_t i;
 	int r;
 
-	*ret_id = object;
-	if (object < CPROF_OBJECT_FIRST)
+	if (object < CPROF_OBJECT_FIRST || find_index(p, object, &i))
 		return 0;
-	if (!map_find(&p->index_map, hash, &object, index_eq, p, &i)) {
-		r = vec_reserve(&p->indexes, 1);
-		if (r < 0)
-			return r;
-		r = map_add(&p->index_map, hash, i);
-		if (r < 0)
-			return r;
-		p->indexes.v[p->indexes.cnt++] = object;
-	}
-	*ret_id = CPROF_OBJECT_FIRST + i;
-	return 0;
+	r = vec_push(&p->indexes, object);
+	return r < 0 ? r : add_index(p, (uint32_t)p->indexes.cnt - 1);
+}
+
+static int compare_indexes(const void *a, const void *b)
+{
+	return CMP(*(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+int places_number(struct places *p)
+{
+	int r = 0;
+
+	map_done(&p->index_map);
+	p->index_map = MAP_INIT;
+	if (p->indexes.cnt > 0)
+		qsort(p->indexes.v, p->indexes.cnt, sizeof(*p->indexes.v), compare_indexes);
+	for (uint32_t i = 0; r == 0 && i < p->indexes.cnt; i++)
+		r = add_index(p, i);
+	return r;
+}
+
+uint32_t places_object(const struct places *p, uint32_t object)
+{
+	uint32_t i;
+
+	if (object < CPROF_OBJECT_FIRST)
+		return object;
+	return find_index(p, object, &i) ? CPROF_OBJECT_FIRST + i : CPROF_OBJECT_NONE;
 }
 
 static uint64_t number(struct places *p)
@@ -86,9 +116,6 @@ int places_place(struct places *p, uint32_t object, uint64_t offset, const struc
 	int r;
 
 	if (!map_find(&p->place_map, hash, key, place_eq, p, &i)) {
-		r = places_object(p, object, &place.shown_object);
-		if (r < 0)
-			return r;
 		i = (uint32_t)p->places.cnt;
 		r = vec_reserve(&p->places, 1);
 		if (r < 0)
@@ -96,6 +123,7 @@ int places_place(struct places *p, uint32_t object, uint64_t offset, const struc
 		r = map_add(&p->place_map, hash, i);
 		if (r < 0)
 			return r;
+		place.shown_object = places_object(p, object);
 		place.shown = show(p, object, offset);
 		p->places.v[p->places.cnt++] = place;
 	}

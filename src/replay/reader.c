@@ -17,6 +17,9 @@
 
 #include "cprof/replay.h"
 
+CPROF_ASSERT(sizeof(struct replay_head) == 24);
+CPROF_ASSERT(sizeof(struct replay_end) == 16);
+
 struct reader {
 	const struct replay_reader_opts *opts;
 	struct replay_fault *fault;
@@ -99,9 +102,10 @@ static bool check_session(struct reader *rd, const void *entry, size_t sz)
 	const struct replay_session *s = entry;
 
 	return sz == sizeof(*s) && (s->flags & ~REPLAY_MERGED) == 0 &&
-	       (s->hz > 0) == (s->event_count == 0) && s->from_boot_ns <= s->to_boot_ns &&
-	       is_text(s->event, sizeof(s->event)) && is_text(s->version, sizeof(s->version)) &&
-	       is_text(s->boot_id, sizeof(s->boot_id)) && is_text(s->host, sizeof(s->host));
+	       s->pids_cnt <= REPLAY_PIDS_MAX && (s->hz > 0) == (s->event_count == 0) &&
+	       s->from_boot_ns <= s->to_boot_ns && is_text(s->event, sizeof(s->event)) &&
+	       is_text(s->version, sizeof(s->version)) && is_text(s->boot_id, sizeof(s->boot_id)) &&
+	       is_text(s->host, sizeof(s->host));
 }
 
 static bool check_object(struct reader *rd, const void *entry, size_t sz)
@@ -155,7 +159,7 @@ static bool check_process(struct reader *rd, const void *entry, size_t sz)
 {
 	const struct replay_process *p = entry;
 
-	return sz == sizeof(*p) && (p->flags & ~REPLAY_CPU_KNOWN) == 0;
+	return sz == sizeof(*p) && (p->flags & ~(REPLAY_CPU_KNOWN | REPLAY_ENDED)) == 0;
 }
 
 static bool check_end(struct reader *rd, const void *entry, size_t sz)

@@ -97,6 +97,7 @@ static void restore_process(struct replay_tables *t, const struct replay_process
 	p = &t->window->processes.v[t->process];
 	if (p->pid != e->pid || p->start_ns != e->start_ns || p->exec != e->exec)
 		return;
+	p->ended = (e->flags & REPLAY_ENDED) != 0;
 	p->cpu_true_ns = e->flags & REPLAY_CPU_KNOWN ? e->cpu_true_ns : UINT64_MAX;
 	t->process++;
 }

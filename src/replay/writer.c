@@ -224,15 +224,26 @@ static int meet_frames(struct replay_writer *w, const struct window_stack *stack
 	return r;
 }
 
+/* In the order of the table: which file gets a name that two could have goes by it. */
+static int meet_objects(struct replay_writer *w)
+{
+	const struct window *from = w->opts.window;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < from->processes.cnt; i++)
+		r = places_meet(&w->places, from->processes.v[i].exe);
+	for (size_t i = 0; r == 0 && i < from->stacks.cnt; i++)
+		for (uint32_t j = 0; r == 0 && j < from->stacks.v[i].cnt; j++)
+			r = places_meet(&w->places, from->stacks.v[i].frames[j].object);
+	return r < 0 ? r : places_number(&w->places);
+}
+
 /* All objects and places are met before the first sample is written: their tables come before. */
 static int meet_all(struct replay_writer *w)
 {
 	const struct window *from = w->opts.window;
-	uint32_t id;
-	int r = 0;
+	int r = meet_objects(w);
 
-	for (size_t i = 0; r == 0 && i < from->processes.cnt; i++)
-		r = places_object(&w->places, from->processes.v[i].exe, &id);
 	for (size_t i = 0; r == 0 && i < from->stacks.cnt; i++)
 		r = meet_frames(w, &from->stacks.v[i]);
 	return r;
@@ -338,16 +349,13 @@ static int show_stack(struct replay_writer *w, const struct window_stack *from, 
 }
 
 /* The frames are located: no key is needed, and nobody has to ask /proc any more. */
-static int fill_head(struct replay_writer *w, struct cprof_sample *s, uint32_t process,
-		     uint32_t stack)
+static void fill_head(struct replay_writer *w, struct cprof_sample *s, uint32_t process,
+		      uint32_t stack)
 {
 	const struct window *from = w->opts.window;
 	const struct shown_stack *shown = &w->stacks[stack];
-	int r;
 
-	r = places_object(&w->places, from->processes.v[process].exe, &s->exe);
-	if (r < 0)
-		return r;
+	s->exe = places_object(&w->places, from->processes.v[process].exe);
 	/* The stack's own: where there was no room for another, the sample has less than came. */
 	s->kernel_end = from->stacks.v[stack].kernel_end;
 	s->user_end = from->stacks.v[stack].user_end;
@@ -358,7 +366,6 @@ static int fill_head(struct replay_writer *w, struct cprof_sample *s, uint32_t p
 	s->keys_cnt = 0;
 	s->flags &= CPROF_SAMPLE_OWN;
 	s->pad2 = 0;
-	return 0;
 }
 
 int replay_write_sample(struct replay_writer *w, const struct cprof_sample *head, uint32_t process,
@@ -385,9 +392,7 @@ int replay_write_sample(struct replay_writer *w, const struct cprof_sample *head
 	if (r < 0)
 		return r;
 	*s = *head;
-	r = fill_head(w, s, process, stack);
-	if (r < 0)
-		return r;
+	fill_head(w, s, process, stack);
 	s->head = (struct cprof_head){
 		.size = (uint32_t)(sizeof(*s) + frames_sz),
 		.version = CPROF_ABI_VERSION,
@@ -409,9 +414,10 @@ static int put_process(struct replay_writer *w, const struct window_process *p)
 	e->start_ns = p->start_ns;
 	e->pid = p->pid;
 	e->exec = p->exec;
+	e->flags = p->ended ? REPLAY_ENDED : 0;
 	if (p->cpu_true_ns == UINT64_MAX)
 		return 0;
-	e->flags = REPLAY_CPU_KNOWN;
+	e->flags |= REPLAY_CPU_KNOWN;
 	e->cpu_true_ns = p->cpu_true_ns;
 	return 0;
 }
