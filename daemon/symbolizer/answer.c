@@ -9,10 +9,14 @@
 #include "answer.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "cprof/base/str.h"
+
+/* What reading a larger file leaves free in the heap is given back. */
+#define TRIM_FILE_BYTES (4u << 20)
 
 /* Lets go of the descriptor before anything else is done: its file system may want to be unmounted. */
 static int load_file(int fd, uint64_t sz, const struct symtab_limits *limits, struct symtab **ret)
@@ -99,6 +103,8 @@ int answer_file(struct tables *t, const struct wire_file *m, int fd, union answe
 	int r;
 
 	r = load_file(fd, m->file_sz, &limits, &table.symtab);
+	if (m->file_sz > TRIM_FILE_BYTES)
+		(void)malloc_trim(0);
 	return conclude(t, &table, r, ret);
 }
 

@@ -13,6 +13,7 @@
  */
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -27,6 +28,7 @@
 #include "vdso.h"
 
 #define TABLES_BYTES_MAX (160u << 20)
+#define MMAP_THRESHOLD (64 << 10)
 
 enum symbolizer_priority { SYMBOLIZER_CONTROL, SYMBOLIZER_SAMPLER, SYMBOLIZER_OPENER };
 
@@ -289,6 +291,8 @@ static int symbolizer_start(struct symbolizer *s)
 	int r;
 
 	s->vdso = vdso_copy();
+	/* A fixed one: else large images come to lie in the heap, between tables that stay. */
+	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 	r = symbolizer_confine();
 	if (r < 0)
 		return log_error(r, "cannot confine itself: %m");

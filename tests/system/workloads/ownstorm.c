@@ -6,65 +6,16 @@
  * is removed again when it has run. LOG gets "pid start_ticks cpu_us function" for each.
  */
 
-#include <sys/stat.h>
-
 #include "storm.h"
+#include "template.h"
 
-#define SYMBOL "only_000000"
 #define PARALLEL 2
-
-/* The symbol stands in the symbol table's strings, and in debug information if there is any. */
-#define PLACES_MAX 8
-
-struct template
-{
-	char *bytes;
-	size_t sz;
-	char *places[PLACES_MAX];
-	int places_cnt;
-};
 
 static struct running {
 	pid_t pid;
 	char name[32];
 	char path[512];
 } running[PARALLEL];
-
-static void template_load(struct template *t, const char *path)
-{
-	FILE *f = fopen(path, "rbe");
-	struct stat st;
-	char *at;
-
-	if (!f || fstat(fileno(f), &st) < 0)
-		abort();
-	t->sz = (size_t)st.st_size;
-	t->bytes = malloc(t->sz);
-	if (!t->bytes || fread(t->bytes, 1, t->sz, f) != t->sz)
-		abort();
-	fclose(f);
-	at = t->bytes;
-	while ((at = memmem(at, t->sz - (size_t)(at - t->bytes), SYMBOL, sizeof(SYMBOL) - 1))) {
-		if (t->places_cnt == PLACES_MAX)
-			abort();
-		t->places[t->places_cnt++] = at++;
-	}
-	if (t->places_cnt == 0)
-		abort();
-}
-
-static void template_write(const struct template *t, const char *path, const char *symbol)
-{
-	int fd;
-
-	for (int i = 0; i < t->places_cnt; i++)
-		memcpy(t->places[i], symbol, sizeof(SYMBOL) - 1);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-	if (fd < 0 || write(fd, t->bytes, t->sz) != (ssize_t)t->sz || close(fd) < 0) {
-		perror(path);
-		exit(1);
-	}
-}
 
 static struct running *slot_of(pid_t pid)
 {
