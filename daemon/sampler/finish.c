@@ -98,6 +98,7 @@ void finish_begin(struct sampler *s)
 	struct counters c;
 	struct books books;
 
+	remapping_finish(s);
 	s->counters.v[COUNTER_names_late] += symbolize_late(s->symbolize, s->window);
 	count_processes(s);
 	(void)recording_books(s, &c, &books);
@@ -137,6 +138,7 @@ static int encode_one(struct sampler *s, const struct parcel *parcel)
 		.processes = s->parcel_processes.v + parcel->at,
 		.processes_cnt = parcel->cnt,
 		.labels = parcel->kind != SESSION_PROFILE_PROCESS,
+		.walk_proc = remapping_is_on(s),
 		.event = s->event,
 		.event_count = s->start.event_count,
 		.version = s->about.version,

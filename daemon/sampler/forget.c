@@ -49,6 +49,8 @@ void forget_learn(uint32_t object, void *ctx)
 
 	if (!s->collect || !o || o->told)
 		return;
+	if (o->key.sb == 0)
+		return; /* known by stat alone (remapping.c): BPF would never find it */
 	if (collect_learn_object(s->collect, &o->key, object) < 0)
 		return; /* full: it stays a key in the records, and is announced again */
 	o->told = true;

@@ -21,6 +21,7 @@ static int sampler_init(struct sampler *s)
 		.counters = &s->counters,
 		.on_object = forget_learn,
 		.on_forget = forget_unlearn,
+		.on_mapped = remapping_on_mapped,
 		.names_max = FORGET_NAMES_BYTES,
 		.ctx = s,
 	};

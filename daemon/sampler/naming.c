@@ -18,6 +18,8 @@ static void lose_opener(struct sampler *s, bool replace)
 {
 	s->opener = loop_remove(s->opener);
 	symbolize_set_opener(s->symbolize, -EBADF, clock_mono_ns());
+	if (s->remap)
+		remap_opener_lost(s->remap);
 	if (replace)
 		roles_replace(s, WIRE_ROLE_OPENER);
 }
@@ -38,6 +40,8 @@ int naming_on_opener(struct loop_source *src, uint32_t events, void *ctx)
 
 	if (r < 0)
 		lose_opener(s, r == -EBADMSG);
+	else if (s->remap)
+		remap_opener_heard(s->remap, clock_mono_ns());
 	return 0;
 }
 
@@ -51,13 +55,19 @@ int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx)
 	return 0;
 }
 
+static bool opener_is_stuck(const struct sampler *s, uint64_t now_ns)
+{
+	return symbolize_opener_is_stuck(s->symbolize, now_ns, STUCK_NS) ||
+	       (s->remap && remap_opener_is_stuck(s->remap, now_ns, STUCK_NS));
+}
+
 static void replace_stuck(struct sampler *s, uint64_t now_ns)
 {
 	if (s->symbolizer && symbolize_is_stuck(s->symbolize, now_ns, STUCK_NS)) {
 		s->counters.v[COUNTER_symbolizer_lost]++;
 		lose_symbolizer(s, true);
 	}
-	if (s->opener && symbolize_opener_is_stuck(s->symbolize, now_ns, STUCK_NS)) {
+	if (s->opener && opener_is_stuck(s, now_ns)) {
 		s->counters.v[COUNTER_opener_lost]++;
 		lose_opener(s, true);
 	}
@@ -67,6 +77,7 @@ void naming_tick(struct sampler *s, uint64_t now_ns)
 {
 	replace_stuck(s, now_ns);
 	symbolize_pump(s->symbolize, now_ns);
+	remapping_tick(s, now_ns);
 	if (s->window)
 		(void)symbolize_window(s->symbolize, s->window, now_ns);
 	forget_tick(s, now_ns);
@@ -78,7 +89,7 @@ bool naming_is_done(struct sampler *s, uint64_t now_ns)
 	unsigned int owed;
 
 	naming_tick(s, now_ns);
-	owed = symbolize_pending(s->symbolize);
+	owed = symbolize_pending(s->symbolize) + (s->remap ? remap_pending(s->remap) : 0);
 	/* A role that is gone will be back, and then what it owed is asked again. */
 	if (owed == 0 && s->opener && s->symbolizer)
 		return true;

@@ -22,6 +22,7 @@
 #define PRIORITY_EVENTS 10
 #define PRIORITY_TICK 25
 #define TICK_NS (100 * NSEC_PER_MSEC)
+#define TICK_PROC_NS (20 * NSEC_PER_MSEC) /* where /proc is asked: while a process lives */
 #define TICK_NAMING_NS (5 * NSEC_PER_MSEC)
 #define DRAIN_MAX_NS (200 * NSEC_PER_MSEC)
 #define RING_PER_CPU (512u << 10)
@@ -34,6 +35,9 @@
 #endif
 #ifndef CPROF_WALK_SKEW
 #define CPROF_WALK_SKEW 0
+#endif
+#ifndef CPROF_WALK_OFF
+#define CPROF_WALK_OFF false
 #endif
 #ifndef CPROF_WALK_TRUSTED
 #define CPROF_WALK_TRUSTED false
@@ -143,6 +147,8 @@ static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 
 	if (s->phase == PHASE_SAMPLING) {
 		tick_sampling(s, now_ns);
+		if (collect_walk_is_off(s->collect))
+			next = now_ns + TICK_PROC_NS;
 		if (s->start.duration_ns)
 			next = MIN(next, s->begun_ns + s->start.duration_ns);
 	}
@@ -300,6 +306,7 @@ static int open_collect(struct sampler *s)
 		.tree = s->start.flags & SESSION_TREE,
 		.groups = s->start.flags & SESSION_UNIT,
 		.check_every = CPROF_CHECK_EVERY,
+		.walk_off = CPROF_WALK_OFF,
 		.walk_trusted = CPROF_WALK_TRUSTED,
 		.walk_skew = CPROF_WALK_SKEW,
 		.rng = { .state = rng_seed() },
@@ -367,6 +374,9 @@ int recording_begin(struct sampler *s)
 
 	if (choose_event(s) < 0 || open_collect(s) < 0)
 		return 0; /* the client was told */
+	r = remapping_begin(s);
+	if (r < 0)
+		return r;
 	/* Events tell of groups from now on; what was there before is walked. Without: no units. */
 	(void)cgroups_scan(s->cgroups, &s->root);
 	if (add_unit(s) < 0 || add_pids(s) < 0 || tree_begin(s) < 0)
@@ -428,6 +438,7 @@ void recording_drop(struct sampler *s)
 	vec_done(&s->seqs);
 	s->collect = collect_free(s->collect);
 	forget_collect(s);
+	s->remap = remap_free(s->remap);
 	s->window = window_free(s->window);
 	parcels_done(s);
 	s->raw = raw_free(s->raw);

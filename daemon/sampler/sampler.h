@@ -15,6 +15,7 @@
  *	tree.c		descendants that were there before, and when the last is gone
  *	pipeline.c	a record through decode, locate and fold
  *	naming.c	files and names asked for, lost roles replaced
+ *	remapping.c	user frames located by /proc, where the walk is switched off
  *	forget.c	what is remembered of files and names, within bounds
  *	parcels.c	which processes share a file
  *	finish.c	encode, hand over the profiles, the books
@@ -35,6 +36,7 @@
 #include "cprof/event.h"
 #include "cprof/names.h"
 #include "cprof/object.h"
+#include "cprof/remap.h"
 #include "cprof/replay.h"
 #include "cprof/session.h"
 #include "cprof/symbolize.h"
@@ -91,6 +93,7 @@ struct sampler {
 	uint32_t hz; /* 0: one sample for every so many of the event */
 	struct collect *collect;
 	struct window *window;
+	struct remap *remap;	     /* the window's */
 	struct shares stacks;	     /* of the window, by user */
 	struct replay_session about; /* what files say of the machine and the recording */
 	struct raw *raw;	     /* NULL: not asked for, or sent */
@@ -158,6 +161,14 @@ void naming_tick(struct sampler *s, uint64_t now_ns);
 bool naming_is_done(struct sampler *s, uint64_t now_ns);
 int naming_on_opener(struct loop_source *src, uint32_t events, void *ctx);
 int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx);
+
+/* remapping.c */
+int remapping_begin(struct sampler *s);
+bool remapping_is_on(const struct sampler *s);
+int remapping_on_mapped(const struct wire_mapped *m, void *ctx);
+void remapping_tick(struct sampler *s, uint64_t now_ns);
+/* No more answers are waited for. */
+void remapping_finish(struct sampler *s);
 
 /* forget.c */
 /* What all names together may take: 100,000 of a hundred letters. */

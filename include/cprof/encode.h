@@ -32,6 +32,7 @@ struct encode_opts {
 	const uint32_t *processes;     /* indexes in the window, each once; NULL: all */
 	uint32_t processes_cnt;
 	bool labels; /* each sample tells whose it is; without, there is one process only */
+	bool walk_proc; /* user frames were located by /proc, at least some: the walk is switched off */
 	const struct event *event;
 	uint64_t event_count;  /* a sample for every so many of it; 0: by the window's hz */
 	const char *version;   /* ours */

@@ -30,6 +30,11 @@ struct symbolize_opts {
 	void (*on_object)(uint32_t object, void *ctx);
 	/* Its table was lost with a symbolizer: BPF should forget the id and announce it again. */
 	void (*on_forget)(uint32_t object, void *ctx);
+	/*
+	 * An answer to symbolize_send_opener(), valid during the call, which may send further questions:
+	 * 0, or -EBADMSG: it is a lie. NULL: none is ever asked for.
+	 */
+	int (*on_mapped)(const struct wire_mapped *m, void *ctx);
 	void *ctx;
 	size_t names_max; /* bytes of names, shared out among the owners of files; 0: no bound */
 };
@@ -43,6 +48,12 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns);
 
 /* A file was announced: has it opened unless that is done, under way, or refused. */
 void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uint64_t now_ns);
+
+/* Sends somebody else's question over the same socket; 0, -EBADF: there is none, or -errno: not now. */
+int symbolize_send_opener(struct symbolize *s, const struct wire_maps *m);
+
+/* Stacks of the window got other frames than they had: all are to be looked at again. */
+void symbolize_look_again(struct symbolize *s);
 
 /*
  * The object is about to be forgotten: its table in the symbolizer is dropped. False when a role is

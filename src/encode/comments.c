@@ -247,6 +247,8 @@ static int add_all(struct comments *c)
 	if (r == 0)
 		r = add_text(c, "kinds", "cpu");
 	if (r == 0)
+		r = add_text(c, "walk", o->walk_proc ? "proc" : NULL);
+	if (r == 0)
 		r = add_text(c, "boot", o->boot_id);
 	if (r == 0)
 		r = add_text(c, "host", o->host_name);

@@ -237,7 +237,7 @@ static int take_range(struct remap *r, const struct window *w, const struct ask 
 		range.start = address;
 		range.end = address + PAGE;
 	} else if (m->kind == WIRE_RANGE_FILE) {
-		e = files_object(r, m, &w->processes.v[ask->process], &range.object);
+		e = files_object(r, w, ask->process, m, &range.object);
 	} else {
 		range.object = m->kind == WIRE_RANGE_VDSO ? CPROF_OBJECT_VDSO : CPROF_OBJECT_ANON;
 	}

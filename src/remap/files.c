@@ -32,13 +32,15 @@ static bool is_alike(const struct cprof_key *kernel, const struct cprof_key *sta
 /* The whole table, but once for each file. */
 static int find_object(struct remap *r, const struct cprof_key *key, uint32_t *ret_object)
 {
-	for (uint32_t i = CPROF_OBJECT_FIRST; i < objects_cnt(r->opts.objects); i++) {
-		if (is_alike(&objects_get(r->opts.objects, i)->key, key)) {
-			*ret_object = i;
+	size_t pos = 0;
+	int e;
+
+	while (objects_next(r->opts.objects, &pos, ret_object)) {
+		if (is_alike(&objects_get(r->opts.objects, *ret_object)->key, key))
 			return 0;
-		}
 	}
-	return objects_intern(r->opts.objects, key, ret_object);
+	e = objects_intern(r->opts.objects, key, ret_object);
+	return e == -ENOSPC ? -ENOMEM : e;
 }
 
 static int intern_file(struct remap *r, const struct cprof_key *key, uint32_t *ret_object)
@@ -65,9 +67,10 @@ static int intern_file(struct remap *r, const struct cprof_key *key, uint32_t *r
 	return 0;
 }
 
-int files_object(struct remap *r, const struct wire_range *m, const struct window_process *p,
-		 uint32_t *ret_object)
+int files_object(struct remap *r, const struct window *w, uint32_t process,
+		 const struct wire_range *m, uint32_t *ret_object)
 {
+	const struct window_process *p = &w->processes.v[process];
 	struct cprof_announce a = {
 		.head = { .size = sizeof(a),
 			  .version = CPROF_ABI_VERSION,
@@ -88,6 +91,8 @@ int files_object(struct remap *r, const struct wire_range *m, const struct windo
 
 	if (e < 0)
 		return e;
+	/* The window has it from now on: it stays in the table as long as we remember it. */
+	objects_use(r->opts.objects, *ret_object, w->from_boot_ns);
 	a.key = objects_get(r->opts.objects, *ret_object)->key;
 	r->opts.on_file(&a, r->opts.ctx);
 	return 0;

@@ -78,8 +78,8 @@ int ranges_put(struct ranges *r, const struct range *range);
 void ranges_clear(struct ranges *r);
 
 /* files.c: the object of a mapped file, announced. 0 or -ENOMEM. */
-int files_object(struct remap *r, const struct wire_range *m, const struct window_process *p,
-		 uint32_t *ret_object);
+int files_object(struct remap *r, const struct window *w, uint32_t process,
+		 const struct wire_range *m, uint32_t *ret_object);
 
 /* settle.c: whether a stack has user frames without a place; their places. */
 bool settle_is_open(const struct window_stack *s);

@@ -148,6 +148,24 @@ static void on_opened(struct symbolize *s, const struct wire_opened *m, uint64_t
 		opens_failed(s, object, now_ns);
 }
 
+/* 0, or -EBADMSG. */
+static int take_message(struct symbolize *s, size_t sz, uint64_t now_ns)
+{
+	switch (wire_check(s->buf, sz)) {
+	case WIRE_OPENED:
+		s->opener_heard_ns = now_ns;
+		on_opened(s, (const void *)s->buf, now_ns);
+		return 0;
+	case WIRE_MAPPED:
+		if (!s->opts.on_mapped)
+			return -EBADMSG;
+		s->opener_heard_ns = now_ns;
+		return s->opts.on_mapped((const void *)s->buf, s->opts.ctx);
+	default:
+		return -EBADMSG;
+	}
+}
+
 int symbolize_dispatch_opener(struct symbolize *s, uint64_t now_ns)
 {
 	for (;;) {
@@ -157,14 +175,18 @@ int symbolize_dispatch_opener(struct symbolize *s, uint64_t now_ns)
 			opens_pump(s, now_ns);
 			return 0;
 		}
-		if (sz > 0 && wire_check(s->buf, (size_t)sz) == WIRE_OPENED) {
-			s->opener_heard_ns = now_ns;
-			on_opened(s, (const void *)s->buf, now_ns);
+		if (sz > 0 && take_message(s, (size_t)sz, now_ns) == 0)
 			continue;
-		}
 		s->opts.counters->v[COUNTER_opener_lost]++;
 		return sz <= 0 && sz != -EMSGSIZE ? -EPIPE : -EBADMSG;
 	}
+}
+
+int symbolize_send_opener(struct symbolize *s, const struct wire_maps *m)
+{
+	if (s->opener_fd < 0)
+		return -EBADF;
+	return seqpacket_send(s->opener_fd, m, m->head.size, -EBADF);
 }
 
 /* Without memory they are as of a file that has none. */

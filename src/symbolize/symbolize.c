@@ -223,6 +223,11 @@ bool *symbolize_tried(struct symbolize *s, uint32_t object)
 	return object == CPROF_OBJECT_KERNEL ? &s->kernel_tried : &s->vdso_tried;
 }
 
+void symbolize_look_again(struct symbolize *s)
+{
+	s->rescan |= s->scanned > 0;
+}
+
 int symbolize_window(struct symbolize *s, const struct window *w, uint64_t now_ns)
 {
 	int r;

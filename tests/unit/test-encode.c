@@ -487,14 +487,17 @@ TEST(comments_of_a_process)
 	CHECK_STR(comment(p, "version"), "0.1.0");
 	CHECK_STR(comment(p, "boot"), "6f3c");
 	CHECK(!comment(p, "gap_ns"));
+	CHECK(!comment(p, "walk"));
 	CHECK(!comment(p, "truncated_by"));
 	CHECK_STR(text(p, p->mapping[0]->filename), "/usr/bin/\xef\xbf\xbd\xef\xbf\xbdprog");
 	CHECK_STR(leaf_name(p, location(p, 0, 0)), "[\xef\xbf\xbd\xef\xbf\xbdprog]");
 	perftools__profiles__profile__free_unpacked(p, NULL);
 
 	f.window->processes.v[process].cpu_true_ns = UINT64_MAX;
+	f.opts.walk_proc = true;
 	p = encode_and_check(&f, process);
 	CHECK(!comment(p, "cpu_true_ns"));
+	CHECK_STR(comment(p, "walk"), "proc");
 	end(&f, p);
 }
 

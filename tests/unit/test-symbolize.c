@@ -727,4 +727,66 @@ TEST(names_of_one_owner_do_not_fill_the_table)
 	end(&b);
 }
 
+static int on_mapped(const struct wire_mapped *m, void *ctx)
+{
+	struct bench *b = ctx;
+
+	b->known++;
+	return m->head.id == 5 ? 0 : -EBADMSG;
+}
+
+/* Questions of another stage go over the same socket, and its word is the answer's judge. */
+TEST(somebody_elses_questions)
+{
+	struct wire_mapped said = { .head = {
+					    .size = sizeof(said), .type = WIRE_MAPPED, .id = 5 } };
+	struct wire_maps ask = { .head = { .size = sizeof(ask), .type = WIRE_MAPS, .id = 5 } };
+	struct symbolize_opts opts = { .on_object = on_object, .on_forget = on_forget };
+	struct bench b;
+
+	begin(&b);
+	CHECK_EQ(seqpacket_send(b.opener, &said, sizeof(said), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_opener(b.s, SECOND), -EBADMSG); /* nobody asked */
+	b.s = symbolize_free(b.s);
+	opts.objects = b.objects;
+	opts.names = b.names;
+	opts.counters = &b.counters;
+	opts.on_mapped = on_mapped;
+	opts.ctx = &b;
+	CHECK_EQ(symbolize_new(&opts, &b.s), 0);
+	CHECK_EQ(symbolize_send_opener(b.s, &ask), -EBADF);
+	give_opener(&b);
+	CHECK_EQ(symbolize_send_opener(b.s, &ask), 0);
+	CHECK_EQ(next(&b, b.opener), WIRE_MAPS);
+	CHECK_EQ(seqpacket_send(b.opener, &said, sizeof(said), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_opener(b.s, SECOND), 0);
+	CHECK_EQ(b.known, 1);
+	said.head.id++;
+	CHECK_EQ(seqpacket_send(b.opener, &said, sizeof(said), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_opener(b.s, SECOND), -EBADMSG);
+	end(&b);
+}
+
+/* Frames that got another object behind our back are wanted once somebody says so. */
+TEST(stacks_whose_frames_changed)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = make_ready(&b, 100);
+	add_stack(&b, CPROF_OBJECT_NONE, 2);
+	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), 0);
+	window_frames(b.w, 0)[0].object = object;
+	CHECK_EQ(symbolize_window(b.s, b.w, 2 * SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), 0);
+	symbolize_look_again(b.s);
+	CHECK_EQ(symbolize_window(b.s, b.w, 3 * SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	CHECK_EQ(answer(&b, 1), 0);
+	CHECK_EQ(symbolize_pending(b.s), 0);
+	end(&b);
+}
+
 CHECK_MAIN
