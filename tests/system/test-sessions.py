@@ -8,6 +8,7 @@ and nobody else; several sessions at once, each as exact as if it were alone.
 import contextlib
 import json
 import math
+import os
 import subprocess
 import time
 
@@ -16,6 +17,8 @@ from harness import NSEC, Recorder, Work
 
 # Between the fork and the exec, and behind the program's own look at its account.
 EDGE = 40
+# What the kernel keeps from real-time tasks, in a rhythm of a second (sched_rt_runtime_us).
+REAL_TIME_REST = 0.05
 # What the workload tree has to tell.
 TREE = {"in_root", "in_child", "in_grandchild", "in_thread_child", "in_orphan", "in_program", "in_leaf"}
 
@@ -171,6 +174,82 @@ def children_apart(bench):
                           sum(f["pid"] == 0 for f in done.files), 1)
 
 
+def at_once(bench, name, seconds, sessions):
+    """A spinner that lives within several sessions: (its pid, the kernel's ns, recordings)."""
+    fifo = bench.tmp / f"{name}.fifo".replace(" ", "-")
+    os.mkfifo(fifo)
+    # In real time: what others take of its CPU would make it a sample of the CPU.
+    script = f'read x < "{fifo}"; exec chrt -f 1 "$0" 1 {seconds}'
+    with contextlib.ExitStack() as stack:
+        work = stack.enter_context(Work("sh", "-c", script, bench.args.workloads / "spin"))
+        recorders = []
+        for i, (who, hz) in enumerate(sessions):
+            whom = ["-a"] if who == "all" else ["--pid", work.pid]
+            view = stack.enter_context(harness.BpfView(bench.args.outside))
+            recorders.append(stack.enter_context(Recorder(
+                bench.args.cprofctl, *whom, "--hz", hz, "--seconds", seconds + 4,
+                "-o", f"{bench.tmp}/{name.replace(' ', '-')}-{i}/", cwd=bench.tmp)))
+            view.wait_for_samples(recorders[-1])
+        fifo.write_text("go\n", encoding="ascii")
+        truth = work.finish()["rusage_ns"]
+        return work.pid, truth, [recorder.finish() for recorder in recorders]
+
+
+def each_exact(bench, name, seconds, sessions):
+    """None of them disturbs another: time, ticks and books are as if it were alone."""
+    checks = bench.checks
+    pid, truth, dones = at_once(bench, name, seconds, sessions)
+    share = min(truth / NSEC / seconds, 1)
+    checks.note(f"{name}: others had {100 * (1 - share):.1f} % of the spinner's CPU")
+    for (who, hz), done in zip(sessions, dones):
+        label = f"{name}: {who} at {hz} Hz"
+        if not harness.good(checks, label, done):
+            continue
+        books, (samples, nanoseconds) = done.books, done.of_pid(pid)
+        # What others took of the CPU makes the rest a sample of it, with a sample's error.
+        error = math.sqrt(max(1 - share - REAL_TIME_REST, 0) / max(samples, 1))
+        checks.within(f"{label}: ns of the spinner over the kernel's", nanoseconds / truth, 1,
+                      max(0.01, 3 * error))
+        checks.equal(f"{label}: difference of the books", books["difference"], 0)
+        checks.equal(f"{label}: dropped", harness.total(books["dropped"]), 0)
+        checks.equal(f"{label}: samples in files", sum(f["samples"] for f in done.files),
+                     books["runs"])
+        checks.note(f"{samples} samples of the spinner, {nanoseconds / NSEC:.3f} s, kernel "
+                    f"{truth / NSEC:.3f} s; {books['missed']} missed of {books['produced']}")
+        # Ticks that ran and that were missed are all that were due: the rate is as asked for.
+        if who == "all":
+            due = done.counters["weight_ns"] * hz / NSEC
+            checks.within(f"{label}: ticks that ran or were missed over those due",
+                          books["produced"] / due, 1, 0.02 + 3 / math.sqrt(due))
+
+
+def side_by_side(bench):
+    each_exact(bench, "two at once", 60 if bench.args.long else 15, [("pid", 99), ("all", 999)])
+
+
+def five_at_once(bench):
+    each_exact(bench, "five at once", 60 if bench.args.long else 8,
+               [("pid", 49), ("all", 99), ("pid", 999), ("all", 499), ("pid", 99)])
+
+
+def command_as_it_is(bench):
+    """A recorded command has its own stdin, stdout, stderr, descriptors, directory, and status."""
+    script = "read line; echo out $line $(pwd); echo err >&2; echo five >&5; exit 7"
+    (bench.tmp / "input").write_text("hello\n", encoding="ascii")
+    with open(bench.tmp / "input", "rb") as stdin, open(bench.tmp / "five", "wb") as five:
+        done = subprocess.run(
+            ["sh", "-c", 'exec 5>&1 1>out 2>err; exec "$0" -q record -o x.pb.gz -- sh -c "$1"',
+             bench.args.cprofctl, script], stdin=stdin, stdout=five, check=False, cwd=bench.tmp)
+
+    def text(name):
+        return (bench.tmp / name).read_text("ascii").strip()
+
+    bench.checks.equal("a command: exit status", done.returncode, 7)
+    bench.checks.equal("a command: stdin, stdout, directory", text("out"), f"out hello {bench.tmp}")
+    bench.checks.equal("a command: stderr", text("err"), "err")
+    bench.checks.equal("a command: descriptor 5", text("five"), "five")
+
+
 def limits(bench):
     """What cannot be had is said in one line, with what to do."""
     checks, ctl = bench.checks, bench.args.cprofctl
@@ -202,7 +281,8 @@ def limits(bench):
 def run(args, checks):
     with harness.scratch() as tmp:
         harness.play(args, checks, (page_faults, page_faults_by_count, context_switches, clocks,
-                                    children, children_apart, limits), Bench(args, checks, tmp))
+                                    children, children_apart, side_by_side, five_at_once,
+                                    command_as_it_is, limits), Bench(args, checks, tmp))
 
 
 if __name__ == "__main__":
