@@ -19,9 +19,9 @@
  * BPF's map of known files holds 16,384: what a second of announcements adds must fit above. A machine
  * of 300 processes uses some 2,000 files; one takes 300 to 500 bytes here.
  */
-#define OBJECTS_MAX 12288
-#define TOLD_MAX 12288
-#define OBJECTS_BYTES_MAX (16u << 20)
+#define OBJECTS_MAX (12288 >> CPROF_BOUNDS_SHIFT)
+#define TOLD_MAX (12288 >> CPROF_BOUNDS_SHIFT)
+#define OBJECTS_BYTES_MAX ((16u << 20) >> CPROF_BOUNDS_SHIFT)
 #define LOOKS_MAX 1024
 /* Records that are still in the ring may be older than the window by this. */
 #define MARGIN_NS NSEC_PER_SEC

@@ -17,8 +17,8 @@
  * Of a window and the objects that it names. Stacks stop at the first (then samples count without their
  * stack), all samples at the second: processes that were sampled once take the rest of the room.
  */
-#define WINDOW_STACKS_MAX ((size_t)128 << 20)
-#define WINDOW_BYTES_MAX ((size_t)192 << 20)
+#define WINDOW_STACKS_MAX (((size_t)128 << 20) >> CPROF_BOUNDS_SHIFT)
+#define WINDOW_BYTES_MAX (((size_t)192 << 20) >> CPROF_BOUNDS_SHIFT)
 /* What an object and what symbolize keeps for it take beside objects_bytes(), and a stack beside its
  * bytes and frames. */
 #define OBJECT_EXTRA 256

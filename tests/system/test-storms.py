@@ -21,6 +21,7 @@ from harness import NSEC, BpfView, Recorder, Work
 HZ = 999  # so that a short test meets as many new files as minutes do at 99 Hz
 MIB = 1 << 20
 ATTACKER, OTHER, VICTIM = 65534, 64201, 64202
+FRESH = 500000  # numbers of the victim's new files
 ONLY = re.compile(r"only_\d{6}$")
 
 
@@ -157,6 +158,23 @@ def check_victim(checks, what, log, paths):
                     named / max(frames, 1), 0.95)
 
 
+def check_fresh(checks, what, where, pid, paths):
+    """His new files live for 100 ms each: opened in that time, or their functions have no names."""
+    named = frames = 0
+    for path in paths:
+        file = pprof_file.Profile(path)
+        for sample in file.samples:
+            for location in sample.locations:
+                mapping = file.mapping(location)
+                # One that was never opened has no path: it is of that process then.
+                if mapping.startswith(f"{where}/") or (
+                        file.owner(sample)[0] == pid and mapping.startswith("[unknown")):
+                    frames += sample.values[0]
+                    named += sample.values[0] * (not file.names(location)[0].startswith("["))
+    checks.at_least(f"{what}: samples in new files of the other user", frames, 200)
+    checks.at_least(f"{what}: of these with a name", named / max(frames, 1), 0.95)
+
+
 def new_files(args, checks, tmp):
     """A thousand new files a second, beside another user's short programs."""
     what, seconds = "new files", 60 if args.long else 14
@@ -177,9 +195,13 @@ def new_files(args, checks, tmp):
             args.workloads / "newfiles", args.workloads / "libown-lib.so", args.workloads / "own-only",
             folder(tmp, "attack", ATTACKER), 1000, seconds + 1, 200000, 0, **as_user(ATTACKER)))
         time.sleep(1)
+        fresh = stack.enter_context(Work(
+            args.workloads / "newfiles", args.workloads / "libown-lib.so", args.workloads / "own-only",
+            folder(tmp, "fresh", VICTIM), 4, seconds - 2, 100000000, FRESH, **as_user(VICTIM)))
         storm = stack.enter_context(Work(args.workloads / "execstorm", 50, 5000, 15000, seconds - 2, log,
                                          *sorted(victim.iterdir()), **as_user(VICTIM)))
         storm.finish()
+        fresh.finish()
         outcome = attack.finish()
         done, bpf = recorder.finish(), view.counters()
     if not harness.good(checks, what, done):
@@ -189,7 +211,35 @@ def new_files(args, checks, tmp):
     paths = [f["path"] for f in done.files]
     check_common(checks, what, done, bpf, Frames(paths), watch)
     check_victim(checks, what, log, paths)
+    check_fresh(checks, what, tmp / "fresh", fresh.pid, paths)
     checks.at_most(f"{what}: PSS of all roles at most, MiB", watch.peak / MIB, 96)
+
+
+def small(args, checks, tmp):
+    """A sampler whose bounds are 128 times smaller: all of them are reached, and nothing else breaks."""
+    what, seconds = "small", 8
+    variant = args.cprofctl.parents[2] / "daemon" / "sampler" / "cprofd-sampler-small"
+    if not variant.exists():
+        raise harness.Skip(f"{variant.name} is not built")
+    with contextlib.ExitStack() as stack:
+        view = stack.enter_context(BpfView(args.outside))
+        recorder = stack.enter_context(Recorder(args.cprofctl, "-a", "--seconds", seconds, "--hz", HZ,
+                                                "-o", f"{tmp}/small/", "--role", f"sampler={variant}",
+                                                cwd=tmp))
+        view.wait_for_samples(recorder)
+        watch = stack.enter_context(Watch(recorder))
+        attack = stack.enter_context(Work(
+            args.workloads / "newfiles", args.workloads / "libown-lib.so", args.workloads / "own-only",
+            folder(tmp, "small-files", ATTACKER), 1000, seconds - 2, 200000, 0, **as_user(ATTACKER)))
+        attack.finish()
+        done, bpf = recorder.finish(), view.counters()
+    if not harness.good(checks, what, done):
+        return
+    check_common(checks, what, done, bpf, Frames([f["path"] for f in done.files]), watch)
+    for name in ("objects_forgotten", "stacks_limited"):
+        checks.at_least(f"{what}: {name}", done.counters[name], 1)
+    for name in ("symbolizer_lost", "symbolizer_lied", "opener_lost"):
+        checks.equal(f"{what}: {name}", done.counters[name], 0)
 
 
 def mappings(args, checks, tmp):
@@ -289,7 +339,7 @@ def memory(args, checks, tmp):
 
 def run(args, checks):
     with harness.scratch() as tmp:
-        harness.play(args, checks, (new_files, mappings, loading, memory), args, checks, tmp)
+        harness.play(args, checks, (new_files, small, mappings, loading, memory), args, checks, tmp)
 
 
 if __name__ == "__main__":
