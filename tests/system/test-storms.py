@@ -93,13 +93,30 @@ class Frames:
     """What the files say of frames in functions that tell their file."""
 
     def __init__(self, paths):
-        self.frames, self.right, self.wrong, self.nowhere = 0, 0, [], 0
+        self.frames, self.right, self.wrong, self.nowhere, self.told = 0, 0, [], 0, 0
+        self.callers = 0
         self.processes = {}
         for path in paths:
             file = pprof_file.Profile(path)
             for sample in file.samples:
                 for location in sample.locations:
                     self._add(file, sample, location)
+                self._compare(file, sample)
+
+    def _compare(self, file, sample):
+        """The new file's number with what its caller says, or its process."""
+        names = file.stack(sample)
+        only = [int(name[5:]) for name in names if ONLY.match(name)]
+        callers = [int(name[7:]) for name in names if name.startswith("caller_")]
+        self.callers += len(callers)
+        comm = sample.labels.get("comm") or file.comment("comm")
+        for number in only:
+            if callers and number % 16 != callers[0]:
+                self.wrong.append((number, f"caller_{callers[0]}"))
+            elif ONLY.match(comm) and number != int(comm[5:]):
+                self.wrong.append((number, comm))
+            elif callers or ONLY.match(comm):
+                self.told += 1
 
     def _add(self, file, sample, location):
         count, mapping = sample.values[0], file.mapping(location)
@@ -117,7 +134,7 @@ class Frames:
             self.wrong.append((mapping, name))
 
 
-def check_common(checks, what, done, bpf, frames, watch):
+def check_common(checks, what, done, bpf, frames, watch, least=100):
     counters = done.counters
     checks.equal(f"{what}: difference of the books", done.books["difference"], 0)
     checks.equal(f"{what}: runs, BPF against books", done.books["runs"], bpf["runs"])
@@ -126,7 +143,9 @@ def check_common(checks, what, done, bpf, frames, watch):
                  bpf["runs"] - harness.total(done.books["dropped"]) -
                  harness.total(done.books["discarded"]))
     checks.equal(f"{what}: frames in the wrong object {frames.wrong[:3]}", len(frames.wrong), 0)
-    checks.at_least(f"{what}: frames in the right one", frames.right, 100)
+    checks.at_least(f"{what}: frames in the right one", frames.right, least)
+    if frames.callers:
+        checks.at_least(f"{what}: of these confirmed by caller or command", frames.told, least // 2)
     checks.at_most(f"{what}: walks that failed, of all user frames",
                    counters["walk_failed"] / max(frames.frames, 1), 0.001)
     watch.tell(checks, what, done.json["seconds"])
@@ -235,7 +254,8 @@ def small(args, checks, tmp):
         done, bpf = recorder.finish(), view.counters()
     if not harness.good(checks, what, done):
         return
-    check_common(checks, what, done, bpf, Frames([f["path"] for f in done.files]), watch)
+    # Its window is soon full of others' stacks, on a machine at work.
+    check_common(checks, what, done, bpf, Frames([f["path"] for f in done.files]), watch, least=10)
     for name in ("objects_forgotten", "stacks_limited"):
         checks.at_least(f"{what}: {name}", done.counters[name], 1)
     for name in ("symbolizer_lost", "symbolizer_lied", "opener_lost"):
