@@ -90,8 +90,9 @@ int objects_set_segments(struct objects *t, uint32_t idx, const struct object_se
 int objects_set_build_id(struct objects *t, uint32_t idx, const uint8_t *v, uint32_t sz);
 int objects_set_path(struct objects *t, uint32_t idx, const char *text, size_t len);
 
-/* A record of this time (CLOCK_BOOTTIME) names it: it is now the last one to be forgotten. */
-void objects_use(struct objects *t, uint32_t idx, uint64_t time_ns);
+/* A record of this time (CLOCK_BOOTTIME) names it: it is now the last one to be forgotten. False: there is
+ * no such index, or it was forgotten. */
+bool objects_use(struct objects *t, uint32_t idx, uint64_t time_ns);
 /* Likewise without a record. */
 void objects_touch(struct objects *t, uint32_t idx);
 /* The one that was used and touched least lately; false when there are only fixed ones. */

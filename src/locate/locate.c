@@ -16,11 +16,12 @@ struct resolver {
 	uint32_t idx[CPROF_KEYS_MAX]; /* of each key; CPROF_OBJECT_NONE: not looked up yet */
 };
 
-static bool is_object(struct objects *objects, uint32_t id)
+/* Above the fixed ones that there are, up to the first of the files, ids mean nothing. */
+static bool is_object(struct resolver *rs, uint32_t id)
 {
 	if (id < CPROF_OBJECT_FIRST)
 		return id <= CPROF_OBJECT_ANON;
-	return objects_get(objects, id);
+	return objects_use(rs->objects, id, rs->rec->sample.head->time_ns);
 }
 
 static int resolve(struct resolver *rs, uint32_t ref, uint32_t *ret_idx)
@@ -30,8 +31,7 @@ static int resolve(struct resolver *rs, uint32_t ref, uint32_t *ret_idx)
 
 	if (ref < CPROF_OBJECT_KEY) {
 		/* An id on its way while its object was forgotten leads nowhere, never elsewhere. */
-		*ret_idx = is_object(rs->objects, ref) ? ref : CPROF_OBJECT_NONE;
-		objects_use(rs->objects, *ret_idx, rs->rec->sample.head->time_ns);
+		*ret_idx = is_object(rs, ref) ? ref : CPROF_OBJECT_NONE;
 		return 0;
 	}
 	i = ref - CPROF_OBJECT_KEY;
@@ -40,7 +40,7 @@ static int resolve(struct resolver *rs, uint32_t ref, uint32_t *ret_idx)
 		r = objects_intern(rs->objects, &rs->rec->sample.keys[i], &rs->idx[i]);
 		if (r < 0 && r != -ENOSPC) /* no ids any more: the frame stays without object */
 			return r;
-		objects_use(rs->objects, rs->idx[i], rs->rec->sample.head->time_ns);
+		(void)objects_use(rs->objects, rs->idx[i], rs->rec->sample.head->time_ns);
 	}
 	*ret_idx = rs->idx[i];
 	return 0;

@@ -21,6 +21,7 @@
 
 /* What an object costs beside its own structure: the allocator's head, slots of vector and maps. */
 #define ENTRY_EXTRA 96
+#define USE_GRAIN_NS 100000000ull
 
 struct entry {
 	struct object o; /* first: a pointer to it is one to the entry */
@@ -332,25 +333,34 @@ int objects_set_path(struct objects *t, uint32_t idx, const char *text, size_t l
 	return 0;
 }
 
-void objects_touch(struct objects *t, uint32_t idx)
+static void touch(struct objects *t, struct entry *e)
 {
-	struct entry *e = idx < CPROF_OBJECT_FIRST ? NULL : find(t, idx);
-
-	if (!e || e == t->newest)
+	if (e == t->newest)
 		return;
 	list_remove(t, e);
 	list_add(t, e);
 }
 
-void objects_use(struct objects *t, uint32_t idx, uint64_t time_ns)
+void objects_touch(struct objects *t, uint32_t idx)
 {
-	struct object *o = objects_get(t, idx);
+	struct entry *e = idx < CPROF_OBJECT_FIRST ? NULL : find(t, idx);
 
-	if (!o)
-		return;
-	if (o->used_ns < time_ns)
-		o->used_ns = time_ns;
-	objects_touch(t, idx);
+	if (e)
+		touch(t, e);
+}
+
+bool objects_use(struct objects *t, uint32_t idx, uint64_t time_ns)
+{
+	struct entry *e = idx < CPROF_OBJECT_FIRST ? NULL : find(t, idx);
+
+	if (!e)
+		return idx < CPROF_OBJECT_FIRST;
+	/* Every sample comes by here: the order need not be finer than this. */
+	if (e->o.used_ns == 0 || time_ns > e->o.used_ns + USE_GRAIN_NS)
+		touch(t, e);
+	if (e->o.used_ns < time_ns)
+		e->o.used_ns = time_ns;
+	return true;
 }
 
 bool objects_oldest(const struct objects *t, uint32_t *ret_idx)

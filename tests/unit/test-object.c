@@ -162,14 +162,14 @@ TEST(used_ones_go_last)
 
 		CHECK_EQ(objects_intern(t, &key, &ids[i]), 0);
 	}
-	objects_use(t, ids[0], 50);
-	objects_use(t, ids[0], 40);
+	CHECK(objects_use(t, ids[0], 50));
+	CHECK(objects_use(t, ids[0], 40));
 	CHECK_EQ(objects_get(t, ids[0])->used_ns, 50);
 	objects_touch(t, ids[2]);
 	objects_touch(t, ids[2]);
 	CHECK_EQ(objects_get(t, ids[2])->used_ns, 0);
-	objects_use(t, CPROF_OBJECT_NONE, 1);
-	objects_use(t, 12345, 1);
+	CHECK(objects_use(t, CPROF_OBJECT_NONE, 1));
+	CHECK(!objects_use(t, 12345, 1));
 	for (int i = 0; i < 4; i++) {
 		static const int order[] = { 1, 3, 0, 2 };
 
