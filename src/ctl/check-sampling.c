@@ -149,7 +149,12 @@ static void judge_names(struct checklist *list, const struct accounting *acc)
 	const __u64 *c = acc->end.counters.v;
 	uint64_t named = c[COUNTER_frames_named], frames = c[COUNTER_frames];
 
-	if (named == 0 || names_of(acc) == 0)
+	if (frames > 0 && named == 0 && c[COUNTER_names_late] > 0)
+		checklist_add(list, CHECKED_WARN, "names",
+			      "none of %" PRIu64 " frames got one in time; try again when the "
+			      "machine is less busy",
+			      frames);
+	else if (named == 0 || names_of(acc) == 0)
 		checklist_add(list, CHECKED_FAIL, "names",
 			      "none of %" PRIu64
 			      " frames has a name; see cprofctl -v check for what "

@@ -18,6 +18,7 @@ import format as format_check
 import headers
 import layers
 import ldd
+import manual
 import sizes
 import source
 import spdx
@@ -379,6 +380,117 @@ class Ldd(LintTest):
         with self.assertRaises(SystemExit) as end, redirect_stdout(io.StringIO()):
             ldd.check(self.root, self.root)
         self.assertEqual(end.exception.code, source.SKIP)
+
+
+MAIN_HELP = """Commands:
+  go                         goes
+  help                       this text
+
+Options:
+      --json                 an object
+  -q, --quiet                nothing
+
+Examples:
+  cprofctl go
+"""
+GO_HELP = """Options:
+  -p, --pid P[,P...]         these
+      --cum                  by cum
+
+Events (prose). More
+prose.
+  clock, c                   time
+
+Examples:
+  cprofctl go --pid 1
+"""
+GO_PAGE = r""".Sh OPTIONS
+.Bl -tag
+.It Fl -json
+An object.
+.It Fl q , Fl -quiet
+Nothing.
+.El
+.Sh COMMANDS
+.Ss go
+.It Fl p , Fl -pid Ar P[,P...]
+These.
+.It Fl -cum
+By cum.
+.El
+.Ss help
+Text.
+.Sh EVENTS
+.\" events: begin
+.\" events: end
+"""
+
+
+class ManualTest(unittest.TestCase):
+    """Each of help, page and completion lacks something, has too much, or says it otherwise."""
+
+    OFFERED = {('',): ['go', 'help'], ('--',): ['--json', '--quiet'],
+               ('go', '--'): ['--json', '--quiet', '--pid', '--cum']}
+
+    def problems(self, main=MAIN_HELP, go=GO_HELP, page=GO_PAGE, **offered):
+        offers = dict(self.OFFERED)
+        offers.update({('',) if k == 'commands' else (k, '--'): v for k, v in offered.items()})
+        return manual.check_texts({'': main, 'go': go}, manual.parts_of_page(page), offers)
+
+    def test_good(self):
+        self.assertEqual(self.problems(), [])
+
+    def test_options(self):
+        row = '  -p, --pid P[,P...]         these\n'
+        for name, changed in (('help', {'go': GO_HELP.replace(row, '')}),
+                              ('page', {'page': GO_PAGE.replace('.It Fl -cum\nBy cum.\n', '')}),
+                              ('no text', {'page': GO_PAGE.replace('.It Fl -cum\nBy cum.', '.It Fl -cum')}),
+                              ('argument', {'page': GO_PAGE.replace('P[,P...]', 'PID')}),
+                              ('letter', {'page': GO_PAGE.replace('Fl p ,', 'Fl x ,')}),
+                              ('global', {'main': MAIN_HELP.replace('--json', '--text')}),
+                              ('completion lacks', {'go': GO_HELP.replace('--cum', '--bum'),
+                                                    'page': GO_PAGE.replace('-cum', '-bum')}),
+                              ('example', {'go': GO_HELP.replace('cprofctl go', 'cprofctl')})):
+            with self.subTest(name):
+                self.assertNotEqual(self.problems(**changed), [])
+        offered = dict(self.OFFERED)
+        offered['go', '--'] = [*offered['go', '--'], '--extra']
+        self.assertIn('cprofctl go: --extra is in the completion, but not in the help',
+                      manual.check_texts({'': MAIN_HELP, 'go': GO_HELP},
+                                         manual.parts_of_page(GO_PAGE), offered))
+
+    def test_commands(self):
+        more = MAIN_HELP.replace('  help ', '  stop                       stops\n  help ')
+        self.assertIn('commands: stop is in the help, but not in the manual',
+                      manual.check_texts({'': more, 'go': GO_HELP, 'stop': GO_HELP},
+                                         manual.parts_of_page(GO_PAGE),
+                                         {**self.OFFERED, ('stop', '--'): []}))
+        self.assertIn('commands: stop is in the manual, but not in the help',
+                      self.problems(page=GO_PAGE + '.Ss stop\n'))
+        self.assertIn('commands: help is in the help, but not in the completion',
+                      self.problems(commands=['go']))
+
+    def test_written(self):
+        """What stands between the marks is what the lists say, whatever was there."""
+        parts = manual.written({'record': GO_HELP}, 'COUNTER(x, BPF, DROP, "gone")')
+        self.assertIn('.It Cm clock , Cm c', parts['events'])
+        self.assertIn('.It Va x Pq drop', parts['counters'])
+        page = manual.replaced(GO_PAGE, parts)
+        self.assertIn('time.', page)
+        self.assertEqual(manual.replaced(page, parts), page)
+
+    def test_completion_is_run(self):
+        """By a real bash, over a program that is no more than its help."""
+        folder = tempfile.mkdtemp(prefix='lint-')
+        self.addCleanup(shutil.rmtree, folder)
+        program = os.path.join(folder, 'cprofctl')
+        with open(program, 'w', encoding='utf-8') as f:
+            f.write(f'#!/bin/sh\ncase $1 in go) cat <<X\n{GO_HELP}\nX\n;; *) cat <<X\n{MAIN_HELP}\nX\n;; esac\n')
+        os.chmod(program, 0o755)
+        completion = os.path.realpath(os.path.join(HERE, '../..', manual.COMPLETION))
+        for words, expected in ((('',), ['go', 'help']), (('go', '--'), sorted(self.OFFERED['go', '--'])),
+                                (('go', '--event', ''), ['c', 'clock']), (('go', '--p'), ['--pid'])):
+            self.assertEqual(manual.complete(completion, program, words), expected)
 
 
 if __name__ == '__main__':
