@@ -125,16 +125,19 @@ def grown(bench, milliseconds, *options):
     program = bench.args.workloads / "tree"
     with subprocess.Popen([program, "root", str(milliseconds)], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as tree, \
-            subprocess.Popen([program, "outsider", str(milliseconds)],
+            subprocess.Popen([program, "outsider", str(milliseconds)], stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE) as outsider, \
             harness.BpfView(bench.args.outside) as view:
         time.sleep(0.3)
         with Recorder(bench.args.cprofctl, "--pid", tree.pid, "--children", "--hz", 499,
                       "--seconds", 60, *options, cwd=bench.tmp) as recorder:
             view.wait_for_samples(recorder)
+            outsider.stdin.write(b"g")
+            outsider.stdin.flush()
             out = tree.communicate(b"g")[0].decode()
             done = recorder.finish()
-        outsider.communicate()
+        outside = outsider.communicate()[0].decode()
+    bench.checks.equal("an outsider and its child were at work", outside.count("in_outsider"), 2)
     return tree.pid, said_by(out), done
 
 

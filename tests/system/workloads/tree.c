@@ -8,7 +8,8 @@
  * program. A storm of children that fork and end runs all the time. Each process but those of the storm
  * prints its CPU time at work as one line of JSON.
  *
- *	tree outsider [MS]	the same work by somebody who descends from nobody here
+ *	tree outsider [MS]	at a byte, the same work by somebody who descends from nobody here, and by
+ *				a child of it
  */
 
 #include <pthread.h>
@@ -149,6 +150,19 @@ static void first_generations(void)
 		storm();
 }
 
+static int outsider(void)
+{
+	pid_t pid;
+	char byte;
+
+	(void)!read(STDIN_FILENO, &byte, 1);
+	pid = fork_or_die();
+	(void)in_outsider();
+	if (pid > 0)
+		(void)waitpid(pid, NULL, 0);
+	return 0;
+}
+
 int main(int argc, char *argv[])
 {
 	pthread_t thread;
@@ -160,7 +174,7 @@ int main(int argc, char *argv[])
 	if (argc > 1 && strcmp(argv[1], "program") == 0)
 		return (int)(in_program() & 1) * 0;
 	if (argc > 1 && strcmp(argv[1], "outsider") == 0)
-		return (int)(in_outsider() & 1) * 0;
+		return outsider();
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (shared == MAP_FAILED)
