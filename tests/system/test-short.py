@@ -94,7 +94,8 @@ def check_seen(checks, what, done, truth, seen, hz):
     checks.at_least(f"{what}: samples with an executable", seen.with_exe / seen.samples, 0.99)
     checks.at_least(f"{what}: user frames with a name, where the file has symbols",
                     seen.user_named / seen.user_frames, 0.95)
-    checks.note(f"and {seen.stripped_named} of {seen.stripped_frames} frames in stripped libraries")
+    checks.note(f"of {seen.user_frames} such frames, and of {seen.stripped_frames} in stripped libraries "
+                f"{seen.stripped_named}")
     checks.equal(f"{what}: difference of the books", done.books["difference"], 0)
     # A process with a tick appears: all runs are in files, and ticks that did not run are few.
     checks.at_most(f"{what}: ticks that never reached us, of all",
