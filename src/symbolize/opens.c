@@ -9,6 +9,8 @@
  * What the bucket or a full queue puts off is not lost: BPF announces it again when it is next
  * seen. A file that could not be opened is left alone for a while, each time for twice as long.
  *
+ * A large file takes longer to read, so it costs more of the bucket, and more of what may be at work.
+ *
  * Figures: a build host starts some 50 new programs a second, a desktop's session some hundred files at
  * once, and the start of a recording meets the files of everything that runs. Opening and reading a
  * small file costs some 300 us, so a user's steady rate is worth at most 6 % of a CPU.
@@ -24,6 +26,11 @@
 #define OPENS_USER_BURST 1000
 #define OPENS_ROOT_BUSY 64
 #define OPENS_USER_BUSY 8
+/* Of a user's file, by its size: 50 MiB, and whatever claims more, cost a second of the bucket. */
+#define OPENS_BYTE_NS 20
+#define OPENS_COST_MAX 1000000000ull
+#define OPENS_LARGE (8u << 20)
+#define OPENS_LARGE_BUSY 4 /* as many at work as it counts for */
 /* The first pause after a failure, and how often it doubles: 20 ms to 5 s. */
 #define PAUSE_NS 20000000ull
 #define PAUSE_DOUBLINGS 8
@@ -51,14 +58,21 @@ static uint32_t find_user(struct symbolize *s, uint32_t uid, uint64_t now_ns)
 	return found;
 }
 
-/* Takes one opening out of the bucket; due_ns is when the bucket will be full again. */
-static bool take_token(struct opens_user *u, uint64_t now_ns)
+static uint64_t cost_of(const struct opens_user *u, uint64_t file_sz)
 {
-	uint64_t cost = u->uid == 0 ? OPENS_ROOT_NS : OPENS_USER_NS;
-	uint64_t burst = u->uid == 0 ? OPENS_ROOT_BURST : OPENS_USER_BURST;
-	uint64_t due = MAX(u->due_ns, now_ns);
+	if (u->uid == 0)
+		return OPENS_ROOT_NS;
+	return MIN(OPENS_USER_NS + MIN(file_sz, 1ull << 40) * OPENS_BYTE_NS, OPENS_COST_MAX);
+}
 
-	if (due - now_ns + cost > burst * cost)
+/* Takes one opening out of the bucket; due_ns is when the bucket will be full again. */
+static bool take_token(struct opens_user *u, uint64_t file_sz, uint64_t now_ns)
+{
+	uint64_t room =
+		u->uid == 0 ? OPENS_ROOT_BURST * OPENS_ROOT_NS : OPENS_USER_BURST * OPENS_USER_NS;
+	uint64_t cost = cost_of(u, file_sz), due = MAX(u->due_ns, now_ns);
+
+	if (due - now_ns + cost > room)
 		return false;
 	u->due_ns = due + cost;
 	return true;
@@ -74,12 +88,13 @@ void opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns)
 		return;
 	user = find_user(s, w->last.uid, now_ns);
 	u = &s->users[user];
-	if (u->cnt == OPENS_WAIT_MAX || !take_token(u, now_ns)) {
+	if (u->cnt == OPENS_WAIT_MAX || !take_token(u, w->last.key.size, now_ns)) {
 		s->opts.counters->v[COUNTER_opens_limited]++;
 		return;
 	}
 	w->waits = true;
 	w->user = user;
+	w->weight = w->last.key.size > OPENS_LARGE ? OPENS_LARGE_BUSY : 1;
 	u->waiting[(u->first + u->cnt++) % OPENS_WAIT_MAX] = object;
 	s->waiting++;
 	opens_pump(s, now_ns);

@@ -23,6 +23,7 @@ struct work {
 	uint32_t tries;
 	uint32_t user;	  /* whose turn opened it: index of users */
 	uint8_t failures; /* in a row, to open it */
+	uint8_t weight;	  /* what it counts for while it is at work */
 	bool waits;	  /* in the queue of its user */
 	bool missed;	  /* stacks that wanted its names are not looked at any more */
 };

@@ -88,13 +88,13 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 		s->symbolizer_heard_ns = now_ns;
 	if (state == OBJECT_READY)
 		on_ready(s, w);
-	s->users[w->user].busy -= is_at_work(o->state);
+	s->users[w->user].busy -= is_at_work(o->state) ? w->weight : 0;
 	s->opening -= o->state == OBJECT_ASKED;
 	s->loading -= o->state == OBJECT_OPENED;
 	o->state = state;
 	s->opening += o->state == OBJECT_ASKED;
 	s->loading += o->state == OBJECT_OPENED;
-	s->users[w->user].busy += is_at_work(o->state);
+	s->users[w->user].busy += is_at_work(o->state) ? w->weight : 0;
 	w->asked_ns = now_ns;
 }
 

@@ -196,7 +196,7 @@ def check_fresh(checks, what, where, pid, paths):
 
 def new_files(args, checks, tmp):
     """A thousand new files a second, beside another user's short programs."""
-    what, seconds = "new files", 60 if args.long else 14
+    what, seconds = "new files", 60 if args.long else 12
     victim, log = folder(tmp, "victim", VICTIM), tmp / "victim.log"
     for i in range(10):
         path = victim / f"program{i}"
@@ -264,7 +264,7 @@ def small(args, checks, tmp):
 
 def mappings(args, checks, tmp):
     """Two users that map and unmap, and processes with very many mappings."""
-    what, seconds, many = "mappings", 60 if args.long else 10, 100 if args.long else 10
+    what, seconds, many = "mappings", 60 if args.long else 8, 100 if args.long else 10
     files = folder(tmp, "many", OTHER)
     copies(args.workloads / "libown-lib.so", files, many, OTHER)
     with contextlib.ExitStack() as stack:

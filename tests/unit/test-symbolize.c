@@ -87,11 +87,12 @@ static void end(struct bench *b)
 	b->symbolizer = fd_close(b->symbolizer);
 }
 
-static uint32_t announce_by(struct bench *b, uint64_t ino, uint32_t uid, uint64_t now_ns)
+static uint32_t announce_sized(struct bench *b, uint64_t ino, uint64_t sz, uint32_t uid,
+			       uint64_t now_ns)
 {
 	struct cprof_announce a = {
 		.head = { .size = sizeof(a) },
-		.key = { .ino = ino },
+		.key = { .ino = ino, .size = sz },
 		.fs_magic = EXT4_SUPER_MAGIC,
 		.mode = S_IFREG,
 		.pid = 1,
@@ -102,6 +103,11 @@ static uint32_t announce_by(struct bench *b, uint64_t ino, uint32_t uid, uint64_
 	symbolize_announce(b->s, &a, now_ns);
 	CHECK_EQ(objects_intern(b->objects, &a.key, &object), 0);
 	return object;
+}
+
+static uint32_t announce_by(struct bench *b, uint64_t ino, uint32_t uid, uint64_t now_ns)
+{
+	return announce_sized(b, ino, 0, uid, now_ns);
 }
 
 static uint32_t announce(struct bench *b, uint64_t ino, uint64_t magic, uint32_t mode)
@@ -606,6 +612,31 @@ TEST(a_user_s_bucket_runs_dry_and_fills_again)
 	CHECK_EQ(take_opens(&b, object, &others), 1);
 	object = announce_by(&b, 20001, 0, SECOND);
 	CHECK_EQ(take_opens(&b, object, &others), 1);
+	end(&b);
+}
+
+TEST(large_files_count_for_more)
+{
+	struct bench b;
+	uint32_t first, others;
+
+	begin(&b);
+	first = announce_sized(&b, 40000, UINT64_MAX, 65534, SECOND);
+	for (uint32_t i = 1; i < 20; i++)
+		(void)announce_sized(&b, 40000 + i, 1ull << 40, 65534, SECOND);
+	/* Five seconds' worth, of which two are at work at a time. */
+	CHECK_EQ(b.counters.v[COUNTER_opens_limited], 15);
+	for (uint32_t i = 0; i < 5; i += 2) {
+		CHECK_EQ(take_opens(&b, first, &others), MIN(5 - i, 2));
+		say_opened(&b, first + i, WIRE_OPENED_GONE);
+		if (i + 1 < 5)
+			say_opened(&b, first + i + 1, WIRE_OPENED_GONE);
+	}
+	CHECK_EQ(symbolize_pending(b.s), 0);
+	/* Root's cost what others cost. */
+	for (uint32_t i = 0; i < 100; i++)
+		(void)announce_sized(&b, 50000 + i, 1ull << 40, 0, SECOND);
+	CHECK_EQ(b.counters.v[COUNTER_opens_limited], 15);
 	end(&b);
 }
 
