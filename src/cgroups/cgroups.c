@@ -152,11 +152,11 @@ static int put(struct cgroups *t, const struct group *g)
 	return 0;
 }
 
-static bool is_name(const struct cgroups_group *g)
+/* A text ends at a NUL, whatever its length says. */
+static bool is_name(const char *name, size_t len)
 {
-	return g->name_len > 0 && !memchr(g->name, '/', g->name_len) &&
-	       !(g->name_len == 1 && g->name[0] == '.') &&
-	       !(g->name_len == 2 && memcmp(g->name, "..", 2) == 0);
+	return len > 0 && !memchr(name, '/', len) && !(len == 1 && name[0] == '.') &&
+	       !(len == 2 && memcmp(name, "..", 2) == 0);
 }
 
 static char *clean_copy(const char *text, size_t len)
@@ -172,10 +172,11 @@ int cgroups_put(struct cgroups *t, const struct cgroups_group *g)
 {
 	struct group new = { .id = g->id, .parent = g->parent, .hierarchy = g->hierarchy };
 	const struct group *have = find(t, g->hierarchy, g->id);
+	size_t len = strnlen(g->name, g->name_len);
 
-	if (g->hierarchy >= CPROF_HIERARCHY_MAX || !is_name(g) || (have && have->root))
+	if (g->hierarchy >= CPROF_HIERARCHY_MAX || !is_name(g->name, len) || (have && have->root))
 		return -EINVAL;
-	new.name = clean_copy(g->name, g->name_len);
+	new.name = clean_copy(g->name, len);
 	return new.name ? put(t, &new) : -ENOMEM;
 }
 

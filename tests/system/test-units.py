@@ -420,6 +420,26 @@ def odd_names(bench):
             bench.checks.equal(f"{what}: comments with control characters", strange, [])
 
 
+def groups_below(bench):
+    """record --unit holds what runs in groups below the unit, also in those made meanwhile."""
+    with contextlib.ExitStack() as stack:
+        unit = stack.enter_context(group(bench.mounts[""], "cprof-top", "cprof-top.service"))
+        other = stack.enter_context(group(bench.mounts[""], "cprof-side", "cprof-side.service"))
+        spin_in(bench, stack, other, "side")
+        out = f"{bench.tmp}/below-files/"
+        recorder = stack.enter_context(Recorder(bench.args.cprofctl, "--unit", "cprof-top.service",
+                                                "--seconds", 4, "-o", out))
+        harness.wait_until(lambda: os.path.exists(out), 15, "the recording of a unit")
+        time.sleep(1.5)
+        os.makedirs(os.path.join(unit, "a/b/c"))
+        work = spin_in(bench, stack, os.path.join(unit, "a/b/c"), "below")
+        done = recorder.finish()
+    if harness.good(bench.checks, "below", done):
+        bench.checks.equal("below: files of a spinner beside it",
+                           [f["comm"] for f in done.files if f["comm"] == "side"], [])
+        bench.checks.at_least("below: samples of the one below", done.of_pid(work.pid)[0], 30)
+
+
 def flood(bench):
     """Groups made and removed in a loop cost names of groups at most."""
     stop, made = threading.Event(), [0]
@@ -488,7 +508,7 @@ def ended(bench):
 def run(args, checks):
     with harness.scratch() as tmp:
         bench = Bench(args, checks, tmp)
-        harness.play(args, checks, (ended, v1_groups, odd_names, flood, container_outside,
+        harness.play(args, checks, (ended, v1_groups, odd_names, groups_below, flood, container_outside,
                                     systemd_inside), bench)
 
 

@@ -170,6 +170,13 @@ TEST(bad_names)
 	CHECK_EQ(cgroups_put_root(t, CPROF_HIERARCHY_DEFAULT, 1, "/"), 0);
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++)
 		CHECK_EQ(put(t, 10, 1, bad[i]), -EINVAL);
+	for (size_t len = 1; len < 5; len++) {
+		const char nul[] = "..\0a";
+		const struct cgroups_group g = { 10, 1, nul + (len & 1 ? 2 : 0), len & 1 ? 2 : len,
+						 0 };
+
+		CHECK_EQ(cgroups_put(t, &g), -EINVAL);
+	}
 	CHECK_EQ(put(t, 1, 10, "root"), -EINVAL);
 	CHECK_STR(path_of(t, 10), "unknown");
 	CHECK_EQ(put(t, 10, 1, "a\nb\033[31m\xff.service"), 0);
