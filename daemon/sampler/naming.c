@@ -10,9 +10,14 @@
 #include "cprof/base/log.h"
 #include "sampler.h"
 
-#define STUCK_NS (2 * NSEC_PER_SEC)
-#define NAMING_QUIET_NS (2500 * NSEC_PER_MSEC)
-#define NAMING_MAX_NS (15 * NSEC_PER_SEC)
+/* Under emulation everything takes longer: tests in there are built with more. */
+#ifndef CPROF_PATIENCE
+#define CPROF_PATIENCE 1
+#endif
+
+#define STUCK_NS (CPROF_PATIENCE * 2 * NSEC_PER_SEC)
+#define NAMING_QUIET_NS (CPROF_PATIENCE * 2500 * NSEC_PER_MSEC)
+#define NAMING_MAX_NS (CPROF_PATIENCE * 15 * NSEC_PER_SEC)
 
 static void lose_opener(struct sampler *s, bool replace)
 {

@@ -100,19 +100,20 @@ hotplug()
 	say hotplug.online /tmp/online
 }
 
-modules()
+names()
 {
 	for module in af_alg algif_hash wp512; do
 		insmod /modules/$module.ko || return
 	done
+	load $LOADS/spin 0 60
 	load $LOADS/algload wp512 60
-	scene modules --seconds 4
+	scene names --seconds 5 --role sampler=$SAMPLER-patient
 }
 
 uname -r >/tmp/uname
 cat /proc/sys/kernel/perf_event_paranoid >>/tmp/uname
 say kernel /tmp/uname
-for name in plain checking astray hotplug modules; do
+for name in plain checking astray hotplug names; do
 	$name
 done
 say loads /tmp/loads

@@ -26,7 +26,8 @@ from initramfs import Image  # noqa: E402
 SECONDS_MAX = 420
 PROGRAMS = ("src/ctl/cprofctl", "daemon/launcher/cprofd", "daemon/opener/cprofd-opener",
             "daemon/symbolizer/cprofd-symbolizer", "daemon/sampler/cprofd-sampler",
-            "daemon/sampler/cprofd-sampler-checking", "daemon/sampler/cprofd-sampler-astray",
+            "daemon/sampler/cprofd-sampler-checking", "daemon/sampler/cprofd-sampler-patient",
+            "daemon/sampler/cprofd-sampler-astray",
             "tests/system/workloads/spin", "tests/system/workloads/mapstorm",
             "tests/system/workloads/algload")
 MODULES = ("af_alg", "algif_hash", "wp512")
@@ -82,19 +83,12 @@ def recording(checks, said, name):
     return done
 
 
-def functions(done):
-    return [row["function"] for row in done["top"]]
-
-
 def plain(checks, said):
     done = recording(checks, said, "plain")
     if not done:
         return
     checks.equal("plain: the walk", done["walk"], "tree")
     checks.equal("plain: nothing degraded", done["degraded"], [])
-    checks.equal("plain: the hottest function", functions(done)[0], "hot3")
-    checks.at_least("plain: named, of all frames",
-                    done["frames"]["symbolized"] / max(done["frames"]["total"], 1), 0.7)
     seconds = sum(f["nanoseconds"] for f in done["files"]) / harness.NSEC
     checks.within("plain: CPUs that the weights tell of", seconds / done["seconds"], 2, 0.2)
 
@@ -134,12 +128,17 @@ def hotplug(checks, said):
     checks.at_least("hotplug: samples of it", sum(f["samples"] for f in mine), 60)
 
 
-def modules(checks, said):
-    done = recording(checks, said, "modules")
-    if done:
-        named = [name for name in functions(done) if "wp512" in name]
-        checks.check("modules: a function of the module among the hottest", bool(named),
-                     functions(done)[:5], "wp512_...")
+def names(checks, said):
+    """By a sampler that is slow to call another role hanging: nobody keeps time in an emulator."""
+    done = recording(checks, said, "names")
+    if not done:
+        return
+    top = [row["function"] for row in done["top"]]
+    checks.check("names: the program's function among the hottest", "hot3" in top[:3], top[:3], "hot3")
+    checks.check("names: a function of the module, too", any("wp512" in name for name in top), top,
+                 "wp512_...")
+    checks.at_least("names: of all frames",
+                    done["frames"]["symbolized"] / max(done["frames"]["total"], 1), 0.7)
 
 
 def run(args, checks):
@@ -160,7 +159,7 @@ def run(args, checks):
     checks.check("the guest came to its end", "over" in said, list(said)[-1:])
     checks.equal("the loads have nothing to complain of",
                  [line for line in said.get("loads", "").splitlines() if not line.startswith("{")], [])
-    for scene in (plain, checking, astray, hotplug, modules):
+    for scene in (plain, checking, astray, hotplug, names):
         scene(checks, said)
 
 
