@@ -149,7 +149,10 @@ static void judge_names(struct checklist *list, const struct accounting *acc)
 	const __u64 *c = acc->end.counters.v;
 	uint64_t named = c[COUNTER_frames_named], frames = c[COUNTER_frames];
 
-	if (frames > 0 && named == 0 && c[COUNTER_names_late] > 0)
+	uint64_t broken =
+		c[COUNTER_symbolizer_lost] + c[COUNTER_symbolizer_lied] + c[COUNTER_opener_lost];
+
+	if (named == 0 && c[COUNTER_names_late] > 0 && broken == 0)
 		checklist_add(list, CHECKED_WARN, "names",
 			      "none of %" PRIu64 " frames got one in time; try again when the "
 			      "machine is less busy",
