@@ -284,6 +284,9 @@ static void process_set_comm(struct window_process *p, const struct cprof_sample
 	char comm[sizeof(p->comm)];
 	size_t len;
 
+	/* In an exec the name is the next program's already, and the exec still counts as this one's. */
+	if (s->user_end == CPROF_END_EXEC && p->comm[0])
+		return;
 	len = str_clean(comm, sizeof(comm), s->process_comm, sizeof(s->process_comm), NULL);
 	if (len > 0)
 		memcpy(p->comm, comm, len + 1);

@@ -303,6 +303,25 @@ TEST(process_identity)
 	CHECK(w->processes.v[0].cpu_true_ns == UINT64_MAX);
 }
 
+TEST(an_exec_does_not_name_its_predecessor)
+{
+	struct window *w = window_new(0, 0, 1);
+	struct cprof_sample head = { .pid = 1, .exec = 5, .process_comm = "old" };
+	struct record rec = { .type = CPROF_RECORD_SAMPLE, .sample.head = &head };
+	uint32_t id;
+
+	CHECK_EQ(fold_process(w, &rec, CPROF_OBJECT_NONE, &id), 0);
+	head.user_end = CPROF_END_EXEC;
+	memcpy(head.process_comm, "new", 4);
+	CHECK_EQ(fold_process(w, &rec, CPROF_OBJECT_NONE, &id), 0);
+	CHECK_STR(w->processes.v[id].comm, "old");
+	/* When nothing else is known of it, that is better than no name. */
+	head.exec = 6;
+	CHECK_EQ(fold_process(w, &rec, CPROF_OBJECT_NONE, &id), 0);
+	CHECK_STR(w->processes.v[id].comm, "new");
+	window_free(w);
+}
+
 TEST(process_comm)
 {
 	static const struct {
