@@ -147,6 +147,7 @@ static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 
 	if (s->phase == PHASE_SAMPLING) {
 		tick_sampling(s, now_ns);
+		now_ns = MAX(now_ns, s->ended_ns); /* what is measured from the end began in it */
 		if (collect_walk_is_off(s->collect))
 			next = now_ns + TICK_PROC_NS;
 		if (s->start.duration_ns)
