@@ -64,7 +64,8 @@ static void fill_about(struct sampler *s)
 	struct replay_session *about = &s->about;
 
 	*about = (struct replay_session){
-		.flags = s->start.flags & SESSION_MERGED ? REPLAY_MERGED : 0,
+		.flags = (s->start.flags & SESSION_MERGED ? REPLAY_MERGED : 0) |
+			 (remapping_is_on(s) ? REPLAY_WALK_PROC : 0),
 		.from_boot_ns = w->from_boot_ns,
 		.to_boot_ns = w->to_boot_ns,
 		.from_real_ns = w->from_real_ns,
@@ -138,7 +139,7 @@ static int encode_one(struct sampler *s, const struct parcel *parcel)
 		.processes = s->parcel_processes.v + parcel->at,
 		.processes_cnt = parcel->cnt,
 		.labels = parcel->kind != SESSION_PROFILE_PROCESS,
-		.walk_proc = remapping_is_on(s),
+		.walk_proc = s->about.flags & REPLAY_WALK_PROC,
 		.event = s->event,
 		.event_count = s->start.event_count,
 		.version = s->about.version,

@@ -53,7 +53,8 @@ struct replay_entry {
 	uint32_t size;
 };
 
-#define REPLAY_MERGED 1u /* one profile of all processes */
+/* One profile of all processes; user frames were located by /proc. */
+enum replay_flag { REPLAY_MERGED = 1, REPLAY_WALK_PROC = 2 };
 
 /* Text is terminated. */
 struct replay_session {

@@ -101,7 +101,8 @@ static bool check_session(struct reader *rd, const void *entry, size_t sz)
 {
 	const struct replay_session *s = entry;
 
-	return sz == sizeof(*s) && (s->flags & ~REPLAY_MERGED) == 0 &&
+	return sz == sizeof(*s) &&
+	       (s->flags & ~(uint32_t)(REPLAY_MERGED | REPLAY_WALK_PROC)) == 0 &&
 	       s->pids_cnt <= REPLAY_PIDS_MAX && (s->hz > 0) == (s->event_count == 0) &&
 	       s->from_boot_ns <= s->to_boot_ns && is_text(s->event, sizeof(s->event)) &&
 	       is_text(s->version, sizeof(s->version)) && is_text(s->boot_id, sizeof(s->boot_id)) &&
