@@ -144,7 +144,7 @@ class Good(Case):
         self.assertIn("5 samples, 0 missed, 0 lost; 100.0% of stacks reached their root, 90.0% of "
                       "frames have names; our own cost: ", done.stdout)
         self.assertIn("      50ms   100%   100%       50ms   100%  hot_function", done.stdout)
-        self.assertIn(f"next: go tool pprof -top {self.files()[0]}\n", done.stdout)
+        self.assertIn(f"next: {CPROFCTL} top {self.files()[0]}\n", done.stdout)
         self.assertNotIn("\033", done.stdout)
 
     def test_json(self):
