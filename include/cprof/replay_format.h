@@ -53,10 +53,9 @@ struct replay_entry {
 	uint32_t size;
 };
 
-/* One profile of all processes; user frames were located by /proc. */
-enum replay_flag { REPLAY_MERGED = 1, REPLAY_WALK_PROC = 2 };
+enum replay_flag { REPLAY_MERGED = 1, REPLAY_WALK_PROC = 2 /* /proc located user frames */ };
 
-/* Text is terminated. */
+/* Text is terminated. MERGED: one profile of all processes. */
 struct replay_session {
 	uint32_t size;
 	uint32_t flags;
