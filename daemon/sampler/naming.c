@@ -102,6 +102,7 @@ bool naming_is_done(struct sampler *s, uint64_t now_ns)
 		s->naming_owed = owed;
 		s->naming_since_ns = now_ns;
 	}
-	return now_ns - s->naming_since_ns > NAMING_QUIET_NS ||
-	       now_ns - s->naming_began_ns > NAMING_MAX_NS;
+	/* The tick in which the recording ended may be of a moment before it. */
+	return now_ns > s->naming_since_ns + NAMING_QUIET_NS ||
+	       now_ns > s->naming_began_ns + NAMING_MAX_NS;
 }

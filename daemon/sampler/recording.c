@@ -135,7 +135,7 @@ static bool is_drained(struct sampler *s, uint64_t now_ns)
 	struct books books;
 
 	(void)collect_consume(s->collect);
-	if (now_ns - s->ended_ns > DRAIN_MAX_NS || recording_books(s, &c, &books) < 0)
+	if (now_ns > s->ended_ns + DRAIN_MAX_NS || recording_books(s, &c, &books) < 0)
 		return true;
 	return books.delivered >= books.runs - books.dropped;
 }
@@ -411,6 +411,7 @@ void recording_end(struct sampler *s, enum session_ended why)
 	(void)collect_consume_events(s->collect);
 	(void)collect_consume(s->collect);
 	cputime_settle(s);
+	symbolize_close_window(s->symbolize, s->ended_ns);
 	s->phase = PHASE_NAMING;
 	s->naming_since_ns = s->ended_ns;
 	s->naming_began_ns = s->ended_ns;

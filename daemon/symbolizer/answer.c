@@ -19,7 +19,8 @@
 #define TRIM_FILE_BYTES (4u << 20)
 
 /* Lets go of the descriptor before anything else is done: its file system may want to be unmounted. */
-static int load_file(int fd, uint64_t sz, const struct symtab_limits *limits, struct symtab **ret)
+static int load_file(int fd, const struct wire_file *m, struct symtab_limits limits,
+		     struct symtab **ret)
 {
 	_cleanup_close_ int owned = fd;
 	struct stat st;
@@ -28,7 +29,10 @@ static int load_file(int fd, uint64_t sz, const struct symtab_limits *limits, st
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return SYMTAB_BAD;
-	return symtab_load(owned, MIN(sz, (uint64_t)st.st_size), limits, ret);
+	if (m->kind != WIRE_FILE_PERF_MAP)
+		return symtab_load(owned, MIN(m->file_sz, (uint64_t)st.st_size), &limits, ret);
+	limits.symbols = PERF_MAP_LINES_MAX;
+	return symtab_load_perf_map(owned, (uint64_t)st.st_size, &limits, ret);
 }
 
 /* Of an outcome or -errno. */
@@ -100,12 +104,17 @@ int answer_file(struct tables *t, const struct wire_file *m, int fd, union answe
 		.object = (uint32_t)MIN(m->head.id, (uint64_t)UINT32_MAX),
 		.owner = m->owner,
 	};
+	bool cut;
 	int r;
 
-	r = load_file(fd, m->file_sz, &limits, &table.symtab);
+	r = load_file(fd, m, limits, &table.symtab);
 	if (m->file_sz > TRIM_FILE_BYTES)
 		(void)malloc_trim(0);
-	return conclude(t, &table, r, ret);
+	cut = r == SYMTAB_OK && symtab_info(table.symtab)->cut;
+	r = conclude(t, &table, r, ret);
+	if (cut && ret->object.status == WIRE_OBJECT_READY)
+		ret->object.status = WIRE_OBJECT_CUT;
+	return r;
 }
 
 int answer_kernel(struct tables *t, int fd, union answer *ret)

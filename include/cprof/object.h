@@ -3,7 +3,7 @@
 
 /*
  * object — the table of everything that frames can lie in: mapped files by the kernel's key, and
- * the kernel, the vDSO, anonymous memory.
+ * the kernel, the vDSO, anonymous memory, the code that a process made at run time (JIT).
  *
  * An index is the id that BPF is told. It is never used again for anything else, also after its object
  * was forgotten, so indexes have gaps: walk them with objects_next(). The table holds facts that the
@@ -29,6 +29,11 @@ enum object_state {
 	OBJECT_BAD,	/* not a proper ELF file */
 };
 
+enum object_kind {
+	OBJECT_FILE, /* and the fixed ones */
+	OBJECT_JIT,  /* anonymous executable memory of one process: offsets are addresses */
+};
+
 enum object_elf { OBJECT_ELF_NONE, OBJECT_ELF_EXEC, OBJECT_ELF_DYN };
 
 #define OBJECT_SEGMENTS_MAX 32
@@ -41,9 +46,18 @@ struct object_segment {
 	uint64_t filesz;
 };
 
+/* Whose memory an OBJECT_JIT is: one generation of a process. */
+struct object_jit {
+	uint64_t start_ns; /* CLOCK_BOOTTIME */
+	uint32_t pid;
+	uint32_t exec;
+	uint32_t uid; /* effective */
+};
+
 /* Strings and arrays are the table's: set by the functions below. */
 struct object {
 	struct cprof_key key;
+	enum object_kind kind;
 	enum object_state state;
 	enum object_elf elf;
 	bool foreign; /* a superblock of another user namespace */
@@ -53,9 +67,10 @@ struct object {
 	uint32_t owner;
 	const uint8_t *build_id;
 	const struct object_segment *segments;
-	const char *path;     /* clean UTF-8, as the process saw it; NULL: not known */
-	uint64_t kernel_text; /* OBJECT_KERNEL: address of _stext; 0: not known */
-	uint64_t used_ns;     /* the latest objects_use(); 0: no record ever named it */
+	const char *path;      /* clean UTF-8, as the process saw it; NULL: not known */
+	uint64_t kernel_text;  /* OBJECT_KERNEL: address of _stext; 0: not known */
+	struct object_jit jit; /* OBJECT_JIT */
+	uint64_t used_ns;      /* the latest objects_use(); 0: no record ever named it */
 };
 
 struct objects;
@@ -66,6 +81,8 @@ struct objects *objects_free(struct objects *t);
 
 /* Finds or adds by key; 0 and *ret_idx, -ENOMEM, or -ENOSPC: all indexes were given away. */
 int objects_intern(struct objects *t, const struct cprof_key *key, uint32_t *ret_idx);
+/* The same for the run-time code of a process; its key is made up, and no file has it. */
+int objects_intern_jit(struct objects *t, const struct object_jit *jit, uint32_t *ret_idx);
 /* How often an index was wanted and there was none. */
 uint64_t objects_overflow(const struct objects *t);
 /* NULL when there is no such index, or it was forgotten. Valid until objects_forget() of it. */

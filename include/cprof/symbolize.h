@@ -77,6 +77,8 @@ int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns);
  * nothing while answers to an earlier call are still owed.
  */
 int symbolize_window(struct symbolize *s, const struct window *w, uint64_t now_ns);
+/* The window ends: perf maps are read once more, and names that they tell are asked for again. */
+void symbolize_close_window(struct symbolize *s, uint64_t now_ns);
 /* How many answers are still owed: files on their way, and names asked for. */
 unsigned int symbolize_pending(const struct symbolize *s);
 /* Frames of the window that have no name because the answer did not come in time. */

@@ -36,8 +36,14 @@ static const struct layout_area areas[] = {
 	[CPROF_OBJECT_ANON] = { "[anon]", "anon", 0, 1ULL << 30 },
 };
 
-static const struct layout_area *layout_area(uint32_t object)
+static const struct layout_area jit_area = { "[jit]", "jit", 0, 1ULL << 30 };
+
+static const struct layout_area *layout_area(const struct layout *l, uint32_t object)
 {
+	const struct object *o = objects_get(l->objects, object);
+
+	if (o && o->kind == OBJECT_JIT)
+		return &jit_area;
 	return object < ELEMENTSOF(areas) && areas[object].file ? &areas[object] : NULL;
 }
 
@@ -64,7 +70,7 @@ void layout_done(struct layout *l)
 
 const char *layout_file(const struct layout *l, uint32_t object)
 {
-	const struct layout_area *area = layout_area(object);
+	const struct layout_area *area = layout_area(l, object);
 	const struct object *o = objects_get(l->objects, object);
 
 	if (area)
@@ -74,7 +80,7 @@ const char *layout_file(const struct layout *l, uint32_t object)
 
 const char *layout_label(const struct layout *l, uint32_t object)
 {
-	const struct layout_area *area = layout_area(object);
+	const struct layout_area *area = layout_area(l, object);
 	const struct object *o = objects_get(l->objects, object);
 	const char *slash;
 
@@ -133,7 +139,7 @@ static struct layout_region region_of_segment(const struct object *o, uint32_t o
 static int find_or_add_region(struct layout *l, uint32_t object, uint32_t segment, uint32_t *ret)
 {
 	const uint32_t key[2] = { object, segment };
-	const struct layout_area *area = layout_area(object);
+	const struct layout_area *area = layout_area(l, object);
 	uint64_t hash = hash_bytes(key, sizeof(key), l->seed);
 	struct layout_region region = { .object = object, .segment = segment };
 	uint32_t idx;
@@ -171,7 +177,7 @@ static uint64_t number_address(struct layout_region *region, uint64_t from, uint
 int layout_locate(struct layout *l, uint32_t object, uint64_t place, uint32_t *ret_region,
 		  uint64_t *ret_distance)
 {
-	const struct layout_area *area = layout_area(object);
+	const struct layout_area *area = layout_area(l, object);
 	const struct object *o = objects_get(l->objects, object);
 	uint32_t segment = area ? LAYOUT_LOOSE : find_segment(o, place);
 	uint64_t distances = area ? area->distances : LAYOUT_FILE_MAX;
@@ -242,7 +248,7 @@ static int find_main(struct layout *l, uint32_t object, uint32_t *ret)
 			return 0;
 		}
 	}
-	for (uint32_t i = 0; !layout_area(object) && o && i < o->segments_cnt; i++) {
+	for (uint32_t i = 0; !layout_area(l, object) && o && i < o->segments_cnt; i++) {
 		if (segment_counts(&o->segments[i])) {
 			segment = i;
 			break;

@@ -14,6 +14,7 @@ struct resolver {
 	struct objects *objects;
 	const struct record *rec;
 	uint32_t idx[CPROF_KEYS_MAX]; /* of each key; CPROF_OBJECT_NONE: not looked up yet */
+	uint32_t jit;		      /* the process's run-time code, likewise */
 };
 
 /* Above the fixed ones that there are, up to the first of the files, ids mean nothing. */
@@ -46,6 +47,37 @@ static int resolve(struct resolver *rs, uint32_t ref, uint32_t *ret_idx)
 	return 0;
 }
 
+/* Code that a process made itself is that process's alone. Without a pid it is nobody's. */
+static int resolve_jit(struct resolver *rs, uint32_t *ret_idx)
+{
+	const struct cprof_sample *s = rs->rec->sample.head;
+	const struct object_jit jit = {
+		.start_ns = s->start_ns,
+		.pid = s->pid,
+		.exec = s->exec,
+		.uid = s->euid,
+	};
+	int r;
+
+	if (s->pid == 0 || rs->jit != CPROF_OBJECT_NONE) {
+		*ret_idx = s->pid == 0 ? CPROF_OBJECT_ANON : rs->jit;
+		return 0;
+	}
+	r = objects_intern_jit(rs->objects, &jit, &rs->jit);
+	if (r == -ENOSPC)
+		rs->jit = CPROF_OBJECT_ANON;
+	else if (r < 0)
+		return r;
+	objects_use(rs->objects, rs->jit, s->time_ns);
+	*ret_idx = rs->jit;
+	return 0;
+}
+
+static int resolve_user(struct resolver *rs, uint32_t ref, uint32_t *ret_idx)
+{
+	return ref == CPROF_OBJECT_ANON ? resolve_jit(rs, ret_idx) : resolve(rs, ref, ret_idx);
+}
+
 int locate_stack(struct objects *objects, const struct record *rec, struct window_frame *frames)
 {
 	struct resolver rs = { .objects = objects, .rec = rec };
@@ -66,7 +98,7 @@ int locate_stack(struct objects *objects, const struct record *rec, struct windo
 		uint32_t idx;
 		int r;
 
-		r = resolve(&rs, u->object, &idx);
+		r = resolve_user(&rs, u->object, &idx);
 		if (r < 0)
 			return r;
 		*f++ = (struct window_frame){

@@ -22,6 +22,8 @@
 /* What an object costs beside its own structure: the allocator's head, slots of vector and maps. */
 #define ENTRY_EXTRA 96
 #define USE_GRAIN_NS 100000000ull
+/* In the place of a superblock's address, which it is not; 0 is for keys without one. */
+#define JIT_SB 1
 
 struct entry {
 	struct object o; /* first: a pointer to it is one to the entry */
@@ -199,6 +201,29 @@ int objects_intern(struct objects *t, const struct cprof_key *key, uint32_t *ret
 	e->o.key = *key;
 	add(t, e);
 	*ret_idx = e->id;
+	return 0;
+}
+
+int objects_intern_jit(struct objects *t, const struct object_jit *jit, uint32_t *ret_idx)
+{
+	const struct cprof_key key = {
+		.sb = JIT_SB,
+		.ino = jit->start_ns,
+		.dev = jit->pid,
+		.generation = jit->exec,
+	};
+	struct object *o;
+	int r;
+
+	r = objects_intern(t, &key, ret_idx);
+	if (r < 0)
+		return r;
+	o = objects_get(t, *ret_idx);
+	if (o->kind == OBJECT_JIT)
+		return 0;
+	o->kind = OBJECT_JIT;
+	o->jit = *jit;
+	o->owner = jit->uid;
 	return 0;
 }
 

@@ -90,13 +90,16 @@ static uint64_t number(struct places *p)
 
 static uint64_t show(struct places *p, uint32_t object, uint64_t offset)
 {
+	const struct object *o = objects_get(p->objects, object);
 	uint64_t distance;
 
 	if (object == CPROF_OBJECT_KERNEL) {
-		distance = object_kernel_distance(objects_get(p->objects, object), offset);
+		distance = object_kernel_distance(o, offset);
 		return distance == UINT64_MAX ? number(p) : PLACES_KERNEL_TEXT + distance;
 	}
-	return object_has_addresses(object) ? number(p) : offset;
+	if (object_has_addresses(object) || (o && o->kind == OBJECT_JIT))
+		return number(p);
+	return offset;
 }
 
 static bool place_eq(uint32_t value, const void *key, const void *ctx)

@@ -115,7 +115,7 @@ static bool check_object(struct reader *rd, const void *entry, size_t sz)
 
 	if (sz < sizeof(*o) || o->segments_cnt > OBJECT_SEGMENTS_MAX ||
 	    o->build_id_sz > OBJECT_BUILD_ID_MAX || o->path_len > REPLAY_TEXT_MAX ||
-	    o->state > OBJECT_BAD || o->elf > OBJECT_ELF_DYN)
+	    o->state > OBJECT_BAD || o->elf > OBJECT_ELF_DYN || o->kind > OBJECT_JIT)
 		return false;
 	if (sz !=
 	    padded(sizeof(*o) + o->segments_cnt * sizeof(struct object_segment) + o->path_len))

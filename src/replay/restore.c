@@ -40,6 +40,7 @@ static int restore_object(struct replay_tables *t, const struct replay_object *e
 	o = objects_get(t->objects, idx);
 	o->state = e->state;
 	o->elf = e->elf;
+	o->kind = e->kind;
 	o->kernel_text = e->kernel_text;
 	o->owner = e->owner;
 	r = objects_set_build_id(t->objects, idx, e->build_id, e->build_id_sz);

@@ -130,7 +130,8 @@ static int put_object(struct replay_writer *w, uint32_t id, const struct object 
 		return r;
 	e->id = id;
 	e->state = o->state;
-	e->elf = o->elf;
+	e->elf = (uint16_t)o->elf;
+	e->kind = (uint16_t)o->kind;
 	e->kernel_text = o->kernel_text != 0 ? PLACES_KERNEL_TEXT : 0;
 	e->owner = o->owner;
 	e->path_len = path_len;

@@ -56,6 +56,8 @@ bool symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns)
 	m.vm_end = w->last.vm_end;
 	m.pid = w->last.pid;
 	m.owner = w->last.owner;
+	m.uid = w->last.uid;
+	m.kind = w->jit ? WIRE_FILE_PERF_MAP : WIRE_FILE_ELF;
 	if (seqpacket_send(s->opener_fd, &m, sizeof(m), -EBADF) < 0)
 		return false;
 	s->opts.counters->v[COUNTER_objects_announced]++;
@@ -122,6 +124,10 @@ static void on_opened(struct symbolize *s, const struct wire_opened *m, uint64_t
 	take_path(s, object, m);
 	if (o->state != OBJECT_ASKED)
 		return; /* the symbolizer was faster than the opener's word, or it was asked again */
+	if (o->kind == OBJECT_JIT) {
+		jit_opened(s, object, m, now_ns);
+		return;
+	}
 	switch (m->status) {
 	case WIRE_OPENED_OK:
 		symbolize_set_state(s, object, OBJECT_OPENED, now_ns);
@@ -251,6 +257,10 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 		return 0; /* forgotten meanwhile */
 	if (o->state != OBJECT_OPENED && o->state != OBJECT_ASKED)
 		return 0;
+	if (o->kind == OBJECT_JIT) {
+		jit_loaded(s, object, m, now_ns);
+		return 0;
+	}
 	take_facts(s, object, m);
 	symbolize_set_state(s, object, state_of(s, m), now_ns);
 	s->opts.on_object(object, s->opts.ctx);
@@ -267,5 +277,6 @@ void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns)
 		return;
 	symbolize_set_state(s, object, OBJECT_SEEN, now_ns);
 	w->missed = true; /* what was asked of it is asked again */
+	w->has_map = false;
 	s->opts.on_forget(object, s->opts.ctx);
 }

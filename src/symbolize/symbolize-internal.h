@@ -21,11 +21,15 @@ struct work {
 	uint64_t asked_ns;	 /* of the opener or the symbolizer, whoever is at it */
 	uint64_t pause_until_ns; /* not to be opened before */
 	uint32_t tries;
-	uint32_t user;	  /* whose turn opened it: index of users */
-	uint8_t failures; /* in a row, to open it */
-	uint8_t weight;	  /* what it counts for while it is at work */
-	bool waits;	  /* in the queue of its user */
-	bool missed;	  /* stacks that wanted its names are not looked at any more */
+	uint32_t user;	   /* whose turn opened it: index of users */
+	uint8_t failures;  /* in a row, to open it */
+	uint8_t weight;	   /* what it counts for while it is at work */
+	bool waits;	   /* in the queue of its user */
+	bool missed;	   /* stacks that wanted its names are not looked at any more */
+	bool jit;	   /* in the list of those */
+	bool has_map;	   /* a perf map was read */
+	bool recheck;	   /* it was read again: all its places are to be asked for anew */
+	uint64_t begun_ns; /* when its reading was asked for */
 };
 
 #define OPENS_USERS_MAX 64
@@ -80,6 +84,7 @@ struct symbolize {
 	bool ready;	      /* an object became ready: those of stacks that waited may have */
 	uint64_t rescan_ns;   /* not before */
 	VEC(struct awaiting) awaiting;
+	VEC(uint32_t) jits; /* objects of run-time code whose names were wanted */
 	struct opens_user users[OPENS_USERS_MAX];
 	uint32_t turn;
 	uint32_t waiting;     /* in the queues of all users */
@@ -113,6 +118,18 @@ void opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns);
 void opens_pump(struct symbolize *s, uint64_t now_ns);
 /* It could not be opened, or its table was lost: a pause. */
 void opens_failed(struct symbolize *s, uint32_t object, uint64_t now_ns);
+
+/* jit.c */
+bool jit_is(struct symbolize *s, uint32_t object);
+/* True when the place is to be asked for now; its map is read when that is due. */
+bool jit_want(struct symbolize *s, uint32_t object, uint64_t offset, uint64_t now_ns);
+/* All stacks of the window were looked at. */
+void jit_scanned(struct symbolize *s);
+void jit_tick(struct symbolize *s, uint64_t now_ns);
+void jit_opened(struct symbolize *s, uint32_t object, const struct wire_opened *m, uint64_t now_ns);
+void jit_loaded(struct symbolize *s, uint32_t object, const struct wire_object *m, uint64_t now_ns);
+/* False: there is nothing to remember. Takes the name away from a place that had another. */
+bool jit_take_name(struct symbolize *s, uint32_t object, uint64_t offset, struct name *name);
 
 /* wants.c */
 int wants_scan(struct symbolize *s, const struct window *w, uint64_t now_ns);

@@ -34,6 +34,7 @@ struct symbolize *symbolize_free(struct symbolize *s)
 	vec_done(&s->works);
 	vec_done(&s->wants);
 	vec_done(&s->awaiting);
+	vec_done(&s->jits);
 	s->opener_fd = fd_close(s->opener_fd);
 	s->symbolizer_fd = fd_close(s->symbolizer_fd);
 	free(s);
@@ -86,6 +87,8 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 		s->opener_heard_ns = now_ns; /* it owes from now on */
 	if (s->loading + s->asks_cnt == 0 && state == OBJECT_OPENED)
 		s->symbolizer_heard_ns = now_ns;
+	if (state == OBJECT_ASKED)
+		w->begun_ns = now_ns;
 	if (state == OBJECT_READY)
 		on_ready(s, w);
 	s->users[w->user].busy -= is_at_work(o->state) ? w->weight : 0;
@@ -233,6 +236,7 @@ int symbolize_window(struct symbolize *s, const struct window *w, uint64_t now_n
 	int r;
 
 	symbolize_retry(s, now_ns);
+	jit_tick(s, now_ns);
 	opens_pump(s, now_ns);
 	if (s->asks_cnt > 0 || s->wants_next < s->wants.cnt) {
 		symbolize_pump(s, now_ns);
@@ -257,6 +261,8 @@ static bool is_late(struct symbolize *s, const struct window_frame *f)
 		return !*symbolize_tried(s, f->object);
 	if (!o || f->object < CPROF_OBJECT_FIRST)
 		return false;
+	if (o->kind == OBJECT_JIT)
+		return is_at_work(o->state);
 	return o->state == OBJECT_SEEN || o->state == OBJECT_ASKED || o->state == OBJECT_OPENED ||
 	       o->state == OBJECT_READY;
 }

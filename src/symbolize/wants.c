@@ -69,12 +69,15 @@ static int want_stack(struct symbolize *s, const struct window_stack *stack, uin
 		};
 		int r;
 
-		if (!want_possible(s, f->object)) {
+		if (jit_is(s, f->object)) {
+			if (!jit_want(s, want.object, want.offset, now_ns))
+				continue;
+		} else if (!want_possible(s, f->object)) {
 			later |= may_come(s, f->object, is_last_look);
 			continue;
-		}
-		if (names_use(s->opts.names, want.object, want.offset, now_ns))
+		} else if (names_use(s->opts.names, want.object, want.offset, now_ns)) {
 			continue;
+		}
 		r = vec_push(&s->wants, want);
 		if (r < 0)
 			return r;
@@ -152,8 +155,10 @@ int wants_scan(struct symbolize *s, const struct window *w, uint64_t now_ns)
 	if (again)
 		s->rescan_ns = now_ns + MIN(MAX((uint64_t)frames * RESCAN_FRAME_NS, RESCAN_MIN_NS),
 					    RESCAN_MAX_NS);
-	if (again || is_new)
+	if (again || is_new) {
 		s->rescan = false;
+		jit_scanned(s);
+	}
 	s->ready = false;
 	s->scanned_window = w;
 	s->scanned = w->stacks.cnt;

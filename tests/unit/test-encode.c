@@ -348,6 +348,41 @@ TEST(no_runtime_address)
 	end(&f, p);
 }
 
+TEST(run_time_code_is_numbered_process_by_process)
+{
+	const uint64_t leak = 0x7f1234567890;
+	struct object_jit jit = { .pid = 42, .start_ns = 1, .exec = 1 };
+	struct fixture f;
+	uint32_t process, stack, mine, other;
+	profile *p;
+
+	fixture_init(&f);
+	CHECK_EQ(objects_intern_jit(f.objects, &jit, &mine), 0);
+	jit.pid = 43;
+	CHECK_EQ(objects_intern_jit(f.objects, &jit, &other), 0);
+	process = fixture_process(&f, 42, "prog", CPROF_OBJECT_NONE);
+	stack = fixture_stack(&f,
+			      (struct window_frame[]){
+				      { leak, mine, CPROF_FRAME_EXACT },
+				      { leak + 0x100, mine, CPROF_FRAME_EXACT },
+				      { leak, other, CPROF_FRAME_EXACT },
+			      },
+			      3);
+	fixture_name(&f, mine, leak, "JS:hot", NULL);
+	fixture_sample(&f, process, stack, 1);
+	p = encode_and_check(&f, process);
+	CHECK_EQ(p->n_mapping, 3);
+	CHECK_STR(text(p, p->mapping[1]->filename), "[jit]");
+	CHECK_STR(text(p, p->mapping[2]->filename), "[jit]");
+	CHECK_STR(leaf_name(p, location(p, 0, 0)), "JS:hot");
+	CHECK_STR(leaf_name(p, location(p, 0, 1)), "[jit]");
+	CHECK_STR(leaf_name(p, location(p, 0, 2)), "[jit]");
+	CHECK_EQ(location(p, 0, 0)->address - p->mapping[1]->memory_start, 0);
+	CHECK_EQ(location(p, 0, 1)->address - p->mapping[1]->memory_start, 16);
+	CHECK_EQ(location(p, 0, 2)->address - p->mapping[2]->memory_start, 0);
+	end(&f, p);
+}
+
 /* Without the kernel's symbols nothing is known of its text, and nothing told. */
 TEST(kernel_without_text)
 {

@@ -210,4 +210,27 @@ TEST(no_memory)
 		CHECK_EQ(objects_get(t, f[i].object)->key.ino, i);
 }
 
+TEST(run_time_code_is_its_process_s_own)
+{
+	_cleanup_(objects_freep) struct objects *t = NULL;
+	const struct cprof_frame user[] = { { .offset = 0x7f00, .object = CPROF_OBJECT_ANON },
+					    { .offset = 0x7f10, .object = CPROF_OBJECT_ANON } };
+	struct cprof_sample head = { .user_cnt = 2, .pid = 5, .start_ns = 9, .exec = 1, .euid = 3 };
+	const struct record rec = record_of(&head, &(struct sample_body){ .user = user });
+	struct window_frame f[2], g[2];
+
+	CHECK_EQ(objects_new(1, &t), 0);
+	CHECK_EQ(locate_stack(t, &rec, f), 2);
+	CHECK_EQ(f[0].object, f[1].object);
+	CHECK_EQ(f[0].offset, 0x7f00);
+	CHECK_EQ(objects_get(t, f[0].object)->kind, OBJECT_JIT);
+	CHECK_EQ(objects_get(t, f[0].object)->jit.uid, 3);
+	head.pid = 6;
+	CHECK_EQ(locate_stack(t, &rec, g), 2);
+	CHECK(g[0].object != f[0].object);
+	head.pid = 0; /* nobody that we know */
+	CHECK_EQ(locate_stack(t, &rec, g), 2);
+	CHECK_EQ(g[0].object, CPROF_OBJECT_ANON);
+}
+
 CHECK_MAIN

@@ -261,4 +261,28 @@ TEST(no_memory)
 	CHECK(failed > 5);
 }
 
+TEST(run_time_code_is_of_one_generation_of_a_process)
+{
+	_cleanup_(objects_freep) struct objects *t = NULL;
+	struct object_jit jit = { .start_ns = 100, .pid = 7, .exec = 1, .uid = 1000 };
+	struct cprof_key like = { .ino = 100, .dev = 7, .generation = 1 };
+	uint32_t first, idx;
+
+	CHECK_EQ(objects_new(1, &t), 0);
+	CHECK_EQ(objects_intern_jit(t, &jit, &first), 0);
+	CHECK_EQ(objects_get(t, first)->kind, OBJECT_JIT);
+	CHECK_EQ(objects_get(t, first)->jit.pid, 7);
+	CHECK_EQ(objects_get(t, first)->owner, 1000);
+	jit.uid = 5; /* it may change its user */
+	CHECK_EQ(objects_intern_jit(t, &jit, &idx), 0);
+	CHECK_EQ(idx, first);
+	jit.exec = 2;
+	CHECK_EQ(objects_intern_jit(t, &jit, &idx), 0);
+	CHECK(idx != first);
+	/* Keys of files hold a superblock's address, or 0. */
+	CHECK_EQ(objects_intern(t, &like, &idx), 0);
+	CHECK(idx != first);
+	CHECK_EQ(objects_get(t, idx)->kind, OBJECT_FILE);
+}
+
 CHECK_MAIN

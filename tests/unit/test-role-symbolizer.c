@@ -17,6 +17,8 @@
 #include "cprof/wire.h"
 #include "elf-oracle.h"
 
+#define PERF_LINES 1100000
+
 struct role {
 	pid_t pid;
 	int control, sampler, opener;
@@ -378,6 +380,50 @@ TEST(kernel_is_told_before_its_names)
 	}
 	CHECK_EQ(in.object.status, WIRE_OBJECT_UNNAMED);
 	expect_named(&role, 3, WIRE_OBJECT_UNNAMED, 2);
+	stop(&role);
+}
+
+static void send_perf_map(struct role *role, uint32_t object, const char *text, int status)
+{
+	struct wire_file m = { .head = { .size = sizeof(m), .type = WIRE_FILE, .id = object },
+			       .kind = WIRE_FILE_PERF_MAP };
+	int fd = text_fd(text, strlen(text));
+
+	send_to(role->opener, &m, sizeof(m), fd);
+	close(fd);
+	expect_object(role, object, status);
+}
+
+TEST(perf_maps_are_read_and_read_again)
+{
+	struct role role = start();
+	uint64_t places[2] = { 0x7f0000001008, 0x7f0000002000 };
+	size_t pos = 0;
+
+	send_perf_map(&role, 50, "nothing of use\n", WIRE_OBJECT_UNNAMED);
+	send_perf_map(&role, 50, "7f0000001000 10 LazyCompile:~a b\x1b[1m\n", WIRE_OBJECT_READY);
+	ask(&role, 1, 50, places, 2);
+	expect_named(&role, 1, WIRE_OBJECT_READY, 2);
+	expect_name(&pos, 0x7f0000001000, "LazyCompile:~a b\xef\xbf\xbd[1m", "");
+	expect_name(&pos, 0, "", "");
+	send_perf_map(&role, 50, "7f0000002000 10 now\n", WIRE_OBJECT_READY);
+	ask(&role, 2, 50, places + 1, 1);
+	expect_named(&role, 2, WIRE_OBJECT_READY, 1);
+	pos = 0;
+	expect_name(&pos, 0x7f0000002000, "now", "");
+	stop(&role);
+}
+
+TEST(a_perf_map_that_is_too_long_is_cut)
+{
+	struct role role = start();
+	char *text = malloc(PERF_LINES * 16 + 1), *at = text;
+
+	CHECK(text);
+	for (unsigned int i = 0; i < PERF_LINES; i++)
+		at += sprintf(at, "%x 1 f\n", 0x1000000 + i);
+	send_perf_map(&role, 51, text, WIRE_OBJECT_CUT);
+	free(text);
 	stop(&role);
 }
 
