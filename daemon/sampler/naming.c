@@ -6,6 +6,8 @@
  * as answers keep coming.
  */
 
+#include <stdio.h>
+
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "sampler.h"
@@ -78,9 +80,20 @@ static void replace_stuck(struct sampler *s, uint64_t now_ns)
 	}
 }
 
+static void on_ksym(const struct collect_ksym *k, void *ctx)
+{
+	struct sampler *s = ctx;
+	struct symbolize_code code = { .start = k->start, .end = k->end };
+
+	(void)snprintf(code.name, sizeof(code.name), "%s", k->name);
+	symbolize_kernel_code(s->symbolize, &code);
+}
+
 void naming_tick(struct sampler *s, uint64_t now_ns)
 {
 	replace_stuck(s, now_ns);
+	if (s->collect)
+		collect_consume_ksyms(s->collect, on_ksym, s);
 	symbolize_pump(s->symbolize, now_ns);
 	remapping_tick(s, now_ns);
 	if (s->window)

@@ -102,6 +102,18 @@ int collect_event_fd(const struct collect *c);
  */
 int collect_maintain(struct collect *c, uint32_t *ret_opened, struct collect_failure *failure);
 
+/* Code that came to the kernel (a BPF program), or went; start 0: some did, nobody knows where. */
+#define COLLECT_KSYM_NAME 96
+struct collect_ksym {
+	uint64_t start, end;
+	bool gone;
+	char name[COLLECT_KSYM_NAME]; /* as kallsyms has it; raw bytes, terminated */
+};
+
+typedef void (*collect_ksym_fn)(const struct collect_ksym *k, void *ctx);
+/* Tells what did since the last call. */
+void collect_consume_ksyms(struct collect *c, collect_ksym_fn fn, void *ctx);
+
 /* Draws each CPU's period anew around the mean, so that no rhythm of a program meets ours. Clocks. */
 void collect_redraw(struct collect *c);
 /* When to do so next, CLOCK_MONOTONIC, given now; UINT64_MAX: never. */

@@ -79,10 +79,9 @@ struct replay_session {
 /* segments_cnt segments and path_len bytes of the path behind. */
 struct replay_object {
 	uint32_t size;
-	uint32_t id;	/* below CPROF_OBJECT_FIRST, or the next one from there on */
-	uint32_t state; /* enum object_state */
-	uint16_t elf;	/* enum object_elf */
-	uint16_t kind;	/* enum object_kind */
+	uint32_t id;	    /* below CPROF_OBJECT_FIRST, or the next one from there on */
+	uint32_t state;	    /* enum object_state */
+	uint16_t elf, kind; /* enum object_elf, enum object_kind */
 	uint64_t kernel_text;
 	uint32_t owner;
 	uint16_t path_len;

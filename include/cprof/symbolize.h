@@ -77,6 +77,14 @@ int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns);
  * nothing while answers to an earlier call are still owed.
  */
 int symbolize_window(struct symbolize *s, const struct window *w, uint64_t now_ns);
+/* Code that came to the kernel or went outside of its own text; start 0: some did, anywhere. */
+struct symbolize_code {
+	uint64_t start, end;
+	char name[96]; /* terminated */
+};
+
+/* The kernel's names are read again soon, and those of such places asked for again. */
+void symbolize_kernel_code(struct symbolize *s, const struct symbolize_code *code);
 /* The window ends: perf maps are read once more, and names that they tell are asked for again. */
 void symbolize_close_window(struct symbolize *s, uint64_t now_ns);
 /* How many answers are still owed: files on their way, and names asked for. */

@@ -22,6 +22,8 @@ struct cpu_event {
 	int fd;		       /* borrowed from the link, for ioctl */
 	double mirror;	       /* the second half of an antithetic pair of draws; < 0: draw anew */
 	uint64_t enabled_ns;   /* the event's own clock when we last looked */
+	struct perf_event_mmap_page *ksyms; /* ring of the kernel's code; NULL: none */
+	int ksyms_fd;
 	bool online;
 	bool failed; /* cannot be opened, though the CPU is online */
 };
@@ -42,6 +44,8 @@ struct collect {
 	struct cpu_event *cpus;
 	unsigned int cpus_cnt; /* possible */
 	struct rng rng;
+	bool ksyms_missed; /* some code came or went, and it is not known which */
+	uint64_t modules_hash;
 	const char *walk_why; /* it is switched off since the start; NULL: not then */
 };
 
@@ -72,4 +76,10 @@ int cpu_open(struct collect *c, unsigned int cpu, struct collect_failure *failur
 void cpu_enable(struct collect *c, unsigned int cpu);
 void cpu_close(struct collect *c, unsigned int cpu);
 void cpus_disable(struct collect *c);
+
+/* ksyms.c: code that comes to the kernel and goes. */
+void ksyms_open(struct collect *c, unsigned int cpu);
+void ksyms_close(struct collect *c, unsigned int cpu);
+void ksyms_maintain(struct collect *c);
+
 void cpus_close(struct collect *c);

@@ -68,6 +68,7 @@ int cpu_open(struct collect *c, unsigned int cpu, struct collect_failure *failur
 	if (!ev->link)
 		return perf_event_failed(c, -errno, failure);
 	ev->fd = TAKE_FD(fd);
+	ksyms_open(c, cpu);
 	return 1;
 }
 
@@ -134,6 +135,7 @@ void cpu_close(struct collect *c, unsigned int cpu)
 {
 	struct cpu_event *ev = &c->cpus[cpu];
 
+	ksyms_close(c, cpu);
 	(void)bpf_link__destroy(TAKE_PTR(ev->link));
 	ev->fd = -EBADF;
 	ev->enabled_ns = 0;

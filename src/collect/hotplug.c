@@ -72,6 +72,7 @@ int collect_maintain(struct collect *c, uint32_t *ret_opened, struct collect_fai
 	int failed = 0;
 
 	*ret_opened = 0;
+	ksyms_maintain(c);
 	if (root_read(c->opts.root, "sys/devices/system/cpu/online", text, sizeof(text)) < 0)
 		return 0; /* as they were: the events that live go on */
 	mark_online(c, text);

@@ -118,6 +118,8 @@ static int take_name(struct symbolize *s, uint32_t object, uint64_t offset,
 		name.linkage = 0;
 	if (jit_is(s, object) && !jit_take_name(s, object, offset, &name))
 		return 0;
+	if (object == CPROF_OBJECT_KERNEL && !kernel_take_name(s, offset, &name))
+		return 0;
 	r = names_put(s->opts.names, object, offset, &name);
 	if (r == 0)
 		shares_take(&s->shares, owner, sz);

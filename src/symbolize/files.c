@@ -232,8 +232,10 @@ static int on_special(struct symbolize *s, const struct wire_object *m)
 	struct object *o = objects_get(s->opts.objects, object);
 
 	if (m->status == WIRE_OBJECT_READY) {
-		if (object == CPROF_OBJECT_KERNEL)
+		if (object == CPROF_OBJECT_KERNEL) {
 			o->kernel_text = m->text_start;
+			s->kernel_text_end = m->text_end;
+		}
 		o->state = OBJECT_READY;
 		s->rescan = true;
 	} else {

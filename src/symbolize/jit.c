@@ -7,7 +7,7 @@
  * runs, and memory that it tells of is used again. So it is read again while places have no name, in
  * growing pauses, and whenever a window ends; and after each reading every place of the window is
  * asked for anew. A place that gets another name than before was two functions, and nobody can say
- * which of them a sample met: it loses its name for good. (docs/adr/0013-perf-maps.md)
+ * which of them a sample met: it loses its name for good. (docs/adr/0014-perf-maps.md)
  */
 
 #include "symbolize-internal.h"
@@ -110,7 +110,9 @@ void symbolize_close_window(struct symbolize *s, uint64_t now_ns)
 		w->pause_until_ns = 0;
 	}
 	s->rescan_ns = now_ns;
+	s->kernel_reload_ns = now_ns;
 	jit_tick(s, now_ns);
+	kernel_tick(s, now_ns);
 }
 
 /* A pause before the next reading; what the last one gave stays good. */

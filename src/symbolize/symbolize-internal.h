@@ -84,7 +84,14 @@ struct symbolize {
 	bool ready;	      /* an object became ready: those of stacks that waited may have */
 	uint64_t rescan_ns;   /* not before */
 	VEC(struct awaiting) awaiting;
-	VEC(uint32_t) jits; /* objects of run-time code whose names were wanted */
+	VEC(struct symbolize_code) codes; /* of the kernel, that came or went; a ring when full */
+	size_t codes_next;
+	uint64_t kernel_text_end;
+	uint64_t kernel_reload_ns; /* not before */
+	bool kernel_changed;	   /* since its names were read */
+	bool kernel_outside;	   /* a place outside of its text was met */
+	bool kernel_recheck;	   /* such places are to be asked for anew */
+	VEC(uint32_t) jits;	   /* objects of run-time code whose names were wanted */
 	struct opens_user users[OPENS_USERS_MAX];
 	uint32_t turn;
 	uint32_t waiting;     /* in the queues of all users */
@@ -130,6 +137,12 @@ void jit_opened(struct symbolize *s, uint32_t object, const struct wire_opened *
 void jit_loaded(struct symbolize *s, uint32_t object, const struct wire_object *m, uint64_t now_ns);
 /* False: there is nothing to remember. Takes the name away from a place that had another. */
 bool jit_take_name(struct symbolize *s, uint32_t object, uint64_t offset, struct name *name);
+
+/* kernel.c */
+bool kernel_is_outside(const struct symbolize *s, uint64_t place);
+void kernel_tick(struct symbolize *s, uint64_t now_ns);
+/* Says better, or takes away, the name that the symbolizer gave; false: nothing is to change. */
+bool kernel_take_name(struct symbolize *s, uint64_t place, struct name *name);
 
 /* wants.c */
 int wants_scan(struct symbolize *s, const struct window *w, uint64_t now_ns);

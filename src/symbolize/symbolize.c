@@ -35,6 +35,7 @@ struct symbolize *symbolize_free(struct symbolize *s)
 	vec_done(&s->wants);
 	vec_done(&s->awaiting);
 	vec_done(&s->jits);
+	vec_done(&s->codes);
 	s->opener_fd = fd_close(s->opener_fd);
 	s->symbolizer_fd = fd_close(s->symbolizer_fd);
 	free(s);
@@ -237,6 +238,7 @@ int symbolize_window(struct symbolize *s, const struct window *w, uint64_t now_n
 
 	symbolize_retry(s, now_ns);
 	jit_tick(s, now_ns);
+	kernel_tick(s, now_ns);
 	opens_pump(s, now_ns);
 	if (s->asks_cnt > 0 || s->wants_next < s->wants.cnt) {
 		symbolize_pump(s, now_ns);

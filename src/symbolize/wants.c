@@ -55,6 +55,15 @@ static bool may_come(struct symbolize *s, uint32_t object, bool is_last_look)
 	return false;
 }
 
+/* Of the kernel, outside of its own text: what is there may have changed. */
+static bool is_rechecked(struct symbolize *s, const struct want *want)
+{
+	if (want->object != CPROF_OBJECT_KERNEL || !kernel_is_outside(s, want->offset))
+		return false;
+	s->kernel_outside = true;
+	return s->kernel_recheck;
+}
+
 /* 1: some of its files may come soon; 0 or -ENOMEM. */
 static int want_stack(struct symbolize *s, const struct window_stack *stack, uint64_t now_ns,
 		      bool is_last_look)
@@ -75,7 +84,8 @@ static int want_stack(struct symbolize *s, const struct window_stack *stack, uin
 		} else if (!want_possible(s, f->object)) {
 			later |= may_come(s, f->object, is_last_look);
 			continue;
-		} else if (names_use(s->opts.names, want.object, want.offset, now_ns)) {
+		} else if (!is_rechecked(s, &want) &&
+			   names_use(s->opts.names, want.object, want.offset, now_ns)) {
 			continue;
 		}
 		r = vec_push(&s->wants, want);
@@ -158,6 +168,7 @@ int wants_scan(struct symbolize *s, const struct window *w, uint64_t now_ns)
 	if (again || is_new) {
 		s->rescan = false;
 		jit_scanned(s);
+		s->kernel_recheck = false;
 	}
 	s->ready = false;
 	s->scanned_window = w;

@@ -235,6 +235,16 @@ static void mark_dead(struct perf_entry *v, uint32_t cnt, bool *dead, uint64_t *
 	}
 }
 
+/* As a dump is, other than a list that grows: nothing to sort, nothing to drop. */
+static bool is_in_order(const struct parser *p)
+{
+	for (size_t i = 1; i < p->entries.cnt; i++) {
+		if (p->entries.v[i].start < p->entries.v[i - 1].start + p->entries.v[i - 1].sz)
+			return false;
+	}
+	return true;
+}
+
 static int drop_dead(struct parser *p)
 {
 	uint32_t cnt = (uint32_t)p->entries.cnt, kept = 0;
@@ -284,7 +294,7 @@ int symtab_load_perf_map(int fd, uint64_t file_sz, const struct symtab_limits *l
 		return r;
 	t->info.cut = p.cut;
 	if (p.entries.cnt > 0) {
-		r = drop_dead(&p);
+		r = is_in_order(&p) ? 0 : drop_dead(&p);
 		if (r < 0)
 			return r;
 		/* The last line is never overlapped by a later one. */

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * kernel — names of BPF programs and modules that come and go while we sample.
+ *
+ * The kernel's own text stays as it is. Outside of it memory is used again: when something came or
+ * went, the symbolizer reads kallsyms again (not more often than every few seconds), and all places
+ * there are asked for anew. Where the kernel told what came or went, its word on name and length counts
+ * more than kallsyms, which has no lengths and knows only what is there now. A place that was two
+ * functions has no name any more: nobody can say which of them a sample met.
+ */
+
+#include <string.h>
+
+#include "symbolize-internal.h"
+
+#define RELOAD_NS 3000000000ull
+#define CODES_MAX 4096
+/* In the place of a start: the place was two functions. */
+#define TWICE UINT64_MAX
+
+bool kernel_is_outside(const struct symbolize *s, uint64_t place)
+{
+	const struct object *o = objects_get(s->opts.objects, CPROF_OBJECT_KERNEL);
+
+	return o->kernel_text == 0 || place < o->kernel_text || place >= s->kernel_text_end;
+}
+
+void symbolize_kernel_code(struct symbolize *s, const struct symbolize_code *code)
+{
+	s->kernel_changed = true;
+	if (code->start >= code->end || code->name[0] == '\0')
+		return;
+	for (size_t i = 0; i < s->codes.cnt; i++) {
+		if (memcmp(&s->codes.v[i], code, sizeof(*code)) == 0)
+			return; /* told when it came */
+	}
+	if (s->codes.cnt < CODES_MAX)
+		(void)vec_push(&s->codes, *code);
+	else
+		s->codes.v[s->codes_next++ % CODES_MAX] = *code;
+}
+
+/* Reads kallsyms again when something changed and a place outside of the text was met. */
+void kernel_tick(struct symbolize *s, uint64_t now_ns)
+{
+	const struct wire_head m = { .size = sizeof(m),
+				     .type = WIRE_FORGET,
+				     .id = CPROF_OBJECT_KERNEL };
+
+	if (!s->kernel_changed || !s->kernel_outside || now_ns < s->kernel_reload_ns ||
+	    s->symbolizer_fd < 0)
+		return;
+	if (seqpacket_send(s->symbolizer_fd, &m, sizeof(m), -EBADF) < 0)
+		return;
+	s->opts.counters->v[COUNTER_kernel_reloads]++;
+	s->kernel_changed = false;
+	s->kernel_tried = false;
+	s->kernel_recheck = true;
+	s->kernel_reload_ns = now_ns + RELOAD_NS;
+	s->rescan = true;
+}
+
+/* Puts the name of the code that was at this place in @name. 0: none that is known; 2: several. */
+static int name_by_code(struct symbolize *s, uint64_t place, struct name *name)
+{
+	const struct symbolize_code *found = NULL;
+	char clean[3 * sizeof(found->name) + 1];
+	size_t len;
+
+	for (size_t i = 0; i < s->codes.cnt; i++) {
+		const struct symbolize_code *c = &s->codes.v[i];
+
+		if (place < c->start || place >= c->end)
+			continue;
+		if (found && strcmp(found->name, c->name) != 0)
+			return 2;
+		found = c;
+	}
+	if (!found)
+		return 0;
+	len = str_clean(clean, sizeof(clean), found->name, sizeof(found->name), NULL);
+	*name = (struct name){ .start = found->start };
+	return names_string(s->opts.names, clean, len, &name->function) < 0 ? 0 : 1;
+}
+
+bool kernel_take_name(struct symbolize *s, uint64_t place, struct name *name)
+{
+	struct name old;
+	int codes;
+
+	if (!kernel_is_outside(s, place))
+		return true;
+	codes = name_by_code(s, place, name);
+	if (!names_get(s->opts.names, CPROF_OBJECT_KERNEL, place, &old))
+		old = (struct name){ 0 };
+	if (old.start == TWICE)
+		return false;
+	if (codes > 1 || (old.function != 0 && old.function != name->function))
+		*name = (struct name){ .start = TWICE };
+	return true;
+}

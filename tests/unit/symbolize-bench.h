@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* symbolize-bench — an opener and a symbolizer that the test plays itself, honest and not. */
+
+#include <linux/magic.h>
+#include <sys/stat.h>
+
+#include "check.h"
+#include "cprof/base/cleanup.h"
+#include "cprof/base/seqpacket.h"
+#include "cprof/symbolize.h"
+
+#define SECOND 1000000000ull
+
+struct bench {
+	struct objects *objects;
+	struct names *names;
+	struct counters counters;
+	struct symbolize *s;
+	struct window *w;
+	int opener, symbolizer; /* our ends */
+	unsigned int known, forgotten;
+	uint8_t buf[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
+};
+
+static inline void on_object(uint32_t object, void *ctx)
+{
+	struct bench *b = ctx;
+
+	b->known++;
+}
+
+static inline void on_forget(uint32_t object, void *ctx)
+{
+	struct bench *b = ctx;
+
+	b->forgotten++;
+}
+
+static inline void give_opener(struct bench *b)
+{
+	int fds[2];
+
+	b->opener = fd_close(b->opener);
+	CHECK_EQ(seqpacket_pair(fds), 0);
+	b->opener = fds[0];
+	symbolize_set_opener(b->s, fds[1], SECOND);
+}
+
+static inline void give_symbolizer(struct bench *b)
+{
+	int fds[2];
+
+	b->symbolizer = fd_close(b->symbolizer);
+	CHECK_EQ(seqpacket_pair(fds), 0);
+	b->symbolizer = fds[0];
+	symbolize_set_symbolizer(b->s, fds[1], SECOND);
+}
+
+static inline void begin(struct bench *b)
+{
+	struct symbolize_opts opts = { .on_object = on_object, .on_forget = on_forget, .ctx = b };
+
+	*b = (struct bench){ .opener = -EBADF, .symbolizer = -EBADF };
+	CHECK_EQ(objects_new(1, &b->objects), 0);
+	CHECK_EQ(names_new(1, &b->names), 0);
+	opts.objects = b->objects;
+	opts.names = b->names;
+	opts.counters = &b->counters;
+	CHECK_EQ(symbolize_new(&opts, &b->s), 0);
+	b->w = window_new(1, 1, 1);
+	CHECK(b->w);
+	give_opener(b);
+	give_symbolizer(b);
+}
+
+static inline void end(struct bench *b)
+{
+	b->s = symbolize_free(b->s);
+	b->w = window_free(b->w);
+	b->names = names_free(b->names);
+	b->objects = objects_free(b->objects);
+	b->opener = fd_close(b->opener);
+	b->symbolizer = fd_close(b->symbolizer);
+}
+
+static inline uint32_t announce_sized(struct bench *b, uint64_t ino, uint64_t sz, uint32_t uid,
+				      uint64_t now_ns)
+{
+	struct cprof_announce a = {
+		.head = { .size = sizeof(a) },
+		.key = { .ino = ino, .size = sz },
+		.fs_magic = EXT4_SUPER_MAGIC,
+		.mode = S_IFREG,
+		.pid = 1,
+		.uid = uid,
+	};
+	uint32_t object;
+
+	symbolize_announce(b->s, &a, now_ns);
+	CHECK_EQ(objects_intern(b->objects, &a.key, &object), 0);
+	return object;
+}
+
+static inline uint32_t announce_by(struct bench *b, uint64_t ino, uint32_t uid, uint64_t now_ns)
+{
+	return announce_sized(b, ino, 0, uid, now_ns);
+}
+
+static inline uint32_t announce(struct bench *b, uint64_t ino, uint64_t magic, uint32_t mode)
+{
+	struct cprof_announce a = {
+		.head = { .size = sizeof(a) },
+		.key = { .ino = ino },
+		.fs_magic = magic,
+		.mode = mode,
+		.pid = 1,
+	};
+	uint32_t object;
+
+	symbolize_announce(b->s, &a, SECOND);
+	CHECK_EQ(objects_intern(b->objects, &a.key, &object), 0);
+	return object;
+}
+
+/* The next message that the peer of @fd sent us, or 0. */
+static inline int next(struct bench *b, int fd)
+{
+	ssize_t sz = seqpacket_recv(fd, b->buf, sizeof(b->buf), NULL);
+
+	return sz < 0 ? 0 : wire_check(b->buf, (size_t)sz);
+}
+
+static inline void say_opened(struct bench *b, uint32_t object, uint32_t status)
+{
+	struct wire_opened m = {
+		.head = { .size = sizeof(m), .type = WIRE_OPENED, .id = object },
+		.status = status,
+	};
+
+	CHECK_EQ(seqpacket_send(b->opener, &m, sizeof(m), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_opener(b->s, SECOND), 0);
+}
+
+static inline int say_object(struct bench *b, uint64_t id, uint32_t status)
+{
+	struct wire_object m = {
+		.head = { .size = sizeof(m), .type = WIRE_OBJECT, .id = id },
+		.status = status,
+		.elf = OBJECT_ELF_DYN,
+		.segments_cnt = 1,
+		.segments = { { .offset = 0x1000, .vaddr = 0x1000, .filesz = 0x1000 } },
+	};
+
+	CHECK_EQ(seqpacket_send(b->symbolizer, &m, sizeof(m), -EBADF), 0);
+	return symbolize_dispatch_symbolizer(b->s, SECOND);
+}
+
+static inline uint32_t make_ready(struct bench *b, uint64_t ino)
+{
+	uint32_t object = announce(b, ino, EXT4_SUPER_MAGIC, S_IFREG | 0755);
+
+	CHECK_EQ(next(b, b->opener), WIRE_OPEN);
+	say_opened(b, object, WIRE_OPENED_OK);
+	CHECK_EQ(say_object(b, object, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(objects_get(b->objects, object)->state, OBJECT_READY);
+	return object;
+}
+
+static inline void add_stack(struct bench *b, uint32_t object, uint32_t cnt)
+{
+	struct window_frame *frames = arena_alloc(&b->w->arena, cnt * sizeof(*frames));
+	struct window_stack stack = { .frames = frames, .cnt = cnt };
+
+	CHECK(frames);
+	for (uint32_t i = 0; i < cnt; i++)
+		frames[i] = (struct window_frame){ .object = object, .offset = 0x1000 + i * 16 };
+	CHECK_EQ(vec_push(&b->w->stacks, stack), 0);
+}
+
+/* Answers @cnt of the request in b->buf, each with the name "f<offset>". */
+static inline int answer(struct bench *b, uint32_t cnt)
+{
+	static uint8_t out[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
+	const struct wire_names *ask = (const void *)b->buf;
+	const uint64_t *offsets = (const void *)(ask + 1);
+	struct wire_named *m = (void *)out;
+
+	*m = (struct wire_named){
+		.head = { .size = sizeof(*m), .type = WIRE_NAMED, .id = ask->head.id },
+		.object = ask->object,
+		.status = WIRE_OBJECT_READY,
+	};
+	for (uint32_t i = 0; i < cnt; i++) {
+		char name[32];
+		int len = snprintf(name, sizeof(name), "f%" PRIx64, offsets[i]);
+		struct wire_name_view view = { .name = name, .name_len = (uint16_t)len };
+
+		CHECK_EQ(wire_named_add(m, sizeof(out), &view), 0);
+	}
+	CHECK_EQ(seqpacket_send(b->symbolizer, m, m->head.size, -EBADF), 0);
+	return symbolize_dispatch_symbolizer(b->s, SECOND);
+}
