@@ -12,13 +12,6 @@
 
 #include "locate.h"
 
-struct check {
-	struct scratch *s;
-	__u64 addr;
-	__u32 differs;
-	__u32 pad;
-};
-
 /* What a walk found, beside what the kernel says of the same address. */
 static __always_inline bool check_same(struct scratch *s, struct task_struct *task,
 				       struct vm_area_struct *vma, __u64 addr)
@@ -38,22 +31,23 @@ static __always_inline bool check_same(struct scratch *s, struct task_struct *ta
 
 static long check_vma(struct task_struct *task, struct vm_area_struct *vma, void *ctx)
 {
-	struct check *c = ctx;
-	struct scratch *s = c->s;
+	struct scratch *s = *(struct scratch **)ctx;
+	__u64 addr = s->check_addr;
 
 	/* A stack may grow without the lock that we hold, so once again. */
-	if (!check_same(s, task, vma, c->addr) && !check_same(s, task, vma, c->addr))
-		c->differs = 1;
+	s->check_differs = !check_same(s, task, vma, addr) && !check_same(s, task, vma, addr);
 	return 0;
 }
 
 /* Compares at @addr, and switches the walk off if it is wrong. */
 static __always_inline void check_walk(struct scratch *s, struct task_struct *task, __u64 addr)
 {
-	struct check c = { .s = s, .addr = addr };
 	long r;
 
-	r = bpf_find_vma(task, addr, check_vma, &c, 0);
+	/* In the scratch, for the stack is nearly all used: four functions deep. */
+	s->check_addr = addr;
+	s->check_differs = 0;
+	r = bpf_find_vma(task, addr, check_vma, &s, 0);
 	if (r == -KENV_ENOENT && locate_vma(s, addr) == -KENV_ENOENT)
 		r = 0; /* both say: nothing there */
 	if (r) {
@@ -61,7 +55,7 @@ static __always_inline void check_walk(struct scratch *s, struct task_struct *ta
 		return;
 	}
 	count(COUNTER_walk_checked, 1);
-	if (!c.differs)
+	if (!s->check_differs)
 		return;
 	count(COUNTER_walk_differs, 1);
 	walk_off = 1;

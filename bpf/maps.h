@@ -60,6 +60,9 @@ struct place {
 struct scratch {
 	__u64 mm_root; /* 0: no address space */
 	__u64 vma;     /* found last */
+	__u64 check_addr;
+	__u32 check_differs;
+	__u32 pad;
 	__u64 seq;
 	__u64 vdso;
 	__u64 now;

@@ -73,8 +73,8 @@ astray()
 	scene astray --seconds 2 --role sampler=$SAMPLER-astray
 }
 
-# CPU 1 goes and comes back; what runs there afterwards, and only there, can have no sample but from
-# an event that was opened anew.
+# CPU 1 goes and comes back, then once more within a moment; what runs there afterwards, and only there,
+# can have no sample but from an event that was opened anew.
 unplug()
 {
 	until grep -q "on 2 CPUs" /tmp/err; do sleep 0.2; done
@@ -86,6 +86,10 @@ unplug()
 	echo 1 >$CPU1
 	cat /sys/devices/system/cpu/online >/tmp/online
 	sleep 2
+	now flip
+	echo 0 >$CPU1
+	echo 1 >$CPU1
+	sleep 2
 	now load
 	exec nice -n 19 $LOADS/spin 1 3 >/tmp/after
 }
@@ -95,7 +99,7 @@ hotplug()
 	: >/tmp/err
 	load $LOADS/spin 0 60
 	unplug &
-	scene hotplug --seconds 16
+	scene hotplug --seconds 20
 	say hotplug.after /tmp/after
 	say hotplug.online /tmp/online
 }
