@@ -71,8 +71,8 @@ def group(point, *names, others=()):
     names = [os.fsdecode(name) for name in names]
     paths = [os.path.join(*names[:i + 1]) for i in range(len(names))]
     ours = next(p for p in [*paths, "."] if p == "." or not os.path.exists(os.path.join(point, p)))
-    os.makedirs(os.path.join(point, paths[-1]), exist_ok=True)
     try:
+        os.makedirs(os.path.join(point, paths[-1]), exist_ok=True)
         yield os.path.join(point, paths[-1])
     finally:
         for root in (point, *others):
