@@ -92,17 +92,27 @@ static uint64_t baseline_of(const struct sampler *s, const struct window_process
 	return found ? found->cpu_ns : UINT64_MAX;
 }
 
+/* Those that live when the window ends are asked now, if they are still the same process. */
+void cputime_read(struct sampler *s)
+{
+	for (size_t i = 0; i < s->window->processes.cnt; i++) {
+		struct window_process *p = &s->window->processes.v[i];
+		uint64_t total;
+
+		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX &&
+		    cputime_start_ticks(s, p->pid) == p->start_ns / NSEC_PER_TICK &&
+		    read_clock(p->pid, &total) == 0)
+			p->cpu_true_ns = total;
+	}
+}
+
 /* Of one generation that is alone of its process: the account is of both otherwise. */
 static void settle_one(struct sampler *s, struct window_process *p, bool alone)
 {
 	uint64_t total = p->cpu_true_ns, before = baseline_of(s, p);
 
 	p->cpu_true_ns = UINT64_MAX;
-	if (p->pid == 0 || before == UINT64_MAX || !alone)
-		return;
-	/* Not told by an exit: read now, if it is still the same process. */
-	if (total == UINT64_MAX && (cputime_start_ticks(s, p->pid) != p->start_ns / NSEC_PER_TICK ||
-				    read_clock(p->pid, &total) < 0))
+	if (p->pid == 0 || total == UINT64_MAX || before == UINT64_MAX || !alone)
 		return;
 	if (total >= before)
 		p->cpu_true_ns = total - before;

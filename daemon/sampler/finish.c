@@ -99,6 +99,7 @@ void finish_begin(struct sampler *s)
 	struct counters c;
 	struct books books;
 
+	cputime_settle(s);
 	remapping_finish(s);
 	s->counters.v[COUNTER_names_late] += symbolize_late(s->symbolize, s->window);
 	count_processes(s);

@@ -122,7 +122,9 @@ int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)
 
 	r = decode_record(bytes, sz, &rec);
 	if (r == 0 && rec.type == CPROF_RECORD_EXIT) {
-		if (s->phase == PHASE_SAMPLING) /* later ones are not of the window any more */
+		/* Told later, it may have lived on beyond the window: but a tree was over before that. */
+		if (s->phase == PHASE_SAMPLING ||
+		    (s->phase == PHASE_NAMING && (s->start.flags & SESSION_TREE)))
 			fold_exit(s->window, rec.exit);
 		return 0;
 	}

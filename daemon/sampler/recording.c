@@ -24,6 +24,7 @@
 #define TICK_NS (100 * NSEC_PER_MSEC)
 #define TICK_PROC_NS (20 * NSEC_PER_MSEC) /* where /proc is asked: while a process lives */
 #define TICK_NAMING_NS (5 * NSEC_PER_MSEC)
+#define EXITS_LATE_NS (150 * NSEC_PER_MSEC)
 #define DRAIN_MAX_NS (200 * NSEC_PER_MSEC)
 #define RING_PER_CPU (512u << 10)
 #define RING_MIN (1u << 20)
@@ -135,6 +136,9 @@ static bool is_drained(struct sampler *s, uint64_t now_ns)
 	struct books books;
 
 	(void)collect_consume(s->collect);
+	/* The kernel tells of an exit some time after it; of a tree it is the exits that end it. */
+	if ((s->start.flags & SESSION_TREE) && now_ns < s->ended_ns + EXITS_LATE_NS)
+		return false;
 	if (now_ns > s->ended_ns + DRAIN_MAX_NS || recording_books(s, &c, &books) < 0)
 		return true;
 	return books.delivered >= books.runs - books.dropped;
@@ -410,7 +414,7 @@ void recording_end(struct sampler *s, enum session_ended why)
 	s->ended_by = why;
 	(void)collect_consume_events(s->collect);
 	(void)collect_consume(s->collect);
-	cputime_settle(s);
+	cputime_read(s);
 	symbolize_close_window(s->symbolize, s->ended_ns);
 	s->phase = PHASE_NAMING;
 	s->naming_since_ns = s->ended_ns;

@@ -202,7 +202,8 @@ int finish_write(const void *bytes, size_t sz, void *ctx);
 /* cputime.c */
 uint64_t cputime_start_ticks(const struct sampler *s, uint32_t pid); /* 0: not known */
 int cputime_baseline(struct sampler *s);
-void cputime_settle(struct sampler *s);
+void cputime_read(struct sampler *s);	/* when the window ends */
+void cputime_settle(struct sampler *s); /* when the last exits have come */
 
 /* raw.c */
 int raw_new(struct raw **ret);
