@@ -7,7 +7,7 @@
  * The kernel tells of BPF programs and trampolines, by address and length, in the side-band of perf
  * events (PERF_RECORD_KSYMBOL): a dummy event and a small ring on each CPU, looked at when samples are
  * fetched. Of modules it tells nothing there: once a second the list of modules is compared. What
- * cannot be opened costs nothing but names of what comes later. (docs/adr/0015-kernel-symbols.md)
+ * cannot be opened costs nothing but names of what comes later. (docs/adr/0017-kernel-symbols.md)
  */
 
 #include <linux/perf_event.h>

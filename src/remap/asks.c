@@ -220,6 +220,22 @@ int asks_pump(struct remap *r, struct window *w, uint64_t now_ns)
 	return settled;
 }
 
+/* Code that a process made itself has an object of its own, and keeps its addresses. */
+static int jit_object(struct remap *r, const struct window_process *p, struct range *range)
+{
+	const struct object_jit jit = {
+		.start_ns = p->start_ns, .pid = p->pid, .exec = p->exec, .uid = p->euid
+	};
+	int e = objects_intern_jit(r->opts.objects, &jit, &range->object);
+
+	if (e == -ENOSPC)
+		range->object = CPROF_OBJECT_ANON;
+	else if (e < 0)
+		return e;
+	range->base = range->start;
+	return 0;
+}
+
 /* The answer for the address at @i. What a hole is called: the page, for nobody knows how far it reaches. */
 static int take_range(struct remap *r, const struct window *w, const struct ask *ask, uint32_t i,
 		      const struct wire_range *m)
@@ -238,8 +254,10 @@ static int take_range(struct remap *r, const struct window *w, const struct ask 
 		range.end = address + PAGE;
 	} else if (m->kind == WIRE_RANGE_FILE) {
 		e = files_object(r, w, ask->process, m, &range.object);
+	} else if (m->kind == WIRE_RANGE_ANON) {
+		e = jit_object(r, &w->processes.v[ask->process], &range);
 	} else {
-		range.object = m->kind == WIRE_RANGE_VDSO ? CPROF_OBJECT_VDSO : CPROF_OBJECT_ANON;
+		range.object = CPROF_OBJECT_VDSO;
 	}
 	if (e == 0)
 		e = ranges_put(&r->processes.v[ask->process].ranges, &range);

@@ -7,7 +7,7 @@
  * runs, and memory that it tells of is used again. So it is read again while places have no name, in
  * growing pauses, and whenever a window ends; and after each reading every place of the window is
  * asked for anew. A place that gets another name than before was two functions, and nobody can say
- * which of them a sample met: it loses its name for good. (docs/adr/0014-perf-maps.md)
+ * which of them a sample met: it loses its name for good. (docs/adr/0016-perf-maps.md)
  */
 
 #include "symbolize-internal.h"

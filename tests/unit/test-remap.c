@@ -182,6 +182,13 @@ static int say(struct bench *b)
 	return remap_on_mapped(b->r, b->w, &b->answer.head, b->now_ns);
 }
 
+static bool is_jit(struct bench *b, uint32_t object, uint32_t pid)
+{
+	const struct object *o = objects_get(b->objects, object);
+
+	return o && o->kind == OBJECT_JIT && o->jit.pid == pid && o->jit.exec == 1;
+}
+
 static int answer(struct bench *b, uint32_t status)
 {
 	prepare(b, status);
@@ -203,12 +210,12 @@ TEST(places_of_all_kinds)
 	CHECK_EQ(remap_pending(b->r), 1);
 	CHECK_EQ(answer(b, WIRE_OPENED_OK), 1);
 	CHECK_EQ(user_frame(b, s, 0)->offset, PGOFF + 0x10);
-	CHECK_EQ(user_frame(b, s, 0)->object, CPROF_OBJECT_FIRST);
+	CHECK_EQ(objects_get(b->objects, user_frame(b, s, 0)->object)->kind, OBJECT_FILE);
 	CHECK_EQ(user_frame(b, s, 1)->offset, PGOFF + PAGE + 0x20);
 	CHECK_EQ(user_frame(b, s, 2)->offset, 0x30);
 	CHECK_EQ(user_frame(b, s, 2)->object, CPROF_OBJECT_VDSO);
 	CHECK_EQ(user_frame(b, s, 3)->offset, (6ull << 44) + 0x40);
-	CHECK_EQ(user_frame(b, s, 3)->object, CPROF_OBJECT_ANON);
+	CHECK(is_jit(b, user_frame(b, s, 3)->object, 42));
 	CHECK_EQ(b->w->stacks.v[s].frames[0].object, CPROF_OBJECT_KERNEL);
 	CHECK_EQ(b->counters.v[COUNTER_frames_remapped], 4);
 	CHECK_EQ(b->counters.v[COUNTER_frames_unlocated], 0);
@@ -231,7 +238,7 @@ TEST(places_of_all_kinds)
 	CHECK_EQ(remap_window(b->r, b->w, b->now_ns), 0);
 	CHECK_EQ(b->asked_cnt, 1);
 	CHECK_EQ(answer(b, WIRE_OPENED_OK), 1);
-	CHECK_EQ(objects_cnt(b->objects), CPROF_OBJECT_FIRST + 1);
+	CHECK_EQ(objects_cnt(b->objects), CPROF_OBJECT_FIRST + 2);
 	end(b);
 }
 
@@ -442,7 +449,7 @@ TEST(much_at_once)
 	}
 	CHECK_EQ(settled, 100);
 	CHECK_EQ(questions, 100);
-	CHECK_EQ(user_frame(b, s, 5)->object, CPROF_OBJECT_ANON);
+	CHECK_EQ(objects_get(b->objects, user_frame(b, s, 5)->object)->kind, OBJECT_JIT);
 	/* Holes, and each page is one. */
 	for (uint32_t i = 0; i < ELEMENTSOF(pages); i++)
 		pages[i] = 0x20000 + i * PAGE;
@@ -474,7 +481,8 @@ TEST(the_latest_word_counts)
 						   .kind = WIRE_RANGE_ANON };
 	b->answer.ranges[1].start = START + 2 * PAGE;
 	CHECK_EQ(say(b), 1);
-	CHECK_EQ(user_frame(b, s, 0)->object, CPROF_OBJECT_ANON);
+	CHECK(is_jit(b, user_frame(b, s, 0)->object, 42));
+	CHECK_EQ(user_frame(b, s, 0)->offset, START + PAGE + 5);
 	CHECK_EQ(user_frame(b, s, 1)->object, CPROF_OBJECT_FIRST);
 	end(b);
 }
