@@ -19,7 +19,6 @@
 #include "cprof/base/seqpacket.h"
 #include "sampler.h"
 
-#define PRIORITY_EVENTS 10
 #define PRIORITY_TICK 25
 #define TICK_NS (100 * NSEC_PER_MSEC)
 #define TICK_PROC_NS (20 * NSEC_PER_MSEC) /* where /proc is asked: while a process lives */
@@ -185,73 +184,6 @@ static int on_redraw(struct loop_source *src, uint64_t now_ns, void *ctx)
 	return 0;
 }
 
-static int on_pid_gone(struct loop_source *src, uint32_t events, void *ctx)
-{
-	struct sampler *s = ctx;
-	bool all_gone = true;
-
-	for (size_t i = 0; i < s->pid_sources.cnt; i++) {
-		if (s->pid_sources.v[i] == src)
-			s->pid_sources.v[i] = loop_remove(src);
-		all_gone = all_gone && !s->pid_sources.v[i];
-	}
-	/* A tree may outlive the processes that it began with. */
-	s->roots_gone = all_gone;
-	if (all_gone && s->phase == PHASE_SAMPLING && !(s->start.flags & SESSION_TREE))
-		recording_end(s, SESSION_ENDED_GONE);
-	return 0;
-}
-
-static int watch_pid(struct sampler *s, pid_t pid)
-{
-	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct loop_source *source;
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = vec_push(&s->pidfds, fd);
-	if (r < 0)
-		return r;
-	r = loop_add_io(s->loop, TAKE_FD(fd), EPOLLIN, PRIORITY_EVENTS, on_pid_gone, s, &source);
-	if (r < 0)
-		return r;
-	return vec_push(&s->pid_sources, source);
-}
-
-static int add_pid(struct sampler *s, pid_t pid)
-{
-	uint64_t start = cputime_start_ticks(s, (uint32_t)pid);
-	int r;
-
-	r = collect_add_pid(s->collect, pid, start);
-	return r < 0 ? r : watch_pid(s, pid);
-}
-
-/* One that is gone by now costs nothing of the others. */
-static int add_pids(struct sampler *s)
-{
-	uint32_t added = 0;
-
-	for (uint32_t i = 0; i < s->start.pids_cnt; i++) {
-		char text[128];
-		int r = add_pid(s, s->start.pids[i]);
-
-		added += r == 0;
-		if (r == 0 || r == -ESRCH)
-			continue;
-		(void)snprintf(text, sizeof(text), "cannot record process %d: %s", s->start.pids[i],
-			       strerror(-r));
-		(void)session_fail(s, r, text);
-		return r;
-	}
-	if (added > 0 || s->start.pids_cnt == 0)
-		return 0;
-	(void)session_fail(s, -ESRCH,
-			   "no process to record: it has exited; see ps -e, or record a command");
-	return -ESRCH;
-}
-
 /* The client knows the table too; but it is not to be believed. */
 static int choose_event(struct sampler *s)
 {
@@ -264,39 +196,6 @@ static int choose_event(struct sampler *s)
 	}
 	s->hz = s->start.event_count ? 0 : s->start.hz;
 	return 0;
-}
-
-static int add_group(uint8_t hierarchy, uint64_t id, void *ctx)
-{
-	struct sampler *s = ctx;
-
-	s->groups_cnt++;
-	return collect_add_group(s->collect, hierarchy, id);
-}
-
-/* Its groups of all hierarchies that samples tell; those that are made later come by events. */
-static int add_unit(struct sampler *s)
-{
-	char text[SESSION_TEXT_MAX];
-	int r;
-
-	if (!(s->start.flags & SESSION_UNIT))
-		return 0;
-	r = cgroups_find_unit(s->cgroups, s->start.unit, add_group, s);
-	if (r == 0 && s->groups_cnt == 0)
-		r = -ENOENT;
-	if (r == 0)
-		return 0;
-	if (r == -ENOENT)
-		(void)snprintf(text, sizeof(text),
-			       "no unit %s runs here: no control group has that name; see "
-			       "systemctl",
-			       s->start.unit);
-	else
-		(void)snprintf(text, sizeof(text), "cannot record unit %s: %s", s->start.unit,
-			       strerror(-r));
-	(void)session_fail(s, r, text);
-	return r;
 }
 
 static int open_collect(struct sampler *s)
@@ -384,7 +283,7 @@ int recording_begin(struct sampler *s)
 		return r;
 	/* Events tell of groups from now on; what was there before is walked. Without: no units. */
 	(void)cgroups_scan(s->cgroups, &s->root);
-	if (add_unit(s) < 0 || add_pids(s) < 0 || tree_begin(s) < 0)
+	if (targets_add_unit(s) < 0 || targets_add_pids(s) < 0 || tree_begin(s) < 0)
 		return 0;
 	r = arm_loop(s);
 	if (r < 0)

@@ -12,6 +12,7 @@
  *	roles.c		the link to the launcher: ends to neighbours come and go
  *	session.c	the protocol with the client
  *	recording.c	a recording: begin, periodic work, end
+ *	targets.c	whom it is of: processes, the groups of a unit
  *	tree.c		descendants that were there before, and when the last is gone
  *	pipeline.c	a record through decode, locate and fold
  *	naming.c	files and names asked for, lost roles replaced
@@ -64,6 +65,9 @@ struct tree_process {
 
 /* No more is written to what was handed over. */
 #define FINISH_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+/* What wakes us goes before what is done on time. */
+#define PRIORITY_EVENTS 10
 
 enum phase { PHASE_NONE, PHASE_SAMPLING, PHASE_NAMING, PHASE_WRITING, PHASE_DONE };
 
@@ -147,6 +151,10 @@ void recording_end(struct sampler *s, enum session_ended why);
 void recording_drop(struct sampler *s);
 /* All counters as of now, BPF's with ours, and the books over them; 0 or -errno (ours alone). */
 int recording_books(struct sampler *s, struct counters *ret_counters, struct books *ret_books);
+
+/* targets.c: 0, or -errno and the client was told. */
+int targets_add_pids(struct sampler *s);
+int targets_add_unit(struct sampler *s);
 
 /* tree.c */
 int tree_begin(struct sampler *s);
