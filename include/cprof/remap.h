@@ -43,7 +43,10 @@ struct remap *remap_free(struct remap *r);
  */
 int remap_window(struct remap *r, struct window *w, uint64_t now_ns);
 
-/* The opener's answer: how many stacks got their places by it, or -EBADMSG: it lies. */
+/*
+ * The opener's answer: how many stacks got their places by it (after remap_finish() none), or -EBADMSG:
+ * it lies.
+ */
 int remap_on_mapped(struct remap *r, struct window *w, const struct wire_mapped *m,
 		    uint64_t now_ns);
 

@@ -313,6 +313,8 @@ int remap_on_mapped(struct remap *r, struct window *w, const struct wire_mapped 
 	unsigned int i = 0;
 	int e;
 
+	if (r->finished)
+		return m->head.id < r->next_id ? 0 : -EBADMSG;
 	while (i < r->asks_cnt && r->asks[i].id != m->head.id)
 		i++;
 	if (i == r->asks_cnt)

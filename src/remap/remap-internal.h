@@ -67,6 +67,7 @@ struct remap {
 	struct ask asks[ASKS_MAX];
 	unsigned int asks_cnt;
 	uint64_t next_id;
+	bool finished; /* what still comes is of no use, and no lie */
 	uint64_t heard_ns;
 	VEC(uint64_t) pages; /* to be asked for: scratch */
 };

@@ -181,6 +181,7 @@ void remap_finish(struct remap *r, struct window *w)
 	}
 	r->queue.cnt = 0;
 	r->asks_cnt = 0;
+	r->finished = true;
 	/* Those that could not even be taken: no memory. */
 	for (; r->scanned < w->stacks.cnt; r->scanned++) {
 		if (settle_is_open(&w->stacks.v[r->scanned]))

@@ -362,6 +362,24 @@ TEST(lies)
 	}
 }
 
+/* Profiles are written while it still works on the last questions. */
+TEST(answers_that_come_too_late_are_no_lies)
+{
+	struct bench *b = begin();
+
+	(void)ADD_STACK(b, add_process(b, 42, 1), START);
+	CHECK_EQ(remap_window(b->r, b->w, b->now_ns), 0);
+	remap_finish(b->r, b->w);
+	CHECK(!remap_opener_is_stuck(b->r, b->now_ns + 99 * NSEC_PER_SEC, NSEC_PER_SEC));
+	CHECK_EQ(b->counters.v[COUNTER_frames_unlocated], 1);
+	CHECK_EQ(answer(b, WIRE_OPENED_OK), 0);
+	CHECK_EQ(b->counters.v[COUNTER_frames_remapped], 0);
+	CHECK_EQ(b->files, 0);
+	b->answer.head.head.id++; /* never asked */
+	CHECK_EQ(say(b), -EBADMSG);
+	end(b);
+}
+
 /* One that dies of a process is not followed by more than a few. */
 TEST(openers_come_and_go)
 {
