@@ -167,7 +167,7 @@ static struct wire_range maps_take(struct maps_reader *rd, const struct procfs_r
 	};
 
 	if (r.kind == WIRE_RANGE_FILE && !maps_take_file(rd, m, &r))
-		return (struct wire_range){ .kind = WIRE_RANGE_NONE };
+		return (struct wire_range){ .kind = WIRE_RANGE_UNKNOWN };
 	return r;
 }
 

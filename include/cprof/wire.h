@@ -185,6 +185,7 @@ enum wire_range_kind {
 	WIRE_RANGE_FILE,
 	WIRE_RANGE_ANON,
 	WIRE_RANGE_VDSO,
+	WIRE_RANGE_UNKNOWN, /* something is mapped, and it could not be looked at */
 	WIRE_RANGE_MAX,
 };
 

@@ -236,7 +236,13 @@ static int jit_object(struct remap *r, const struct window_process *p, struct ra
 	return 0;
 }
 
-/* The answer for the address at @i. What a hole is called: the page, for nobody knows how far it reaches. */
+/* A hole, or what could not be looked at: nobody knows how far it reaches. */
+static bool is_page_only(const struct wire_range *m)
+{
+	return m->kind == WIRE_RANGE_NONE || m->kind == WIRE_RANGE_UNKNOWN;
+}
+
+/* The answer for the address at @i. */
 static int take_range(struct remap *r, const struct window *w, const struct ask *ask, uint32_t i,
 		      const struct wire_range *m)
 {
@@ -246,12 +252,13 @@ static int take_range(struct remap *r, const struct window *w, const struct ask 
 	const uint64_t address = ask->addresses[i];
 	int e = 0;
 
-	if (m->kind != WIRE_RANGE_NONE &&
+	if (!is_page_only(m) &&
 	    (address < m->start || address >= m->end || m->start % PAGE != 0 || m->end % PAGE != 0))
 		return -EBADMSG;
-	if (m->kind == WIRE_RANGE_NONE) {
+	if (is_page_only(m)) {
 		range.start = address;
 		range.end = address + PAGE;
+		range.unknown = m->kind == WIRE_RANGE_UNKNOWN;
 	} else if (m->kind == WIRE_RANGE_FILE) {
 		e = files_object(r, w, ask->process, m, &range.object);
 	} else if (m->kind == WIRE_RANGE_ANON) {

@@ -18,7 +18,8 @@ struct range {
 	uint64_t start, end;
 	uint64_t base;	 /* of a file: offset = address - start + base */
 	uint64_t at_ns;	 /* when it was told */
-	uint32_t object; /* CPROF_OBJECT_NONE: no code there */
+	uint32_t object; /* CPROF_OBJECT_NONE: no code there, or */
+	bool unknown;	 /* what is there could not be looked at */
 };
 
 /* By start, without overlaps. */

@@ -5,7 +5,8 @@
  *
  * Without the mapping tree the walk along frame pointers took any plausible address for a frame.
  * Where /proc now says that no code is there, the stack ends before it, as the walk would have ended
- * it; only the leaf, which the processor itself told, stays.
+ * it; only the leaf, which the processor itself told, stays. What is mapped but could not be looked at
+ * may well be code: such a frame stays without a place and is counted, and the stack goes on.
  */
 
 #include <string.h>
@@ -60,7 +61,7 @@ void settle_stack(struct remap *r, struct window *w, struct process *p, uint32_t
 		if (range && range->object != CPROF_OBJECT_NONE) {
 			place(&frames[i], range);
 			r->opts.counters->v[COUNTER_frames_remapped]++;
-		} else if (range && !leaf) {
+		} else if (range && !range->unknown && !leaf) {
 			s->cnt = i;
 			s->user_end = CPROF_END_FP_BAD;
 			s->complete = false;

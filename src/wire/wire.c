@@ -67,6 +67,13 @@ static bool check_maps(const void *msg, size_t sz)
 	return true;
 }
 
+static bool check_range(const struct wire_range *r)
+{
+	if (r->kind == WIRE_RANGE_NONE || r->kind == WIRE_RANGE_UNKNOWN)
+		return true;
+	return r->kind < WIRE_RANGE_MAX && r->start < r->end;
+}
+
 static bool check_mapped(const void *msg, size_t sz)
 {
 	const struct wire_mapped *m = msg;
@@ -79,9 +86,7 @@ static bool check_mapped(const void *msg, size_t sz)
 	    (m->status != WIRE_OPENED_OK && m->cnt > 0))
 		return false;
 	for (uint32_t i = 0; i < m->cnt; i++) {
-		const struct wire_range *r = &ranges[i];
-
-		if (r->kind >= WIRE_RANGE_MAX || (r->kind != WIRE_RANGE_NONE && r->start >= r->end))
+		if (!check_range(&ranges[i]))
 			return false;
 	}
 	return true;

@@ -80,7 +80,8 @@ static void take_mapped(const struct wire_mapped *m)
 	FUZZ_CHECK(m->cnt <= WIRE_MAPS_MAX);
 	for (uint32_t i = 0; i < m->cnt; i++) {
 		FUZZ_CHECK(ranges[i].kind < WIRE_RANGE_MAX);
-		FUZZ_CHECK(ranges[i].kind == WIRE_RANGE_NONE || ranges[i].start < ranges[i].end);
+		FUZZ_CHECK(ranges[i].kind == WIRE_RANGE_NONE ||
+			   ranges[i].kind == WIRE_RANGE_UNKNOWN || ranges[i].start < ranges[i].end);
 	}
 }
 

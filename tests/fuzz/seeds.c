@@ -197,14 +197,16 @@ static int write_wire(const struct corpus *to)
 		   { 0x1000, 0x2000 } };
 	const struct {
 		struct wire_mapped m;
-		struct wire_range ranges[2];
-	} mapped = { { { sizeof(mapped), WIRE_MAPPED, 0, 1 }, WIRE_OPENED_OK, 2 },
+		struct wire_range ranges[3];
+	} mapped = { { { sizeof(mapped), WIRE_MAPPED, 0, 1 }, WIRE_OPENED_OK, 3 },
 		     { { .start = 0x1000,
 			 .end = 0x2000,
 			 .key = { .ino = 7 },
 			 .kind = WIRE_RANGE_FILE,
 			 .fs_magic = 0xef53,
-			 .mode = 0100755 } } };
+			 .mode = 0100755 },
+		       { .kind = WIRE_RANGE_NONE },
+		       { .kind = WIRE_RANGE_UNKNOWN } } };
 	int r = 0;
 
 	r = r ? r : write_seed(to, "maps", &maps, sizeof(maps));

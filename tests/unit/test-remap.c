@@ -268,6 +268,27 @@ TEST(a_stack_ends_where_no_code_is)
 	end(b);
 }
 
+/* A mapped file that nobody could look at: its frame is counted, and the callers behind it stay. */
+TEST(what_could_not_be_looked_at_ends_no_stack)
+{
+	struct bench *b = begin();
+	uint32_t p = add_process(b, 42, 1), s = ADD_STACK(b, p, START, 0x20000, START + 1);
+
+	CHECK_EQ(remap_window(b->r, b->w, b->now_ns), 0);
+	prepare(b, WIRE_OPENED_OK);
+	b->answer.ranges[0].kind = WIRE_RANGE_UNKNOWN; /* ascending: 0x20000 */
+	CHECK_EQ(say(b), 1);
+	CHECK_EQ(b->w->stacks.v[s].cnt, 4);
+	CHECK_EQ(b->w->stacks.v[s].user_end, CPROF_END_FP_ZERO);
+	CHECK(b->w->stacks.v[s].complete);
+	CHECK_EQ(user_frame(b, s, 1)->object, CPROF_OBJECT_NONE);
+	CHECK_EQ(user_frame(b, s, 1)->offset, 0x20000);
+	CHECK_EQ(user_frame(b, s, 2)->object, CPROF_OBJECT_FIRST);
+	CHECK_EQ(b->counters.v[COUNTER_frames_unlocated], 1);
+	CHECK_EQ(b->counters.v[COUNTER_frames_remapped], 2);
+	end(b);
+}
+
 /* What BPF told of the executable is the same object; of a file that differs in a time, another. */
 TEST(a_file_that_bpf_knows_is_that_object)
 {

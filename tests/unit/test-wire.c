@@ -159,7 +159,9 @@ TEST(mapped)
 	CHECK_EQ(check_copy(m, sz), WIRE_MAPPED);
 	ranges[1].kind = WIRE_RANGE_MAX;
 	CHECK_EQ(check_copy(m, sz), -EBADMSG);
-	ranges[1].kind = WIRE_RANGE_FILE;
+	ranges[1] = (struct wire_range){ .kind = WIRE_RANGE_UNKNOWN }; /* has no length */
+	CHECK_EQ(check_copy(m, sz), WIRE_MAPPED);
+	ranges[1] = (struct wire_range){ .end = 4096, .kind = WIRE_RANGE_FILE };
 	m->status = WIRE_OPENED_GONE; /* and yet with answers */
 	CHECK_EQ(check_copy(m, sz), -EBADMSG);
 	m->status = WIRE_OPENED_CHANGED;
