@@ -43,6 +43,7 @@ static enum wire_opened_status perf_map_status(int error)
 {
 	switch (error) {
 	case -ENOENT:
+		return WIRE_OPENED_NONE;
 	case -ESRCH:
 		return WIRE_OPENED_GONE;
 	case -ELOOP:
@@ -78,6 +79,8 @@ static enum wire_opened_status perf_map_find_tmp(const struct root *root, uint32
 
 	(void)snprintf(path, sizeof(path), "proc/%" PRIu32 "/root", pid);
 	top = root_open_file(root, path, O_PATH | O_DIRECTORY);
+	if (top == -ENOENT)
+		return WIRE_OPENED_GONE; /* dead, or about to be: it will never have one */
 	if (top < 0)
 		return perf_map_status(top);
 	if (!perf_map_is_local(root, pid, top))

@@ -5,6 +5,6 @@
 
 #include "target.h"
 
-/* *ret is set with WIRE_OPENED_OK only; GONE also when there is none, REFUSED when it is not its own. */
+/* *ret is set with WIRE_OPENED_OK only; NONE when there is none, REFUSED when it is not its own. */
 enum wire_opened_status perf_map_open(const struct root *root, const struct wire_open *req,
 				      struct target *ret);

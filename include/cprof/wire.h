@@ -90,6 +90,7 @@ enum wire_opened_status {
 	WIRE_OPENED_CHANGED, /* another file than the key says */
 	WIRE_OPENED_REFUSED, /* not a regular file */
 	WIRE_OPENED_FAILED,  /* no symbolizer to send it to, or another fault: ask again later */
+	WIRE_OPENED_NONE,    /* the process lives and has no perf map, or none yet */
 	WIRE_OPENED_MAX,
 };
 

@@ -8,6 +8,9 @@
  * growing pauses, and whenever a window ends; and after each reading every place of the window is
  * asked for anew. A place that gets another name than before was two functions, and nobody can say
  * which of them a sample met: it loses its name for good. (docs/adr/0016-perf-maps.md)
+ *
+ * A process that the opener found gone is not asked for again. There may be very many that nobody
+ * came to ask for while they lived: at the end of a window those have one chance.
  */
 
 #include "symbolize-internal.h"
@@ -16,6 +19,8 @@
 #define JIT_DOUBLINGS 7 /* to 25 s */
 /* A reading is followed by a pause of so many times what it took. */
 #define JIT_COST 20
+/* For so long the end of a window is waited for by those whose turn it was not yet. */
+#define JIT_CLOSE_NS 2000000000ull
 
 bool jit_is(struct symbolize *s, uint32_t object)
 {
@@ -24,17 +29,28 @@ bool jit_is(struct symbolize *s, uint32_t object)
 	return o && o->kind == OBJECT_JIT;
 }
 
+/* Too much is asked for already. */
+static void jit_put_off(struct symbolize *s, struct work *w, uint64_t now_ns)
+{
+	if (s->closed_ns == 0)
+		w->pause_until_ns = now_ns + JIT_PAUSE_NS;
+	else if (!w->lives || now_ns - s->closed_ns > JIT_CLOSE_NS)
+		w->missed = false;
+}
+
 /* Reads the map, or reads it again, unless it was tried lately. */
 static void jit_read(struct symbolize *s, uint32_t object, uint64_t now_ns)
 {
 	struct object *o = objects_get(s->opts.objects, object);
 	struct work *w = symbolize_work(s, object);
 
-	if (!o || !w || w->waits || now_ns < w->pause_until_ns)
+	if (!o || !w || w->gone || w->waits || w->tries >= OBJECT_TRIES_MAX ||
+	    now_ns < w->pause_until_ns)
 		return;
 	if (o->state == OBJECT_READY || o->state == OBJECT_UNNAMED)
 		symbolize_set_state(s, object, OBJECT_SEEN, now_ns);
-	opens_put(s, object, now_ns);
+	if (!opens_put(s, object, now_ns))
+		jit_put_off(s, symbolize_work(s, object), now_ns);
 }
 
 static int jit_know(struct symbolize *s, struct work *w, const struct object *o)
@@ -89,8 +105,8 @@ void jit_tick(struct symbolize *s, uint64_t now_ns)
 		const struct object *o = objects_get(s->opts.objects, object);
 		const struct work *w = symbolize_work(s, object);
 
-		if (!o || !w || !w->jit)
-			continue; /* forgotten */
+		if (!o || !w || !w->jit || w->gone)
+			continue;
 		s->jits.v[kept++] = object;
 		if (w->missed && o->state != OBJECT_ASKED && o->state != OBJECT_OPENED &&
 		    o->state != OBJECT_REFUSED)
@@ -101,13 +117,17 @@ void jit_tick(struct symbolize *s, uint64_t now_ns)
 
 void symbolize_close_window(struct symbolize *s, uint64_t now_ns)
 {
+	s->closed_ns = now_ns;
 	for (size_t i = 0; i < s->jits.cnt; i++) {
 		struct work *w = symbolize_work(s, s->jits.v[i]);
 
 		if (!w || !w->jit)
 			continue;
-		w->missed = true;
 		w->pause_until_ns = 0;
+		if (!w->lives || w->gone)
+			continue;
+		w->missed = true;
+		jit_read(s, w->object, now_ns); /* before those that may be gone */
 	}
 	s->rescan_ns = now_ns;
 	s->kernel_reload_ns = now_ns;
@@ -147,6 +167,8 @@ void jit_opened(struct symbolize *s, uint32_t object, const struct wire_opened *
 
 	if (!w || !w->jit)
 		return;
+	w->lives |= m->status == WIRE_OPENED_OK || m->status == WIRE_OPENED_NONE;
+	w->gone = m->status == WIRE_OPENED_GONE;
 	switch (m->status) {
 	case WIRE_OPENED_OK:
 		symbolize_set_state(s, object, OBJECT_OPENED, now_ns);

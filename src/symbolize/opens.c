@@ -78,26 +78,29 @@ static bool take_token(struct opens_user *u, uint64_t file_sz, uint64_t now_ns)
 	return true;
 }
 
-void opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns)
+bool opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns)
 {
 	struct work *w = symbolize_work(s, object);
 	struct opens_user *u;
 	uint32_t user;
 
 	if (!w || w->waits || now_ns < w->pause_until_ns)
-		return;
+		return true;
 	user = find_user(s, w->last.uid, now_ns);
 	u = &s->users[user];
 	if (u->cnt == OPENS_WAIT_MAX || !take_token(u, w->last.key.size, now_ns)) {
-		s->opts.counters->v[COUNTER_opens_limited]++;
-		return;
+		s->opts.counters->v[COUNTER_opens_limited] += !w->limited;
+		w->limited = true;
+		return false;
 	}
+	w->limited = false;
 	w->waits = true;
 	w->user = user;
 	w->weight = w->last.key.size > OPENS_LARGE ? OPENS_LARGE_BUSY : 1;
 	u->waiting[(u->first + u->cnt++) % OPENS_WAIT_MAX] = object;
 	s->waiting++;
 	opens_pump(s, now_ns);
+	return true;
 }
 
 /* False: the opener takes no more now. */

@@ -29,6 +29,9 @@ struct work {
 	bool jit;	   /* in the list of those */
 	bool has_map;	   /* a perf map was read */
 	bool recheck;	   /* it was read again: all its places are to be asked for anew */
+	bool lives;	   /* the opener found its process */
+	bool gone;	   /* the opener found its process gone: nothing is asked for any more */
+	bool limited;	   /* put off, and counted */
 	uint64_t begun_ns; /* when its reading was asked for */
 };
 
@@ -92,6 +95,7 @@ struct symbolize {
 	bool kernel_outside;	   /* a place outside of its text was met */
 	bool kernel_recheck;	   /* such places are to be asked for anew */
 	VEC(uint32_t) jits;	   /* objects of run-time code whose names were wanted */
+	uint64_t closed_ns;	   /* when the window ended; 0: it did not */
 	struct opens_user users[OPENS_USERS_MAX];
 	uint32_t turn;
 	uint32_t waiting;     /* in the queues of all users */
@@ -120,8 +124,8 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns);
 
 /* opens.c */
-/* Has it opened when it is its user's turn, unless that is put off. */
-void opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns);
+/* Has it opened when it is its user's turn; false: that is put off. */
+bool opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns);
 void opens_pump(struct symbolize *s, uint64_t now_ns);
 /* It could not be opened, or its table was lost: a pause. */
 void opens_failed(struct symbolize *s, uint32_t object, uint64_t now_ns);

@@ -153,6 +153,8 @@ int wants_scan(struct symbolize *s, const struct window *w, uint64_t now_ns)
 
 	s->wants.cnt = 0;
 	s->wants_next = 0;
+	if (is_new && s->scanned_window)
+		s->closed_ns = 0;
 	if (again || is_new)
 		s->awaiting.cnt = 0;
 	else if (s->ready)

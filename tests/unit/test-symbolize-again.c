@@ -140,6 +140,56 @@ TEST(a_process_that_is_gone_keeps_its_names)
 	end(&j.b);
 }
 
+TEST(a_process_that_is_gone_is_not_asked_for_again)
+{
+	struct jit_bench j;
+
+	jit_begin(&j);
+	jit_tick(&j, 0);
+	CHECK_EQ(next(&j.b, j.b.opener), WIRE_OPEN);
+	say_opened(&j.b, j.object, WIRE_OPENED_NONE);
+	jit_tick(&j, 60 * SECOND);
+	CHECK_EQ(next(&j.b, j.b.opener), WIRE_OPEN); /* it may have one by now */
+	say_opened(&j.b, j.object, WIRE_OPENED_NONE);
+	jit_close(&j);
+	CHECK_EQ(next(&j.b, j.b.opener), WIRE_OPEN);
+	say_opened(&j.b, j.object, WIRE_OPENED_GONE);
+	jit_tick(&j, 60 * SECOND);
+	add_stack(&j.b, j.object, 1);
+	jit_tick(&j, 60 * SECOND);
+	jit_close(&j);
+	CHECK_EQ(next(&j.b, j.b.opener), 0);
+	CHECK_EQ(symbolize_pending(j.b.s), 0);
+	end(&j.b);
+}
+
+/* Their places in the queue are taken, and stay so. */
+TEST(who_is_put_off_is_counted_once_and_waited_for_no_longer)
+{
+	const uint32_t others = 500, queue = 136; /* and those at work */
+	struct jit_bench j;
+
+	jit_begin(&j);
+	for (uint32_t i = 0; i < others; i++) {
+		const struct object_jit jit = { .pid = 100 + i, .exec = 1, .uid = 1000 };
+		uint32_t object;
+
+		CHECK_EQ(objects_intern_jit(j.b.objects, &jit, &object), 0);
+		add_stack(&j.b, object, 1);
+	}
+	for (uint32_t i = 0; i < 50; i++)
+		jit_tick(&j, SECOND);
+	CHECK_EQ(j.b.counters.v[COUNTER_opens_limited], others + 1 - queue);
+	jit_close(&j);
+	while (next(&j.b, j.b.opener) == WIRE_OPEN)
+		say_opened(&j.b, (uint32_t)((struct wire_head *)j.b.buf)->id, WIRE_OPENED_GONE);
+	CHECK_EQ(symbolize_pending(j.b.s), 0);
+	jit_tick(&j, SECOND / 10);
+	CHECK_EQ(next(&j.b, j.b.opener), 0);
+	CHECK_EQ(j.b.counters.v[COUNTER_opens_limited], others + 1 - queue);
+	end(&j.b);
+}
+
 TEST(bad_perf_maps_are_counted)
 {
 	struct jit_bench j;
