@@ -7,6 +7,8 @@
  * Equal stacks are found by their raw bytes before they are located: the caller asks
  * fold_find_stack() first, and only for a new one locates the frames and calls fold_add_stack().
  * A stack of CPROF_SAMPLE_OWN is equal to others of the same process (pid, start, exec) only.
+ * A stack of CPROF_SAMPLE_RAW with user frames, to be located later, is equal to others of the same
+ * second (CLOCK_BOOTTIME) only: other code may be mapped there by then.
  * Each function leaves the window as it was when it fails (-ENOMEM).
  */
 

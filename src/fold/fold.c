@@ -5,6 +5,9 @@
  * every sample with one hash and one memcmp(). The located one joins raw stacks that differ only in
  * how their objects were told: the same file is a key in one record and an id in the next.
  *
+ * Frames that came as bare addresses get their places later and once, by what is mapped then. Code that
+ * is mapped there afterwards is other code: so such a raw stack is equal to those of its second only.
+ *
  * Every addition first makes all the room it needs, then commits without a call that can fail: a
  * window that ran out of memory half way is as good as before. Memory taken from the arena by a
  * failed call stays unused until the window ends.
@@ -15,12 +18,14 @@
 #include <string.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/clock.h"
 #include "cprof/base/str.h"
 #include "cprof/fold.h"
 
 /* What tells a raw stack from another one besides its frames and keys. */
 struct raw_head {
 	struct window_owner owner;
+	uint64_t slice; /* of time; 0 unless is_unlocated() */
 	uint16_t kernel_cnt;
 	uint16_t user_cnt;
 	uint16_t keys_cnt;
@@ -59,6 +64,12 @@ static struct window_owner owner_of(const struct cprof_sample *s)
 	return (struct window_owner){ .start_ns = s->start_ns, .pid = s->pid, .exec = s->exec };
 }
 
+/* The walk was switched off, and there are frames that it would have located. */
+static bool is_unlocated(const struct cprof_sample *s)
+{
+	return (s->flags & CPROF_SAMPLE_RAW) && s->user_cnt > 0;
+}
+
 /* Points into itself: not to be copied. */
 static void raw_parts_init(struct raw_parts *raw, const struct record *rec)
 {
@@ -68,6 +79,7 @@ static void raw_parts_init(struct raw_parts *raw, const struct record *rec)
 
 	raw->head = (struct raw_head){
 		.owner = owner_of(s),
+		.slice = is_unlocated(s) ? s->time_ns / NSEC_PER_SEC : 0,
 		.kernel_cnt = s->kernel_cnt,
 		.user_cnt = s->user_cnt,
 		.keys_cnt = s->keys_cnt,
@@ -178,14 +190,14 @@ static int reserve_stack(struct window *w)
 	return map_reserve(&w->raw_map, 1);
 }
 
-/* The id of an equal stack or of the new one; there must be room. */
-static int intern_stack(struct window *w, struct window_stack *s, uint32_t *ret_stack)
+/* The id of an equal stack, if @shared, or of the new one; there must be room. */
+static int intern_stack(struct window *w, struct window_stack *s, bool shared, uint32_t *ret_stack)
 {
 	const uint64_t hash = stack_hash(s, w->seed);
 	uint32_t id = (uint32_t)w->stacks.cnt;
 	int r;
 
-	if (map_find(&w->stack_map, hash, s, stack_eq, w, ret_stack))
+	if (shared && map_find(&w->stack_map, hash, s, stack_eq, w, ret_stack))
 		return 0;
 	s->frames = arena_dup(&w->arena, s->frames, s->cnt * sizeof(*s->frames));
 	if (!s->frames)
@@ -223,7 +235,8 @@ int fold_add_stack(struct window *w, const struct record *rec, const struct wind
 	bytes = raw_copy(w, &raw);
 	if (!bytes)
 		return -ENOMEM;
-	r = intern_stack(w, &stack, &id);
+	/* One that could not be placed a second ago perhaps can be now. */
+	r = intern_stack(w, &stack, !is_unlocated(s), &id);
 	if (r < 0)
 		return r;
 	/* Cannot fail any more: there is room. */

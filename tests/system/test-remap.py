@@ -239,13 +239,27 @@ if left:
     bench.checks.equal("in place: functions of another program", wrong, [])
 
 
+def code_swapped(bench):
+    """Other code at the same address: from the next second or two on, samples are the new file's."""
+    path = bench.tmp / "swap.pb.gz"
+    done = harness.record(bench.args.cprofctl, *bench.role("sampler", "remap"), "--hz", 499, "-o",
+                          path, "--", bench.args.workloads / "swapcode", 3, cwd=bench.tmp)
+    if not bench.good("swapped", done):
+        return
+    rows, _ = bench.pprof.top(path)
+    total = max(sum(flat for flat, _, _ in rows), 1)
+    for name, least in (("first.bin", 0.4), ("second.bin", 0.05)):
+        share = sum(flat for flat, _, n in rows if name in n) / total
+        bench.checks.at_least(f"swapped: share of {name}", share, least)
+
+
 def run(args, checks):
     harness.need(PYTHON)
     with harness.scratch() as tmp:
         bench = Bench(args, checks, pathlib.Path(tmp))
         begun = time.monotonic()
         harness.play(args, checks, (same_functions, short_lived, many_mappings, opener_hangs_and_dies,
-                                    exec_in_place), bench)
+                                    exec_in_place, code_swapped), bench)
         checks.note(f"{time.monotonic() - begun:.1f} s")
 
 

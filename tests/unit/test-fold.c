@@ -202,6 +202,41 @@ TEST(own_stacks_belong_to_their_process)
 	CHECK_EQ(add_stack(w, &f), 3);
 }
 
+/* Placed once, by what is mapped then: what is mapped there later gets a stack of its own. */
+TEST(stacks_to_be_located_later_belong_to_their_second)
+{
+	_cleanup_(window_freep) struct window *w = window_new(0, 0, 9);
+	struct fixture f;
+	uint32_t first, second;
+
+	fixture_init(&f);
+	f.head.flags = CPROF_SAMPLE_OWN | CPROF_SAMPLE_RAW;
+	f.head.time_ns = 7000000000;
+	f.located[2].object = f.located[3].object = CPROF_OBJECT_NONE;
+	first = add_stack(w, &f);
+	f.head.time_ns = 7999999999;
+	CHECK(fold_find_stack(w, &f.rec, &second));
+	CHECK_EQ(second, first);
+	/* Also when nothing was placed in the first one. */
+	f.head.time_ns = 8000000000;
+	CHECK(!fold_find_stack(w, &f.rec, &second));
+	second = add_stack(w, &f);
+	CHECK(second != first);
+	/* The kernel's frames are where they were. */
+	f.head.user_cnt = f.head.keys_cnt = 0;
+	first = add_stack(w, &f);
+	f.head.time_ns += 5000000000;
+	CHECK(fold_find_stack(w, &f.rec, &second));
+	CHECK_EQ(second, first);
+	/* And so is what the walk located. */
+	fixture_init(&f);
+	f.head.flags = CPROF_SAMPLE_OWN;
+	first = add_stack(w, &f);
+	f.head.time_ns += 5000000000;
+	CHECK(fold_find_stack(w, &f.rec, &second));
+	CHECK_EQ(second, first);
+}
+
 TEST(empty_stacks)
 {
 	_cleanup_(window_freep) struct window *w = window_new(0, 0, 9);
