@@ -109,7 +109,7 @@ struct exiting {
 
 /* A task of a tree. */
 struct tree_tag {
-	__u32 tagged;
+	__u32 born;  /* its process is counted as born */
 	__u32 ended; /* of a process's first thread: the process is counted as gone */
 };
 
@@ -331,6 +331,13 @@ static __always_inline bool filter_has_group(struct task_struct *task)
 	return false;
 }
 
+/* By its process too: workers of io_uring and vhost are threads that no fork tells of. */
+static __always_inline bool filter_has_tag(struct task_struct *task)
+{
+	return bpf_task_storage_get(&cprof_tags, task, NULL, 0) ||
+	       bpf_task_storage_get(&cprof_tags, task->group_leader, NULL, 0);
+}
+
 /* Did the session ask for this task? */
 static __always_inline bool filter_passes(struct task_struct *task, __u32 pid)
 {
@@ -340,10 +347,7 @@ static __always_inline bool filter_passes(struct task_struct *task, __u32 pid)
 		return true;
 	if (filter_groups)
 		return filter_has_group(task);
-	if (filter_tree) {
-		return bpf_task_storage_get(&cprof_tags, task, NULL, 0) != NULL;
-	}
-	return false;
+	return filter_tree && filter_has_tag(task);
 }
 
 /* Is the maple tree laid out as maple.h believes? */

@@ -49,12 +49,27 @@ static __always_inline bool tree_is_ours(struct task_struct *task)
 	       (tree_growing && tree_is_below(task));
 }
 
+/*
+ * A thread that calls exec becomes its process's first one, with its own tag: so that says, too, whether
+ * the process was counted. Processes that were asked for were not, and their threads were not.
+ */
+static __always_inline __u32 tree_is_born(struct task_struct *parent, struct task_struct *child)
+{
+	struct tree_tag *tag;
+
+	if (child->pid == child->tgid)
+		return 1;
+	tag = bpf_task_storage_get(&cprof_tags, parent, NULL, 0);
+	return tag ? tag->born : 0;
+}
+
 static __always_inline void tree_fork(struct task_struct *parent, struct task_struct *child)
 {
-	struct tree_tag tag = { .tagged = 1 };
+	struct tree_tag tag = { 0 };
 
 	if (!tree_is_ours(parent))
 		return;
+	tag.born = tree_is_born(parent, child);
 	if (!bpf_task_storage_get(&cprof_tags, child, &tag, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
 		count(COUNTER_tag_failed, 1);
 		return;
@@ -75,6 +90,6 @@ static __always_inline void tree_exit(struct task_struct *task)
 	if (!filter_tree || BPF_CORE_READ(task, signal, live.counter) != 0)
 		return;
 	tag = bpf_task_storage_get(&cprof_tags, task->group_leader, NULL, 0);
-	if (tag && __sync_val_compare_and_swap(&tag->ended, 0, 1) == 0)
+	if (tag && tag->born && __sync_val_compare_and_swap(&tag->ended, 0, 1) == 0)
 		__sync_fetch_and_add(&tree_gone, 1);
 }

@@ -177,6 +177,36 @@ def children_apart(bench):
                           sum(f["pid"] == 0 for f in done.files), 1)
 
 
+def descended(bench, how):
+    """What the workload tells of itself under --children, and the recording."""
+    path = bench.path()
+    with harness.BpfView(bench.args.outside) as view, \
+            subprocess.Popen([bench.args.workloads / "descent", how, "500"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE) as work, \
+            Recorder(bench.args.cprofctl, "--pid", work.pid, "--children", "--hz", 499,
+                     "--seconds", 20, "-o", path, cwd=bench.tmp) as recorder:
+        view.wait_for_samples(recorder)
+        out = work.communicate(b"g")[0].decode()
+        done = recorder.finish()
+    if not out:
+        raise harness.Skip(f"the workload {how} cannot run here")
+    if harness.good(bench.checks, f"--children, {how}", done):
+        bench.checks.equal(f"--children, {how}: ended by itself", done.json["ended_by"], "gone")
+        bench.checks.equal(f"--children, {how}: difference of the books",
+                           done.books["difference"], 0)
+    return json.loads(out), path
+
+
+def children_oddly(bench):
+    """A thread that becomes a program, and work that no fork tells of, are of the tree too."""
+    for how in ("exec", "uring"):
+        said, path = descended(bench, how)
+        raw, _ = bench.pprof.raw(path)
+        # A sample's error, and what the others of the tree did beside it.
+        bench.checks.within(f"--children, {how}: ns in the file", raw.nanoseconds, said["cpu_ns"],
+                            3 * math.sqrt(said["cpu_ns"] * 2e6) + 20e6)
+
+
 def at_once(bench, name, seconds, sessions):
     """A spinner that lives within several sessions: (its pid, the kernel's ns, recordings)."""
     fifo = bench.tmp / f"{name}.fifo".replace(" ", "-")
@@ -284,7 +314,7 @@ def limits(bench):
 def run(args, checks):
     with harness.scratch() as tmp:
         harness.play(args, checks, (page_faults, page_faults_by_count, context_switches, clocks,
-                                    children, children_apart, side_by_side, five_at_once,
+                                    children, children_apart, children_oddly, side_by_side, five_at_once,
                                     command_as_it_is, limits), Bench(args, checks, tmp))
 
 
