@@ -154,19 +154,26 @@ int symbolize_sweep(struct symbolize *s, uint64_t before_ns)
 static int on_unknown(struct symbolize *s, unsigned int i, uint64_t now_ns)
 {
 	uint32_t object = s->asks[i].object;
+	struct work *w = symbolize_work(s, object);
 
 	ask_drop(s, i);
 	if (object < CPROF_OBJECT_FIRST)
 		*symbolize_tried(s, object) = true;
 	else
 		symbolize_table_lost(s, object, now_ns);
-	opens_failed(s, object, now_ns); /* two files that push each other out do it slowly */
+	if (!w || object < CPROF_OBJECT_FIRST)
+		return 0;
+	w->failures = w->lost; /* two files that push each other out do it slowly */
+	opens_failed(s, object, now_ns);
+	w->lost = w->failures;
+	symbolize_retry_at(s, w->pause_until_ns);
 	return 0;
 }
 
 int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t now_ns)
 {
 	struct wire_name_view view;
+	struct work *w;
 	unsigned int i = 0;
 	size_t pos = 0;
 	uint32_t n = 0;
@@ -179,6 +186,9 @@ int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t
 		return on_unknown(s, i, now_ns);
 	if (m->cnt == 0)
 		return -EBADMSG;
+	w = symbolize_work(s, m->object);
+	if (w)
+		w->lost = 0;
 	while (wire_named_next(m, &pos, &view) > 0) {
 		if (take_name(s, m->object, s->asks[i].offsets[n++], &view) < 0)
 			break; /* no memory: these places stay without a name */

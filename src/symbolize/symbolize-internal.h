@@ -23,6 +23,7 @@ struct work {
 	uint32_t tries;
 	uint32_t user;	   /* whose turn opened it: index of users */
 	uint8_t failures;  /* in a row, to open it */
+	uint8_t lost;	   /* in a row, tables that were dropped before they could be asked */
 	uint8_t weight;	   /* what it counts for while it is at work */
 	bool waits;	   /* in the queue of its user */
 	bool missed;	   /* stacks that wanted its names are not looked at any more */
@@ -115,6 +116,8 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 			 uint64_t now_ns);
 
 void symbolize_retry(struct symbolize *s, uint64_t now_ns);
+/* Then at the latest what is SEEN is opened again. */
+void symbolize_retry_at(struct symbolize *s, uint64_t at_ns);
 bool *symbolize_tried(struct symbolize *s, uint32_t object);
 
 /* files.c */

@@ -12,6 +12,9 @@
 
 #include "symbolize-internal.h"
 
+/* What was put off is tried again after so long. */
+#define REFUSED_NS 200000000ull
+
 int symbolize_new(const struct symbolize_opts *opts, struct symbolize **ret)
 {
 	struct symbolize *s = calloc(1, sizeof(*s));
@@ -102,6 +105,12 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 	w->asked_ns = now_ns;
 }
 
+void symbolize_retry_at(struct symbolize *s, uint64_t at_ns)
+{
+	if (s->retry_ns == 0 || at_ns < s->retry_ns)
+		s->retry_ns = at_ns;
+}
+
 /* What may be opened again by what is remembered of it, is. */
 static void open_seen(struct symbolize *s, uint64_t now_ns)
 {
@@ -114,10 +123,12 @@ static void open_seen(struct symbolize *s, uint64_t now_ns)
 		if (objects_get(s->opts.objects, i)->state != OBJECT_SEEN || !w ||
 		    w->last.head.size == 0 || w->tries >= OBJECT_TRIES_MAX)
 			continue;
+		if (w->gone)
+			continue;
 		if (now_ns < w->pause_until_ns)
-			s->retry_ns = w->pause_until_ns;
-		else
-			opens_put(s, i, now_ns);
+			symbolize_retry_at(s, w->pause_until_ns);
+		else if (!opens_put(s, i, now_ns) && !w->jit)
+			symbolize_retry_at(s, now_ns + REFUSED_NS);
 	}
 }
 

@@ -486,6 +486,40 @@ TEST(a_lost_table_is_opened_again_but_not_in_a_circle)
 	end(&b);
 }
 
+/* Nobody announces it again: its process may sleep, or be gone. */
+TEST(a_table_that_was_pushed_out_comes_back_by_itself)
+{
+	struct wire_named m = {
+		.head = { .size = sizeof(m), .type = WIRE_NAMED },
+		.status = WIRE_OBJECT_BAD,
+	};
+	uint64_t now = SECOND;
+	struct bench b;
+
+	begin(&b);
+	m.object = make_ready(&b, 1400);
+	add_stack(&b, m.object, 1);
+	for (int i = 0; i < 8; i++) {
+		now += SECOND;
+		CHECK_EQ(symbolize_window(b.s, b.w, now), 0);
+		CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+		m.head.id = ((struct wire_names *)b.buf)->head.id;
+		CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
+		CHECK_EQ(symbolize_dispatch_symbolizer(b.s, now), 0);
+		CHECK(symbolize_pending(b.s) > 0);
+		now += i * 2 < 8 ? SECOND : 6 * SECOND;
+		CHECK_EQ(symbolize_window(b.s, b.w, now), 0);
+		CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+		say_opened(&b, m.object, WIRE_OPENED_OK);
+		CHECK_EQ(say_object(&b, m.object, WIRE_OBJECT_READY), 0);
+	}
+	CHECK_EQ(symbolize_window(b.s, b.w, now + SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	CHECK_EQ(answer(&b, 1), 0);
+	CHECK_EQ(symbolize_pending(b.s), 0);
+	end(&b);
+}
+
 /* Files that come soon cost a look at the stacks that waited; those that come late, at all. */
 TEST(late_files_get_names_too)
 {
