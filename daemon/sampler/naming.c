@@ -21,12 +21,21 @@
 #define NAMING_QUIET_NS (CPROF_PATIENCE * 2500 * NSEC_PER_MSEC)
 #define NAMING_MAX_NS (CPROF_PATIENCE * 15 * NSEC_PER_SEC)
 
+/* The one before may have died unnoticed, of what it was asked first: a file, or mappings. */
+void naming_set_opener(struct sampler *s, int fd)
+{
+	uint64_t files_ns = symbolize_opener_owes_ns(s->symbolize);
+	uint64_t maps_ns = s->remap ? remap_opener_owes_ns(s->remap) : UINT64_MAX;
+
+	symbolize_set_opener(s->symbolize, fd, maps_ns, clock_mono_ns());
+	if (s->remap)
+		remap_opener_lost(s->remap, files_ns);
+}
+
 static void lose_opener(struct sampler *s, bool replace)
 {
 	s->opener = loop_remove(s->opener);
-	symbolize_set_opener(s->symbolize, -EBADF, clock_mono_ns());
-	if (s->remap)
-		remap_opener_lost(s->remap);
+	naming_set_opener(s, -EBADF);
 	if (replace)
 		roles_replace(s, WIRE_ROLE_OPENER);
 }

@@ -18,9 +18,7 @@
 static int take_opener(struct sampler *s, int fd)
 {
 	s->opener = loop_remove(s->opener);
-	symbolize_set_opener(s->symbolize, fd, clock_mono_ns());
-	if (s->remap)
-		remap_opener_lost(s->remap); /* the one before, which may have gone unnoticed */
+	naming_set_opener(s, fd);
 	return loop_add_io(s->loop, fd, EPOLLIN, PRIORITY_NEIGHBOUR, naming_on_opener, s,
 			   &s->opener);
 }

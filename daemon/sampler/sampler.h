@@ -167,6 +167,7 @@ int pipeline_on_event(const void *bytes, size_t sz, void *ctx);
 /* naming.c */
 void naming_tick(struct sampler *s, uint64_t now_ns);
 bool naming_is_done(struct sampler *s, uint64_t now_ns);
+void naming_set_opener(struct sampler *s, int fd);
 int naming_on_opener(struct loop_source *src, uint32_t events, void *ctx);
 int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx);
 

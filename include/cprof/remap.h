@@ -52,8 +52,13 @@ int remap_on_mapped(struct remap *r, struct window *w, const struct wire_mapped 
 
 /* It said something, be it of another matter: it is at work. */
 void remap_opener_heard(struct remap *r, uint64_t now_ns);
-/* It is gone: what it owed is asked of the next, but whom it died of is given up in the end. */
-void remap_opener_lost(struct remap *r);
+/* Since when it owes the oldest answer; UINT64_MAX: it owes none. */
+uint64_t remap_opener_owes_ns(const struct remap *r);
+/*
+ * It is gone: what it owed is asked of the next, but whom it died of is given up in the end: nobody,
+ * if it owed others an answer since before (@others_ns; UINT64_MAX: it owed none).
+ */
+void remap_opener_lost(struct remap *r, uint64_t others_ns);
 /* True when it owes an answer and was silent for @limit_ns. */
 bool remap_opener_is_stuck(const struct remap *r, uint64_t now_ns, uint64_t limit_ns);
 

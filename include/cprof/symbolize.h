@@ -42,8 +42,11 @@ struct symbolize_opts {
 int symbolize_new(const struct symbolize_opts *opts, struct symbolize **ret);
 struct symbolize *symbolize_free(struct symbolize *s);
 
-/* New ends, owned from now on (the old ones are closed); -EBADF: there is none for now. */
-void symbolize_set_opener(struct symbolize *s, int fd, uint64_t now_ns);
+/*
+ * New ends, owned from now on (the old ones are closed); -EBADF: there is none for now. @others_ns is
+ * since when the opener owed the oldest of the others' answers: only what is older may have killed it.
+ */
+void symbolize_set_opener(struct symbolize *s, int fd, uint64_t others_ns, uint64_t now_ns);
 void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns);
 
 /* A file was announced: has it opened unless that is done, under way, or refused. */
@@ -51,6 +54,9 @@ void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uin
 
 /* Sends somebody else's question over the same socket; 0, -EBADF: there is none, or -errno: not now. */
 int symbolize_send_opener(struct symbolize *s, const struct wire_maps *m);
+
+/* Since when the opener owes the file that it was asked for first; UINT64_MAX: it owes none. */
+uint64_t symbolize_opener_owes_ns(struct symbolize *s);
 
 /* Stacks of the window got other frames than they had: all are to be looked at again. */
 void symbolize_look_again(struct symbolize *s);

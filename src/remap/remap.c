@@ -131,17 +131,32 @@ void remap_opener_heard(struct remap *r, uint64_t now_ns)
 	r->heard_ns = now_ns;
 }
 
-void remap_opener_lost(struct remap *r)
+static const struct ask *oldest_ask(const struct remap *r)
 {
 	const struct ask *oldest = NULL;
 
 	for (unsigned int i = 0; i < r->asks_cnt; i++) {
-		r->processes.v[r->asks[i].process].asking = false;
 		if (!oldest || r->asks[i].asked_ns < oldest->asked_ns)
 			oldest = &r->asks[i];
 	}
-	/* It serves in order: that one it was busy with. */
-	if (oldest) {
+	return oldest;
+}
+
+uint64_t remap_opener_owes_ns(const struct remap *r)
+{
+	const struct ask *oldest = oldest_ask(r);
+
+	return oldest ? oldest->asked_ns : UINT64_MAX;
+}
+
+void remap_opener_lost(struct remap *r, uint64_t others_ns)
+{
+	const struct ask *oldest = oldest_ask(r);
+
+	for (unsigned int i = 0; i < r->asks_cnt; i++)
+		r->processes.v[r->asks[i].process].asking = false;
+	/* It serves in order: that one it was busy with. In one tick, ours are asked first. */
+	if (oldest && oldest->asked_ns <= others_ns) {
 		struct process *p = &r->processes.v[oldest->process];
 
 		p->gone = ++p->tries >= TRIES_MAX;

@@ -164,13 +164,20 @@ static void blame(struct symbolize *s, enum object_state state)
 		w->tries++;
 }
 
+uint64_t symbolize_opener_owes_ns(struct symbolize *s)
+{
+	const struct work *w = s->opening > 0 ? oldest_in(s, OBJECT_ASKED) : NULL;
+
+	return w ? w->asked_ns : UINT64_MAX;
+}
+
 /* What the old opener owed is asked of the new one. */
-void symbolize_set_opener(struct symbolize *s, int fd, uint64_t now_ns)
+void symbolize_set_opener(struct symbolize *s, int fd, uint64_t others_ns, uint64_t now_ns)
 {
 	size_t pos = 0;
 	uint32_t i;
 
-	if (s->opener_fd >= 0)
+	if (s->opener_fd >= 0 && symbolize_opener_owes_ns(s) < others_ns)
 		blame(s, OBJECT_ASKED);
 	s->opener_fd = fd_close(s->opener_fd);
 	s->opener_fd = fd;

@@ -45,7 +45,7 @@ static inline void give_opener(struct bench *b)
 	b->opener = fd_close(b->opener);
 	CHECK_EQ(seqpacket_pair(fds), 0);
 	b->opener = fds[0];
-	symbolize_set_opener(b->s, fds[1], SECOND);
+	symbolize_set_opener(b->s, fds[1], UINT64_MAX, SECOND);
 }
 
 static inline void give_symbolizer(struct bench *b)

@@ -237,6 +237,33 @@ TEST(only_the_file_at_work_is_blamed_for_a_death)
 	end(&b);
 }
 
+/* An opener that dies while it owes others an answer, asked for at @others_ns. */
+static void file_after_openers(uint64_t others_ns, int expected)
+{
+	struct bench b;
+
+	begin(&b);
+	CHECK_EQ(symbolize_opener_owes_ns(b.s), UINT64_MAX);
+	(void)announce(&b, 1050, EXT4_SUPER_MAGIC, S_IFREG);
+	for (int i = 0; i < 5; i++) {
+		if (i < 3)
+			CHECK_EQ(symbolize_opener_owes_ns(b.s), SECOND);
+		symbolize_set_opener(b.s, -EBADF, others_ns, SECOND);
+		give_opener(&b);
+		CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	}
+	CHECK_EQ(next(&b, b.opener), expected);
+	end(&b);
+}
+
+TEST(only_what_the_opener_was_asked_first_is_blamed)
+{
+	file_after_openers(SECOND - 1, WIRE_OPEN);
+	file_after_openers(SECOND, WIRE_OPEN);
+	file_after_openers(SECOND + 1, 0);
+	file_after_openers(UINT64_MAX, 0);
+}
+
 TEST(what_failed_for_want_of_a_symbolizer_is_tried_again)
 {
 	struct bench b;
