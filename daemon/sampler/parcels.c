@@ -4,8 +4,9 @@
  * parcels — which processes of the window share a file.
  *
  * Mostly each has its own. A build host starts thousands a minute: those that began and ended within
- * the window share one file per executable and unit, unless they were asked for by their pid. Those
- * outside of our pid namespace have no name of ours: all of them are in one file, without a pid.
+ * the window share one file per executable, user, unit and container, unless they were asked for by
+ * their pid: a file tells of one user, whoever is to read it. Those outside of our pid namespace have no
+ * name of ours: all of them are in one file, without a pid.
  */
 
 #include <string.h>
@@ -19,7 +20,9 @@
 struct member {
 	uint32_t kind; /* enum session_profile_kind */
 	uint32_t exe;
-	uint32_t unit; /* string id */
+	uint32_t uid;
+	uint32_t unit;	    /* string id */
+	uint32_t container; /* string id */
 	uint32_t alone;
 	uint32_t process;
 };
@@ -35,15 +38,19 @@ static uint64_t exe_id(const struct sampler *s, uint32_t exe)
 	return o->path ? hash_bytes(o->path, strlen(o->path), EXE_SEED) : 0;
 }
 
-static int intern_unit(const struct sampler *s, const struct window_process *p,
-		       struct strtab *units, uint32_t *ret_unit)
+static int intern_place(const struct sampler *s, const struct window_process *p,
+			struct strtab *strings, struct member *m)
 {
-	char path[CGROUPS_PATH_SZ], unit[CGROUPS_UNIT_SZ];
+	char path[CGROUPS_PATH_SZ], unit[CGROUPS_UNIT_SZ], container[CGROUPS_CONTAINER_SZ];
+	bool known = cgroups_path(s->cgroups, p->cgroup_hierarchy, p->cgroup, path) == 0;
+	int r;
 
-	if (cgroups_path(s->cgroups, p->cgroup_hierarchy, p->cgroup, path) < 0 ||
-	    !cgroups_unit(path, unit))
+	if (!known || !cgroups_unit(path, unit))
 		unit[0] = '\0';
-	return strtab_add(units, unit, strlen(unit), ret_unit);
+	if (!known || !cgroups_container(path, container))
+		container[0] = '\0';
+	r = strtab_add(strings, unit, strlen(unit), &m->unit);
+	return r < 0 ? r : strtab_add(strings, container, strlen(container), &m->container);
 }
 
 static bool was_asked_for(const struct sampler *s, uint32_t pid)
@@ -55,7 +62,7 @@ static bool was_asked_for(const struct sampler *s, uint32_t pid)
 	return false;
 }
 
-static int member_of(const struct sampler *s, uint32_t process, struct strtab *units,
+static int member_of(const struct sampler *s, uint32_t process, struct strtab *strings,
 		     struct member *ret)
 {
 	const struct window_process *p = &s->window->processes.v[process];
@@ -66,7 +73,8 @@ static int member_of(const struct sampler *s, uint32_t process, struct strtab *u
 	} else if (p->brief && !was_asked_for(s, p->pid)) {
 		ret->kind = SESSION_PROFILE_ENDED;
 		ret->exe = p->exe;
-		return intern_unit(s, p, units, &ret->unit);
+		ret->uid = p->uid;
+		return intern_place(s, p, strings, ret);
 	} else {
 		ret->alone = process;
 	}
@@ -79,7 +87,12 @@ static int compare_files(const struct member *a, const struct member *b)
 		return CMP(a->kind, b->kind);
 	if (a->exe != b->exe)
 		return CMP(a->exe, b->exe);
-	return a->unit != b->unit ? CMP(a->unit, b->unit) : CMP(a->alone, b->alone);
+	if (a->uid != b->uid)
+		return CMP(a->uid, b->uid);
+	if (a->unit != b->unit)
+		return CMP(a->unit, b->unit);
+	return a->container != b->container ? CMP(a->container, b->container)
+					    : CMP(a->alone, b->alone);
 }
 
 static int compare_members(const void *a, const void *b)
@@ -92,15 +105,15 @@ static int compare_members(const void *a, const void *b)
 
 static int list_members(const struct sampler *s, struct member *members, size_t *ret_cnt)
 {
-	struct strtab units;
-	int r = strtab_init(&units, s->window->seed);
+	struct strtab strings;
+	int r = strtab_init(&strings, s->window->seed);
 
 	*ret_cnt = 0;
 	for (uint32_t i = 0; r == 0 && i < s->window->processes.cnt; i++) {
 		if (s->window->processes.v[i].samples > 0)
-			r = member_of(s, i, &units, &members[(*ret_cnt)++]);
+			r = member_of(s, i, &strings, &members[(*ret_cnt)++]);
 	}
-	strtab_done(&units);
+	strtab_done(&strings);
 	return r;
 }
 

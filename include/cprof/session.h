@@ -81,8 +81,8 @@ enum session_phase { SESSION_SAMPLING, SESSION_NAMING, SESSION_WRITING };
 enum session_profile_kind {
 	SESSION_PROFILE_PROCESS,
 	SESSION_PROFILE_MERGED,
-	SESSION_PROFILE_ENDED, /* processes of one executable and unit that began and ended within */
-	SESSION_PROFILE_RAW,   /* no profile: the raw file (cprof/replay.h); samples is 0 */
+	SESSION_PROFILE_ENDED, /* of one executable, user, unit and container: began and ended within */
+	SESSION_PROFILE_RAW, /* no profile: the raw file (cprof/replay.h); samples is 0 */
 	SESSION_PROFILE_KIND_MAX,
 };
 

@@ -155,6 +155,23 @@ static int add_process(struct comments *c, const struct window_process *p)
 	return r;
 }
 
+/* Of several processes, where all agree. */
+static int add_uid(struct comments *c)
+{
+	const struct window_process *first = NULL;
+
+	for (uint32_t i = 0; i < encoder_processes_cnt(c->encoder); i++) {
+		const struct window_process *p = encoder_process(c->encoder, i);
+
+		if (p->samples == 0)
+			continue;
+		if (first && p->uid != first->uid)
+			return 0;
+		first = p;
+	}
+	return first ? add_count(c, "uid", first->uid) : 0;
+}
+
 /* Several: the kernel's account counts only when it is known of everybody. */
 static int add_processes(struct comments *c)
 {
@@ -164,6 +181,8 @@ static int add_processes(struct comments *c)
 	int r;
 
 	r = add_count(c, "processes", cnt);
+	if (r == 0)
+		r = add_uid(c);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < cnt; i++) {

@@ -11,6 +11,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -473,6 +474,22 @@ def flood(bench):
     check_place(bench, "flood: the calm unit", found.get(work.pid), {"unit": "cprof-calm.service"})
 
 
+def ended_of_users(bench):
+    """Brief processes of one program that two users run: no file is of both."""
+    checks, brief = bench.checks, shlex.quote(str(bench.args.workloads / "brief"))
+    other = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+    done = harness.record(bench.args.cprofctl, "-o", f"{bench.tmp}/users/", "--", "sh", "-c",
+                          f"{brief} 10 20 && {other} {brief} 10 20")
+    if not harness.good(checks, "users", done):
+        return
+    found = [pprof_file.Profile(f["path"]) for f in done.files
+             if f["kind"] == "ended" and f["comm"] == "exe"]
+    checks.equal("users: whose the files are", sorted(p.comment("uid") or "?" for p in found),
+                 ["0", "65534"])
+    pids = [{p.owner(s) for s in p.samples} for p in found]
+    checks.at_least("users: processes in the smaller file", min(map(len, pids), default=0), 5)
+
+
 def ended(bench):
     """Processes that began and ended within share a file; what was asked for by pid does not."""
     checks, idents = bench.checks, []
@@ -511,7 +528,7 @@ def ended(bench):
 def run(args, checks):
     with harness.scratch() as tmp:
         bench = Bench(args, checks, tmp)
-        harness.play(args, checks, (ended, v1_groups, odd_names, groups_below, flood, container_outside,
+        harness.play(args, checks, (ended, ended_of_users, v1_groups, odd_names, groups_below, flood, container_outside,
                                     systemd_inside), bench)
 
 

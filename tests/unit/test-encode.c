@@ -639,6 +639,14 @@ TEST(some_of_many)
 		CHECK(p->sample[i]->label[0]->num != 101);
 	CHECK_STR(comment(p, "processes"), "2");
 	CHECK_STR(comment(p, "cpu_true_ns"), "4");
+	CHECK_STR(comment(p, "uid"), "1000");
+	perftools__profiles__profile__free_unpacked(p, NULL);
+
+	f.window->processes.v[2].uid = 1001; /* of two users: neither is told */
+	f.file.cnt = 0;
+	CHECK_EQ(encode_profile(&f.opts, &f.result), 0);
+	p = decode(&f);
+	CHECK(!comment(p, "uid"));
 	end(&f, p);
 }
 
