@@ -282,6 +282,9 @@ int finish_step(struct sampler *s)
 		if (r <= 0)
 			return r;
 	}
+	r = session_send_notes(s);
+	if (r <= 0)
+		return r;
 	r = send_end(s);
 	if (r == -EAGAIN)
 		return 0;

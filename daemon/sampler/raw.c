@@ -184,5 +184,5 @@ void raw_finish(struct sampler *s)
 		return;
 	s->counters.v[COUNTER_raw_lost] += s->raw->written / sizeof(*s->raw->kept);
 	(void)snprintf(text, sizeof(text), "no raw file: %s; the profiles are whole", strerror(-r));
-	session_note(s, text);
+	(void)session_note(s, text);
 }

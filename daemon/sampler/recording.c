@@ -85,8 +85,7 @@ static void tell_walk(struct sampler *s)
 		       "the kernel's trees of mappings are not walked: %s; user frames are located "
 		       "by /proc afterwards, so those of processes that are gone may stay unknown",
 		       why);
-	session_note(s, text);
-	s->walk_told = true;
+	s->walk_told = session_note(s, text); /* or tried again */
 }
 
 static void maintain_events(struct sampler *s)
@@ -95,7 +94,7 @@ static void maintain_events(struct sampler *s)
 	uint32_t opened;
 
 	if (collect_maintain(s->collect, &opened, &failure) < 0)
-		session_note(s, failure.text);
+		(void)session_note(s, failure.text);
 	s->counters.v[COUNTER_events_reopened] += opened;
 }
 
@@ -148,6 +147,7 @@ static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 	struct sampler *s = ctx;
 	uint64_t next = now_ns + TICK_NS;
 
+	(void)session_send_notes(s);
 	if (s->phase == PHASE_SAMPLING) {
 		tick_sampling(s, now_ns);
 		now_ns = MAX(now_ns, s->ended_ns); /* what is measured from the end began in it */
@@ -297,7 +297,7 @@ int recording_begin(struct sampler *s)
 	(void)snprintf(started.event, sizeof(started.event), "%s", s->event->name);
 	(void)seqpacket_send(s->client_fd, &started, sizeof(started), -EBADF);
 	if (degraded.text[0])
-		session_note(s, degraded.text);
+		(void)session_note(s, degraded.text);
 	tell_walk(s);
 	log_debug("sampling at %" PRIu32 " Hz on %u CPUs, a ring of %zu bytes", s->start.hz,
 		  s->cpus, ring_bytes(&s->start));
@@ -347,6 +347,7 @@ void recording_drop(struct sampler *s)
 	s->window = window_free(s->window);
 	parcels_done(s);
 	s->raw = raw_free(s->raw);
+	session_drop_notes(s);
 	s->profile_fd = fd_close(s->profile_fd);
 	s->phase = PHASE_DONE;
 }

@@ -11,6 +11,7 @@
  *	main.c		start, the loop
  *	roles.c		the link to the launcher: ends to neighbours come and go
  *	session.c	the protocol with the client
+ *	notes.c		what it is to be told, kept until it reads
  *	recording.c	a recording: begin, periodic work, end
  *	targets.c	whom it is of: processes, the groups of a unit
  *	tree.c		descendants that were there before, and when the last is gone
@@ -66,6 +67,9 @@ struct tree_process {
 /* No more is written to what was handed over. */
 #define FINISH_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
+/* Of these a client that does not read may be owed so many. */
+#define SAMPLER_NOTES_MAX 8
+
 /* What wakes us goes before what is done on time. */
 #define PRIORITY_EVENTS 10
 
@@ -89,6 +93,8 @@ struct sampler {
 	/* The client. */
 	int client_fd;
 	struct loop_source *client;
+	struct session_note *notes[SAMPLER_NOTES_MAX]; /* not sent yet, the oldest first */
+	unsigned int notes_cnt;
 
 	/* The recording. */
 	enum phase phase;
@@ -142,8 +148,16 @@ int session_attach(struct sampler *s, int fd);
 void session_progress(struct sampler *s);
 void session_lost(struct sampler *s);
 int session_fail(struct sampler *s, int error, const char *text);
-/* One line "what: why; what it means": something works less well than it should. */
-void session_note(struct sampler *s, const char *text);
+
+/* notes.c */
+/*
+ * One line "what: why; what it means": something works less well than it should. False: too many wait
+ * for a client that does not read, and this one is lost.
+ */
+bool session_note(struct sampler *s, const char *text);
+/* 1: none waits; 0: the client does not read now; -errno: it is gone. */
+int session_send_notes(struct sampler *s);
+void session_drop_notes(struct sampler *s);
 
 /* recording.c */
 int recording_begin(struct sampler *s);

@@ -77,17 +77,6 @@ int session_fail(struct sampler *s, int error, const char *text)
 	return 0;
 }
 
-void session_note(struct sampler *s, const char *text)
-{
-	struct session_note m = {
-		.head = { .size = sizeof(m), .type = SESSION_NOTE },
-	};
-
-	m.text_len = strnlen(text, sizeof(m.text) - 1);
-	memcpy(m.text, text, m.text_len);
-	(void)seqpacket_send(s->client_fd, &m, sizeof(m), -EBADF);
-}
-
 void session_progress(struct sampler *s)
 {
 	struct counters c;
