@@ -37,7 +37,7 @@ static __always_inline bool announce_allowed(__u32 uid, __u64 now)
 	__u32 zero = 0;
 	struct buckets *b = bpf_map_lookup_elem(&cprof_buckets, &zero);
 
-	return b && bucket_take(&b->slots[bucket_slot(uid) & (BUCKET_SLOTS - 1)], uid, now);
+	return b && bucket_take(b, uid, now);
 }
 
 /* The mapping to open it by; NULL: the executable. */

@@ -4,10 +4,12 @@
 /*
  * bucket — how many files one user may announce, on each CPU.
  *
- * A table of buckets per CPU, written by plain stores: no hash is updated here. Two users whose ids meet
- * in one place take turns to overwrite each other, and whoever comes begins with a quarter of a bucket:
- * that lets a little more through, and starves nobody. An event that interrupts another one between
- * load and store costs one announcement more, or less.
+ * A table of buckets per CPU, written by plain stores: no hash is updated here. Root has a bucket of its
+ * own. The others find two by their id, and take over one that is full again: forgetting that costs
+ * nobody anything, and gains nothing. Where more than two users who announce all the time meet, the
+ * third takes from the bucket that is fuller, as its owner does: together they get what two get, however
+ * they take turns. An event that interrupts another one between load and store costs one announcement
+ * more, or less.
  *
  * A build host starts some 50 new programs a second; the start of a recording meets the files of all
  * that runs, which are root's mostly.
@@ -22,13 +24,18 @@
 #define BUCKET_ROOT_BURST 4000
 
 struct bucket {
-	__u64 due_ns; /* when it is full again; 0: nobody's yet */
-	__u32 uid;
+	__u64 due_ns; /* when it is full again */
+	__u32 uid;    /* whose, until then */
 	__u32 pad;
 };
 
+struct bucket_pair {
+	struct bucket ways[2];
+};
+
 struct buckets {
-	struct bucket slots[BUCKET_SLOTS];
+	struct bucket_pair slots[BUCKET_SLOTS];
+	struct bucket root;
 };
 
 static __always_inline __u32 bucket_slot(__u32 uid)
@@ -36,22 +43,35 @@ static __always_inline __u32 bucket_slot(__u32 uid)
 	return (uid * 2654435761u) >> 26;
 }
 
+static __always_inline struct bucket *bucket_of(struct buckets *b, __u32 uid, __u64 now)
+{
+	struct bucket *first, *second;
+
+	if (!uid)
+		return &b->root;
+	first = &b->slots[bucket_slot(uid) & (BUCKET_SLOTS - 1)].ways[0];
+	second = first + 1;
+	if (first->uid == uid)
+		return first;
+	if (second->uid == uid || second->due_ns <= now)
+		return second;
+	return first->due_ns < second->due_ns ? first : second;
+}
+
 /* Takes one announcement out; 0 when there is none left. */
-static __always_inline int bucket_take(struct bucket *b, __u32 uid, __u64 now)
+static __always_inline int bucket_take(struct buckets *all, __u32 uid, __u64 now)
 {
 	__u64 cost = uid ? BUCKET_USER_NS : BUCKET_ROOT_NS;
 	__u64 room = cost * (uid ? BUCKET_USER_BURST : BUCKET_ROOT_BURST);
+	struct bucket *b = bucket_of(all, uid, now);
 	__u64 due = b->due_ns;
 
-	if (due && b->uid != uid)
-		due = now + room / 4 * 3;
-	b->uid = uid;
-	if (due < now)
+	if (due <= now) {
 		due = now;
-	if (due - now + cost > room) {
-		b->due_ns = due;
-		return 0;
+		b->uid = uid;
 	}
+	if (due - now + cost > room)
+		return 0;
 	b->due_ns = due + cost;
 	return 1;
 }
