@@ -12,6 +12,9 @@
  * itself is exact, whoever missed an overflow: what it went on by since the sample before, less the
  * period that this sample stands for, are overflows that we did not see (recursion of BPF, a throttled
  * event). A PMU's counter is read a little after its overflow, so the remainder is signed and carried.
+ *
+ * A CPU that was gone gets another event, whose counter begins at 0: user space says so by a number that
+ * it raises before it opens one. A counter that went back is another one too, whoever said what.
  */
 
 #include "kenv.h"
@@ -19,7 +22,18 @@
 struct tally {
 	__u64 counter; /* at the sample before */
 	__s64 carried; /* of a period */
+	__u64 opened;  /* which event; see struct cprof_rate */
 };
+
+/* To be called before each sample. */
+static __always_inline void tally_follow(struct tally *t, __u64 counter, __u64 opened)
+{
+	if (t->opened == opened && counter >= t->counter)
+		return;
+	t->counter = 0;
+	t->carried = 0;
+	t->opened = opened;
+}
 
 static __always_inline __u64 tally_weight(struct tally *t, __u64 counter)
 {

@@ -209,6 +209,7 @@ struct cprof_rate {
 	__u64 period_ns;
 	__u64 since_ns;	  /* CLOCK_MONOTONIC when this period began */
 	__u64 enabled_ns; /* CLOCK_MONOTONIC when the event was switched on; 0: not yet */
+	__u64 opened;	  /* how often: each time its counter begins at 0 */
 };
 
 #define CPROF_ASSERT(cond) _Static_assert(cond, #cond)
@@ -220,4 +221,4 @@ CPROF_ASSERT(sizeof(struct cprof_announce) == 128);
 CPROF_ASSERT(sizeof(struct cprof_exit) == 40);
 CPROF_ASSERT(sizeof(struct cprof_cgroup) == 288);
 CPROF_ASSERT(sizeof(struct cprof_walk_probe) == 48);
-CPROF_ASSERT(sizeof(struct cprof_rate) == 32);
+CPROF_ASSERT(sizeof(struct cprof_rate) == 40);

@@ -59,6 +59,7 @@ int cpu_open(struct collect *c, unsigned int cpu, struct collect_failure *failur
 	/* Of one opened anew: odd while it changes, until cpu_enable(). */
 	__atomic_store_n(&rate->epoch, rate->epoch | 1, __ATOMIC_RELEASE);
 	rate->period_ns = draw_period(c, ev);
+	__atomic_store_n(&rate->opened, rate->opened + 1, __ATOMIC_RELEASE);
 	fd = perf_event_on_cpu(c, (int)cpu, rate->period_ns);
 	if (fd == -ENODEV)
 		return 0; /* offline */
