@@ -102,10 +102,13 @@ static int take_name(struct symbolize *s, uint32_t object, uint64_t offset,
 	struct name name = { .start = view->start };
 	size_t sz = NAME_BYTES + view->name_len + view->linkage_len;
 	uint32_t owner = owner_of(s, object);
+	struct name old;
+	bool is_new = !names_get(s->opts.names, object, offset, &old);
 	int r;
 
-	if (s->opts.names_max && !shares_allow(&s->shares, owner, sz, s->opts.names_max)) {
-		s->opts.counters->v[COUNTER_names_limited]++;
+	if (is_new && s->opts.names_max &&
+	    !shares_allow(&s->shares, owner, sz, s->opts.names_max)) {
+		wants_limit(s, object, offset);
 		return 0;
 	}
 	r = intern(s, view->name, view->name_len, &name.function);
@@ -121,7 +124,7 @@ static int take_name(struct symbolize *s, uint32_t object, uint64_t offset,
 	if (object == CPROF_OBJECT_KERNEL && !kernel_take_name(s, offset, &name))
 		return 0;
 	r = names_put(s->opts.names, object, offset, &name);
-	if (r == 0)
+	if (r == 0 && is_new)
 		shares_take(&s->shares, owner, sz);
 	return r;
 }
@@ -146,6 +149,8 @@ int symbolize_sweep(struct symbolize *s, uint64_t before_ns)
 	r = names_sweep(s->opts.names, before_ns, keep_name, s);
 	if (r < 0)
 		s->shares = was;
+	if (names_cnt(s->opts.names) < cnt)
+		s->limited.cnt = 0; /* there is room again */
 	s->opts.counters->v[COUNTER_names_forgotten] += cnt - names_cnt(s->opts.names);
 	return r;
 }

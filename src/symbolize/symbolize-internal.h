@@ -99,8 +99,10 @@ struct symbolize {
 	uint64_t closed_ns;	   /* when the window ended; 0: it did not */
 	struct opens_user users[OPENS_USERS_MAX];
 	uint32_t turn;
-	uint32_t waiting;     /* in the queues of all users */
-	struct shares shares; /* of names, by the owners of their files */
+	uint32_t waiting;	  /* in the queues of all users */
+	struct shares shares;	  /* of names, by the owners of their files */
+	VEC(struct want) limited; /* places whose names found no room: not asked for again */
+	bool limited_sorted;
 	const struct window *scanned_window;
 	size_t scanned;		  /* stacks of it whose places were looked at */
 	uint64_t opener_heard_ns; /* when it last said something true, or was new */
@@ -152,6 +154,9 @@ void kernel_tick(struct symbolize *s, uint64_t now_ns);
 bool kernel_take_name(struct symbolize *s, uint64_t place, struct name *name);
 
 /* wants.c */
+/* The place's name found no room. */
+bool wants_is_limited(struct symbolize *s, uint32_t object, uint64_t offset);
+void wants_limit(struct symbolize *s, uint32_t object, uint64_t offset);
 int wants_scan(struct symbolize *s, const struct window *w, uint64_t now_ns);
 
 /* answers.c */

@@ -39,6 +39,7 @@ struct symbolize *symbolize_free(struct symbolize *s)
 	vec_done(&s->awaiting);
 	vec_done(&s->jits);
 	vec_done(&s->codes);
+	vec_done(&s->limited);
 	s->opener_fd = fd_close(s->opener_fd);
 	s->symbolizer_fd = fd_close(s->symbolizer_fd);
 	free(s);
@@ -275,7 +276,8 @@ static bool is_late(struct symbolize *s, const struct window_frame *f)
 	const struct object *o = objects_get(s->opts.objects, f->object);
 	struct name name;
 
-	if (names_get(s->opts.names, f->object, names_offset(f->offset, f->flags), &name))
+	if (names_get(s->opts.names, f->object, names_offset(f->offset, f->flags), &name) ||
+	    wants_is_limited(s, f->object, names_offset(f->offset, f->flags)))
 		return false;
 	if (f->object == CPROF_OBJECT_KERNEL || f->object == CPROF_OBJECT_VDSO)
 		return !*symbolize_tried(s, f->object);

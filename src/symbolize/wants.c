@@ -15,6 +15,7 @@
 #define RESCAN_FRAME_NS 2000ull /* of pause for each frame looked at: 40 times what it took */
 #define RESCAN_MIN_NS 500000000ull
 #define RESCAN_MAX_NS 2000000000ull
+#define LIMITED_MAX 65536 /* 1 MiB */
 
 static bool want_possible(struct symbolize *s, uint32_t object)
 {
@@ -33,6 +34,28 @@ static int want_compare(const void *a, const void *b)
 	const struct want *x = a, *y = b;
 
 	return x->object != y->object ? CMP(x->object, y->object) : CMP(x->offset, y->offset);
+}
+
+bool wants_is_limited(struct symbolize *s, uint32_t object, uint64_t offset)
+{
+	const struct want place = { .object = object, .offset = offset };
+
+	if (s->limited.cnt == 0)
+		return false;
+	if (!s->limited_sorted)
+		qsort(s->limited.v, s->limited.cnt, sizeof(*s->limited.v), want_compare);
+	s->limited_sorted = true;
+	return bsearch(&place, s->limited.v, s->limited.cnt, sizeof(place), want_compare);
+}
+
+/* Those beyond LIMITED_MAX are asked for, and counted, again. */
+void wants_limit(struct symbolize *s, uint32_t object, uint64_t offset)
+{
+	const struct want place = { .object = object, .offset = offset };
+
+	s->opts.counters->v[COUNTER_names_limited]++;
+	if (s->limited.cnt < LIMITED_MAX && vec_push(&s->limited, place) == 0)
+		s->limited_sorted = false;
 }
 
 /* Marks what cannot be named now, for on_ready(); true when it may come soon. */
@@ -88,6 +111,8 @@ static int want_stack(struct symbolize *s, const struct window_stack *stack, uin
 			   names_use(s->opts.names, want.object, want.offset, now_ns)) {
 			continue;
 		}
+		if (wants_is_limited(s, want.object, want.offset))
+			continue;
 		r = vec_push(&s->wants, want);
 		if (r < 0)
 			return r;
@@ -153,8 +178,10 @@ int wants_scan(struct symbolize *s, const struct window *w, uint64_t now_ns)
 
 	s->wants.cnt = 0;
 	s->wants_next = 0;
-	if (is_new && s->scanned_window)
+	if (is_new && s->scanned_window) {
 		s->closed_ns = 0;
+		s->limited.cnt = 0;
+	}
 	if (again || is_new)
 		s->awaiting.cnt = 0;
 	else if (s->ready)

@@ -604,6 +604,11 @@ TEST(names_of_one_owner_do_not_fill_the_table)
 	cnt = names_cnt(b.names);
 	CHECK(cnt > 100 && cnt < 500);
 	CHECK_EQ(b.counters.v[COUNTER_names_limited], 1000 - cnt);
+	/* The rest is not asked for again, counted again, or late. */
+	symbolize_look_again(b.s);
+	CHECK_EQ(symbolize_window(b.s, b.w, 2 * SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), 0);
+	CHECK_EQ(symbolize_late(b.s, b.w), 0);
 	/* Root's find room. */
 	object = make_ready(&b, 1601);
 	add_stack(&b, object, 10);
