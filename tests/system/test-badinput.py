@@ -175,7 +175,7 @@ def one_cpu_denied(args, checks, tmp):
         done = harness.record(args.cprofctl, "-a", "--seconds", 2, cwd=tmp, prefix=prefix)
         if not harness.good(checks, "one CPU denied", done):
             return
-        checks.at_least("one CPU denied: samples on the other", done.of_pid(mine.pid)[0], 50)
+        checks.at_least("one CPU denied: samples on the other", done.of_pid(mine.pid)[0], 15)
         checks.equal("one CPU denied: samples on it", done.of_pid(unseen.pid)[0], 0)
     said = f"1 of {os.cpu_count()} CPUs are not sampled"
     checks.check("one CPU denied: it is said", any(said in line for line in done.json["degraded"]),
@@ -249,7 +249,7 @@ def lying_elf(args, checks, tmp):
     pprof = harness.Pprof(tmp)
     for name, work in works.items():
         samples, _ = done.of_pid(work.pid)
-        checks.at_least(f"lying ELF {name}: samples", samples, 20)
+        checks.at_least(f"lying ELF {name}: samples", samples, 5)
     _, _, complaints = harness.sum_files(pprof, [f["path"] for f in done.files], batch=1)
     checks.check("lying ELF: pprof opens every file", not complaints, "; ".join(complaints)[:300])
     mine = [f for f in done.files if f["pid"] == true.pid]
