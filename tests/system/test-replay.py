@@ -195,7 +195,7 @@ def own_code(bench):
         return
     pprof = harness.Pprof(bench.tmp)
     text = pprof.run("-raw", *(out / "profiles").iterdir())[0]
-    bench.checks.check("own code: it was sampled", "[anon]" in text, "[anon]" in text)
+    bench.checks.check("own code: it was sampled", "[jit]" in text, "[jit]" in text)
     bench.checks.check("own code: in the ranges that are looked for",
                        any(a <= place < b for a, b in ranges), hex(place))
     compare(bench, "own code", out / "x.raw", out / "profiles", 1)
