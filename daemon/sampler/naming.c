@@ -114,14 +114,18 @@ void naming_tick(struct sampler *s, uint64_t now_ns)
 bool naming_is_done(struct sampler *s, uint64_t now_ns)
 {
 	unsigned int owed;
+	uint64_t answers;
 
 	naming_tick(s, now_ns);
+	answers = symbolize_answers(s->symbolize);
 	owed = symbolize_pending(s->symbolize) + (s->remap ? remap_pending(s->remap) : 0);
 	/* A role that is gone will be back, and then what it owed is asked again. */
 	if (owed == 0 && s->opener && s->symbolizer)
 		return true;
-	if (owed != s->naming_owed) {
-		s->naming_owed = owed;
+	/* What a successor is asked again is no progress: one that never answers is waited for once. */
+	if (owed < s->naming_owed || answers != s->naming_answers) {
+		s->naming_owed = MIN(owed, s->naming_owed);
+		s->naming_answers = answers;
 		s->naming_since_ns = now_ns;
 	}
 	/* The tick in which the recording ended may be of a moment before it. */

@@ -8,6 +8,7 @@
  */
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -317,6 +318,7 @@ void recording_end(struct sampler *s, enum session_ended why)
 	symbolize_close_window(s->symbolize, s->ended_ns);
 	s->phase = PHASE_NAMING;
 	s->naming_since_ns = s->ended_ns;
+	s->naming_owed = UINT_MAX;
 	s->naming_began_ns = s->ended_ns;
 	tell_walk(s);
 	session_progress(s);

@@ -122,7 +122,8 @@ struct sampler {
 	uint64_t progress_at_ns;
 	uint64_t naming_since_ns; /* when naming last made progress */
 	uint64_t naming_began_ns;
-	unsigned int naming_owed;
+	unsigned int naming_owed; /* the least so far */
+	uint64_t naming_answers;
 	uint32_t cpus;
 	bool walk_told; /* that it is switched off */
 	enum session_ended ended_by;

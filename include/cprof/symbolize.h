@@ -95,6 +95,8 @@ void symbolize_kernel_code(struct symbolize *s, const struct symbolize_code *cod
 void symbolize_close_window(struct symbolize *s, uint64_t now_ns);
 /* How many answers are still owed: files on their way, and names asked for. */
 unsigned int symbolize_pending(const struct symbolize *s);
+/* How many answers symbolizers gave so far that made sense: whoever waits sees that it is worth it. */
+uint64_t symbolize_answers(const struct symbolize *s);
 /* Frames of the window that have no name because the answer did not come in time. */
 uint64_t symbolize_late(struct symbolize *s, const struct window *w);
 /* True when that role owes something and was silent for @limit_ns: it hangs and should be replaced. */

@@ -300,6 +300,11 @@ uint64_t symbolize_late(struct symbolize *s, const struct window *w)
 	return late;
 }
 
+uint64_t symbolize_answers(const struct symbolize *s)
+{
+	return s->answers;
+}
+
 unsigned int symbolize_pending(const struct symbolize *s)
 {
 	unsigned int owed = (s->retry_ns != 0) + s->rescan;
@@ -351,6 +356,7 @@ int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)
 			s->opts.counters->v[COUNTER_symbolizer_lied]++;
 			return r;
 		}
+		s->answers++;
 		s->symbolizer_heard_ns = now_ns;
 	}
 	opens_pump(s, now_ns);

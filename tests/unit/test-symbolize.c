@@ -23,7 +23,9 @@ TEST(a_file_is_opened_once_and_its_places_named_once)
 	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(((struct wire_names *)b.buf)->cnt, 3);
+	CHECK_EQ(symbolize_answers(b.s), 1); /* of the file */
 	CHECK_EQ(answer(&b, 3), 0);
+	CHECK_EQ(symbolize_answers(b.s), 2);
 	CHECK_EQ(symbolize_pending(b.s), 0);
 	CHECK(names_get(b.names, object, 0x100f, &name)); /* a return address: the byte before */
 	CHECK_STR(names_text(b.names, name.function), "f100f");
@@ -170,6 +172,7 @@ TEST(lies_are_found_out)
 	CHECK_EQ(seqpacket_send(b.symbolizer, "nonsense", 8, -EBADF), 0);
 	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), -EBADMSG);
 	CHECK_EQ(b.counters.v[COUNTER_symbolizer_lied], 3);
+	CHECK_EQ(symbolize_answers(b.s), 1);
 	CHECK_EQ(objects_get(b.objects, object)->state != OBJECT_READY, 1);
 	end(&b);
 }
