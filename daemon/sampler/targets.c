@@ -5,6 +5,7 @@
  * control groups of a unit. What BPF lets pass follows from it.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -30,30 +31,38 @@ static int on_pid_gone(struct loop_source *src, uint32_t events, void *ctx)
 	return 0;
 }
 
-static int watch_pid(struct sampler *s, pid_t pid)
+static int watch_pid(struct sampler *s, int *pidfd)
 {
-	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct loop_source *source;
-	int r;
+	int fd = *pidfd, r;
 
-	if (fd < 0)
-		return -errno;
 	r = vec_push(&s->pidfds, fd);
 	if (r < 0)
 		return r;
-	r = loop_add_io(s->loop, TAKE_FD(fd), EPOLLIN, PRIORITY_EVENTS, on_pid_gone, s, &source);
+	(void)TAKE_FD(*pidfd);
+	r = loop_add_io(s->loop, fd, EPOLLIN, PRIORITY_EVENTS, on_pid_gone, s, &source);
 	if (r < 0)
 		return r;
 	return vec_push(&s->pid_sources, source);
 }
 
+/*
+ * Held first, asked then, and still there: the start is its own. Without one BPF would record whoever takes
+ * the pid later.
+ */
 static int add_pid(struct sampler *s, pid_t pid)
 {
-	uint64_t start = cputime_start_ticks(s, (uint32_t)pid);
+	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	uint64_t start;
 	int r;
 
+	if (fd < 0)
+		return -errno;
+	start = cputime_start_ticks(s, (uint32_t)pid);
+	if (start == 0 || (syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0 && errno == ESRCH))
+		return -ESRCH;
 	r = collect_add_pid(s->collect, pid, start);
-	return r < 0 ? r : watch_pid(s, pid);
+	return r < 0 ? r : watch_pid(s, &fd);
 }
 
 /* One that is gone by now costs nothing of the others. */

@@ -9,6 +9,7 @@ import contextlib
 import json
 import math
 import os
+import pathlib
 import subprocess
 import time
 
@@ -207,6 +208,42 @@ def children_oddly(bench):
                             3 * math.sqrt(said["cpu_ns"] * 2e6) + 20e6)
 
 
+def holds_pidfd(process, pid):
+    """Has the process a descriptor of the other one?"""
+    for info in pathlib.Path(f"/proc/{process}/fdinfo").glob("*"):
+        with contextlib.suppress(OSError):
+            if f"\nPid:\t{pid}\n" in info.read_text(encoding="ascii"):
+                return True
+    return False
+
+
+def pid_taken(bench):
+    """One that is gone when the recording begins: who takes its pid is somebody else."""
+    checks, spin = bench.checks, bench.args.workloads / "spin"
+    last_pid = pathlib.Path("/proc/sys/kernel/ns_last_pid")
+    with Work(spin, 1, 60) as stays, Work(spin, 1, 60) as goes, \
+            harness.BpfView(bench.args.outside) as view, \
+            Recorder(bench.args.cprofctl, "--pid", stays.pid, "--pid", goes.pid, "--seconds", 3,
+                     "-o", f"{bench.tmp}/taken/", cwd=bench.tmp) as recorder:
+        while not holds_pidfd(recorder.process.pid, goes.pid):
+            time.sleep(0.001)
+        goes.process.kill()
+        goes.process.wait()
+        view.wait_for_samples(recorder)
+        for _ in range(20):
+            last_pid.write_text(str(goes.pid - 1), encoding="ascii")
+            with Work(spin, 1, 1) as taker:
+                if taker.pid == goes.pid:
+                    taker.finish()
+                    break
+        else:
+            raise harness.Skip("others take the pid")
+        done = recorder.finish()
+    if harness.good(checks, "a pid that was taken", done):
+        checks.equal("a pid that was taken: samples", done.of_pid(goes.pid)[0], 0)
+        checks.at_least("a pid that was taken: samples of who stays", done.of_pid(stays.pid)[0], 50)
+
+
 def at_once(bench, name, seconds, sessions):
     """A spinner that lives within several sessions: (its pid, the kernel's ns, recordings)."""
     fifo = bench.tmp / f"{name}.fifo".replace(" ", "-")
@@ -314,7 +351,8 @@ def limits(bench):
 def run(args, checks):
     with harness.scratch() as tmp:
         harness.play(args, checks, (page_faults, page_faults_by_count, context_switches, clocks,
-                                    children, children_apart, children_oddly, side_by_side, five_at_once,
+                                    children, children_apart, children_oddly, pid_taken,
+                                    side_by_side, five_at_once,
                                     command_as_it_is, limits), Bench(args, checks, tmp))
 
 
