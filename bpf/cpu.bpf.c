@@ -125,6 +125,11 @@ int BPF_PROG(cprof_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
+static __always_inline struct exiting *exiting_get(struct task_struct *task)
+{
+	return bpf_task_storage_get(&cprof_exiting, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
 static __always_inline void remember_program(struct task_struct *task, struct mm_struct *mm)
 {
 	const struct inode *inode = BPF_CORE_READ(mm, exe_file, f_inode);
@@ -132,7 +137,7 @@ static __always_inline void remember_program(struct task_struct *task, struct mm
 
 	if (!inode)
 		return;
-	e = bpf_task_storage_get(&cprof_exiting, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	e = exiting_get(task);
 	if (!e || e->whole)
 		return;
 	key_read(&e->key, inode);
@@ -140,17 +145,33 @@ static __always_inline void remember_program(struct task_struct *task, struct mm
 	e->whole = 1;
 }
 
+/* With its first thread, the last one to be freed; of two that end at once the first counts. */
+static __always_inline void remember_end(struct task_struct *task)
+{
+	struct exiting *e = exiting_get(task->group_leader);
+
+	if (e && !e->ended_ns)
+		e->ended_ns = bpf_ktime_get_boot_ns();
+}
+
 /*
- * Taking an address space down is a good part of a short process's life, and the task has given it up
- * by then: its program is remembered, so that these samples have their executable too. Done by the
- * last thread of the process.
+ * A process's last thread ends. Taking an address space down is a good part of a short process's life,
+ * and the task has given it up by then: its program is remembered, so that these samples have their
+ * executable too.
  */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(cprof_exit, struct task_struct *task)
 {
+	__u64 now = kenv_now();
+
 	tree_exit(task);
-	if (task->mm && BPF_CORE_READ(task, signal, live.counter) == 0)
+	if (BPF_CORE_READ(task, signal, live.counter) != 0 ||
+	    !filter_passes(task, identity_pid(task, our_ns())))
+		return 0;
+	remember_end(task);
+	if (task->mm)
 		remember_program(task, task->mm);
+	count(COUNTER_bpf_ns, kenv_now() - now);
 	return 0;
 }
 
@@ -159,35 +180,50 @@ SEC("tp_btf/exit_mmap")
 int BPF_PROG(cprof_exit_mmap, struct mm_struct *mm)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 now = kenv_now();
 
 	/* Others may be the last to let go of it, and an exec takes the old one down. */
-	if ((task->flags & KTYPES_PF_EXITING) && !task->mm)
-		remember_program(task, mm);
+	if (!(task->flags & KTYPES_PF_EXITING) || task->mm ||
+	    !filter_passes(task, identity_pid(task, our_ns())))
+		return 0;
+	remember_program(task, mm);
+	count(COUNTER_bpf_ns, kenv_now() - now);
 	return 0;
 }
 
 /*
  * A process is gone for good: the group leader goes last, and only now is the sum of all CPU time
  * final. Its struct pid is detached already, so its number in a nested pid namespace is not known
- * any more: user space matches by start and exec.
+ * any more: user space matches by start and exec. Whether the session asked for it was seen when it
+ * ended; of the whole machine those are told, too, that were ending when the session began.
  */
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(cprof_free, struct task_struct *task)
 {
+	__u64 now = kenv_now();
 	struct cprof_exit e = { 0 };
+	struct exiting *exiting;
 
 	if (task->pid != task->tgid)
 		return 0;
+	exiting = bpf_task_storage_get(&cprof_exiting, task, NULL, 0);
+	if (exiting)
+		e.time_ns = exiting->ended_ns;
+	if (!e.time_ns) {
+		if (!filter_all)
+			return 0;
+		e.time_ns = bpf_ktime_get_boot_ns();
+	}
 	e.head.size = sizeof(e);
 	e.head.version = CPROF_ABI_VERSION;
 	e.head.type = CPROF_RECORD_EXIT;
-	e.time_ns = bpf_ktime_get_boot_ns();
 	e.start_ns = task->start_boottime;
 	e.pid = our_level == 0 ? task->tgid : 0;
 	e.exec = identity_exec(task);
 	e.cpu_ns = BPF_CORE_READ(task, signal, sum_sched_runtime);
 	if (bpf_ringbuf_output(&cprof_samples, &e, sizeof(e), BPF_RB_NO_WAKEUP))
 		count(COUNTER_exit_full, 1);
+	count(COUNTER_bpf_ns, kenv_now() - now);
 	return 0;
 }
 

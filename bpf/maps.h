@@ -101,9 +101,11 @@ struct cpu_state {
 	__u32 pad;
 };
 
+/* Of a task that exits. */
 struct exiting {
 	struct cprof_key key;
-	__u32 whole; /* a tick may come while it is being written */
+	__u64 ended_ns; /* of a process's first thread: when its last one ended; 0: not to be told */
+	__u32 whole;	/* a tick may come while the key is being written */
 	__u32 pad;
 };
 
@@ -220,7 +222,7 @@ struct {
 	__type(value, struct tree_tag);
 } cprof_tags SEC(".maps");
 
-/* What program a task ran that is exiting: its mappings are gone before its time is. */
+/* What program a task ran that is exiting: its mappings are gone before its time is. And when. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

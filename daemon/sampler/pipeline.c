@@ -114,6 +114,14 @@ static int add_sample(struct sampler *s, const struct record *rec)
 	return r;
 }
 
+/* Told later than the window's end, of one that ended in it; others lived on beyond. */
+static bool is_exit_within(const struct sampler *s, const struct cprof_exit *e)
+{
+	if (s->phase != PHASE_SAMPLING && s->phase != PHASE_NAMING)
+		return false;
+	return s->window->to_boot_ns == 0 || e->time_ns <= s->window->to_boot_ns;
+}
+
 int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)
 {
 	struct sampler *s = ctx;
@@ -122,9 +130,7 @@ int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)
 
 	r = decode_record(bytes, sz, &rec);
 	if (r == 0 && rec.type == CPROF_RECORD_EXIT) {
-		/* Told later, it may have lived on beyond the window: but a tree was over before that. */
-		if (s->phase == PHASE_SAMPLING ||
-		    (s->phase == PHASE_NAMING && (s->start.flags & SESSION_TREE)))
+		if (is_exit_within(s, rec.exit))
 			fold_exit(s->window, rec.exit);
 		return 0;
 	}

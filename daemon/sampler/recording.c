@@ -135,8 +135,8 @@ static bool is_drained(struct sampler *s, uint64_t now_ns)
 	struct books books;
 
 	(void)collect_consume(s->collect);
-	/* The kernel tells of an exit some time after it; of a tree it is the exits that end it. */
-	if ((s->start.flags & SESSION_TREE) && now_ns < s->ended_ns + EXITS_LATE_NS)
+	/* The kernel tells of an exit some time after it; what was asked for often ends with the window. */
+	if (!(s->start.flags & SESSION_ALL) && now_ns < s->ended_ns + EXITS_LATE_NS)
 		return false;
 	if (now_ns > s->ended_ns + DRAIN_MAX_NS || recording_books(s, &c, &books) < 0)
 		return true;

@@ -164,9 +164,10 @@ struct cprof_announce {
 	__u32 exec;
 };
 
+/* Told when the process is freed, which may be long after it ended. */
 struct cprof_exit {
 	struct cprof_head head;
-	__u64 time_ns; /* CLOCK_BOOTTIME */
+	__u64 time_ns; /* when its last thread ended, CLOCK_BOOTTIME */
 	__u64 start_ns;
 	__u64 cpu_ns; /* all CPU time the process ever used, by the kernel's account */
 	__u32 pid;
