@@ -79,6 +79,7 @@ static __always_inline void announce(__u8 type, struct task_struct *task, __u32 
 	a->pid = pid;
 	a->uid = uid;
 	a->exec = identity_exec(leader);
-	bpf_ringbuf_submit(a, 0);
+	/* Before it there may be groups that did not wake the reader: then it would not be either. */
+	bpf_ringbuf_submit(a, BPF_RB_FORCE_WAKEUP);
 	count(COUNTER_announce_sent, 1);
 }

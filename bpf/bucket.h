@@ -22,6 +22,7 @@
 #define BUCKET_USER_BURST 1000
 #define BUCKET_ROOT_NS 500000ull /* 2,000 a second, and 4,000 at once */
 #define BUCKET_ROOT_BURST 4000
+#define BUCKET_TOLD 1 /* whose told is: as any user's */
 
 struct bucket {
 	__u64 due_ns; /* when it is full again */
@@ -36,6 +37,7 @@ struct bucket_pair {
 struct buckets {
 	struct bucket_pair slots[BUCKET_SLOTS];
 	struct bucket root;
+	struct bucket told; /* wake-ups for control groups (tell.h) */
 };
 
 static __always_inline __u32 bucket_slot(__u32 uid)
@@ -58,12 +60,11 @@ static __always_inline struct bucket *bucket_of(struct buckets *b, __u32 uid, __
 	return first->due_ns < second->due_ns ? first : second;
 }
 
-/* Takes one announcement out; 0 when there is none left. */
-static __always_inline int bucket_take(struct buckets *all, __u32 uid, __u64 now)
+/* Takes one out; 0 when there is none left. */
+static __always_inline int bucket_charge(struct bucket *b, __u32 uid, __u64 now)
 {
 	__u64 cost = uid ? BUCKET_USER_NS : BUCKET_ROOT_NS;
 	__u64 room = cost * (uid ? BUCKET_USER_BURST : BUCKET_ROOT_BURST);
-	struct bucket *b = bucket_of(all, uid, now);
 	__u64 due = b->due_ns;
 
 	if (due <= now) {
@@ -74,4 +75,10 @@ static __always_inline int bucket_take(struct buckets *all, __u32 uid, __u64 now
 		return 0;
 	b->due_ns = due + cost;
 	return 1;
+}
+
+/* The same of @uid's announcements. */
+static __always_inline int bucket_take(struct buckets *all, __u32 uid, __u64 now)
+{
+	return bucket_charge(bucket_of(all, uid, now), uid, now);
 }

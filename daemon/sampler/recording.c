@@ -102,6 +102,7 @@ static void maintain_events(struct sampler *s)
 static void tick_sampling(struct sampler *s, uint64_t now_ns)
 {
 	tell_walk(s);
+	(void)collect_consume_events(s->collect); /* those that woke nobody */
 	(void)collect_consume(s->collect);
 	naming_tick(s, now_ns);
 	if (now_ns >= s->progress_at_ns) {

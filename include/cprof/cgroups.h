@@ -8,6 +8,10 @@
  * by its own name and its parent's id. Paths are built upwards to the root of our own cgroup
  * namespace; a group that does not lead there has none. Removed groups are kept for a while: a unit of
  * 10 ms is to be named when the window ends. Names are cleaned (str_clean) as they enter.
+ *
+ * Whom a subtree was delegated to makes as many groups as he likes. A subtree is that of a group below
+ * the root, or below a slice there; none may take more than a quarter of CGROUPS_MAX once half of it is taken, the
+ * last quarter is for those with few, and of removed groups those with most lose their oldest.
  */
 
 #include <stdbool.h>
@@ -18,11 +22,13 @@
 #include "cprof/base/cleanup.h"
 #include "cprof/base/root.h"
 
-#define CGROUPS_MAX 65536	  /* living groups; more are not taken */
-#define CGROUPS_REMOVED_KEPT 8192 /* at least so many of the latest removed ones */
-#define CGROUPS_DEPTH_MAX 64	  /* of a path */
-#define CGROUPS_PATH_SZ 4096	  /* of a path with its end */
-#define CGROUPS_UNIT_SZ 256	  /* UNIT_NAME_MAX of systemd */
+#define CGROUPS_MAX 65536 /* living groups; more are not taken */
+#define CGROUPS_REMOVED_KEPT \
+	8192		     /* removed ones, when all are counted; up to twice as many between */
+#define CGROUPS_FEW 64	     /* a subtree with fewer than these living may always have more */
+#define CGROUPS_DEPTH_MAX 64 /* of a path */
+#define CGROUPS_PATH_SZ 4096 /* of a path with its end */
+#define CGROUPS_UNIT_SZ 256  /* UNIT_NAME_MAX of systemd */
 #define CGROUPS_CONTAINER_SZ 256
 
 struct cgroups;
@@ -42,7 +48,7 @@ struct cgroups *cgroups_free(struct cgroups *t);
 
 /*
  * Adds a group, or gives one a new name. 0; -EINVAL: no name that a directory can have, or no such
- * hierarchy; -ENOSPC: CGROUPS_MAX; -ENOMEM.
+ * hierarchy; -ENOSPC: CGROUPS_MAX, or its subtree has too many; -ENOMEM.
  */
 int cgroups_put(struct cgroups *t, const struct cgroups_group *g);
 /* The root of our namespace in a hierarchy; its path is @path, "/" in most cases. As above. */

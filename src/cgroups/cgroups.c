@@ -5,6 +5,11 @@
  * is kept, so that a renamed parent is right for all below it. The index cannot forget: when there are
  * twice as many removed groups as are to be kept, both are built anew without the older half. A parent
  * is removed after its children, so that what is kept still leads to the root.
+ *
+ * Who was given a subtree may make groups in it without end. So groups are counted by the top of their
+ * subtree: the group directly below a root, or below a slice there, for such a slice is the service
+ * manager's own (user.slice/user-1000.slice). No top may take more than its share of the living, and the
+ * tops with most removed groups forget first.
  */
 
 #include <errno.h>
@@ -16,17 +21,27 @@
 #include "cprof/base/vec.h"
 #include "cprof/cgroups.h"
 
+/* What hangs on a top, itself included. */
+struct held {
+	uint32_t living;
+	uint32_t removed;
+};
+
 struct group {
 	uint64_t id;
 	uint64_t parent;
 	uint64_t removed; /* a number that grows; 0: it lives */
 	char *name;	  /* of a root the whole path, "" for "/" */
+	uint64_t top;	  /* id; 0: a root, or no way up is known */
+	struct held held;
 	uint8_t hierarchy;
+	bool below_root;
 	bool root;
 };
 
 struct cgroups {
 	VEC(struct group) v;
+	struct held nobody; /* of those without a top */
 	struct map map;
 	uint64_t seed;
 	uint64_t removals;
@@ -87,35 +102,168 @@ static struct group *find(const struct cgroups *t, uint8_t hierarchy, uint64_t i
 	return &t->v.v[idx];
 }
 
+static struct held *held_of(struct cgroups *t, const struct group *g)
+{
+	struct group *top = g->top ? find(t, g->hierarchy, g->top) : NULL;
+
+	return top ? &top->held : &t->nobody;
+}
+
+static bool is_slice(const char *name)
+{
+	size_t len = strlen(name), tail = strlen(".slice");
+
+	return len > tail && strcmp(name + len - tail, ".slice") == 0;
+}
+
+static void find_top(const struct cgroups *t, struct group *g)
+{
+	const struct group *parent = g->root ? NULL : find(t, g->hierarchy, g->parent);
+
+	g->below_root = parent && parent->root;
+	if (g->below_root || (parent && parent->below_root && is_slice(parent->name)))
+		g->top = g->id;
+	else
+		g->top = parent ? parent->top : 0;
+}
+
+/* A top that was forgotten and came again counts from 0: never below. */
+static void take_out(uint32_t *count)
+{
+	*count -= *count > 0;
+}
+
+static void count_anew(struct cgroups *t)
+{
+	t->removed_cnt = 0;
+	t->nobody = (struct held){ 0 };
+	for (size_t i = 0; i < t->v.cnt; i++)
+		t->v.v[i].held = (struct held){ 0 };
+	for (size_t i = 0; i < t->v.cnt; i++) {
+		const struct group *g = &t->v.v[i];
+		struct held *held = held_of(t, g);
+
+		if (g->removed)
+			held->removed++;
+		else
+			held->living++;
+		t->removed_cnt += g->removed > 0;
+	}
+}
+
+struct removed {
+	uint64_t removed;
+	uint32_t idx;
+};
+
+static int compare_latest_first(const void *a, const void *b)
+{
+	const struct removed *x = a, *y = b;
+
+	return CMP(y->removed, x->removed);
+}
+
+static uint64_t kept_with(const struct cgroups *t, uint32_t quota)
+{
+	uint64_t sum = MIN(t->nobody.removed, quota);
+
+	for (size_t i = 0; i < t->v.cnt; i++)
+		sum += MIN(t->v.v[i].held.removed, quota);
+	return sum;
+}
+
+/* How many each top may keep: the most with which all keep no more than they are to. */
+static uint32_t removed_quota(const struct cgroups *t)
+{
+	uint32_t lo = 0, hi = CGROUPS_REMOVED_KEPT;
+
+	while (lo < hi) {
+		uint32_t quota = lo + (hi - lo + 1) / 2;
+
+		if (kept_with(t, quota) <= CGROUPS_REMOVED_KEPT)
+			lo = quota;
+		else
+			hi = quota - 1;
+	}
+	return lo;
+}
+
+/* Marks those that are to be forgotten by taking their names away. */
+static void choose_forgotten(struct cgroups *t, struct removed *list, size_t cnt)
+{
+	uint32_t quota = removed_quota(t);
+	uint64_t more =
+		CGROUPS_REMOVED_KEPT - kept_with(t, quota); /* tops that may keep one more */
+
+	qsort(list, cnt, sizeof(*list), compare_latest_first);
+	for (size_t i = 0; i < t->v.cnt; i++)
+		t->v.v[i].held.removed = 0;
+	t->nobody.removed = 0;
+	for (size_t i = 0; i < cnt; i++) {
+		struct group *g = &t->v.v[list[i].idx];
+		uint32_t nth = ++held_of(t, g)->removed;
+
+		if (nth <= quota)
+			continue;
+		if (nth == quota + 1 && more > 0) {
+			more--;
+			continue;
+		}
+		free(g->name);
+		g->name = NULL;
+	}
+}
+
+static size_t list_removed(const struct cgroups *t, struct removed *list)
+{
+	size_t cnt = 0;
+
+	for (size_t i = 0; i < t->v.cnt; i++) {
+		if (t->v.v[i].removed)
+			list[cnt++] = (struct removed){ t->v.v[i].removed, (uint32_t)i };
+	}
+	return cnt;
+}
+
 /* No memory for it now: the next removal tries again. */
 static void forget_oldest(struct cgroups *t)
 {
+	_cleanup_free_ struct removed *list = calloc(t->removed_cnt, sizeof(*list));
 	struct map fresh = MAP_INIT;
 	size_t kept = 0;
 
-	if (map_reserve(&fresh, t->v.cnt) < 0)
+	if (!list || map_reserve(&fresh, t->v.cnt) < 0)
 		return;
+	choose_forgotten(t, list, list_removed(t, list));
 	for (size_t i = 0; i < t->v.cnt; i++) {
 		const struct group g = t->v.v[i];
 
-		if (g.removed && g.removed + CGROUPS_REMOVED_KEPT <= t->removals) {
-			free(g.name);
+		if (!g.name)
 			continue;
-		}
 		t->v.v[kept] = g;
 		(void)map_add(&fresh, group_hash(t, g.hierarchy, g.id), (uint32_t)kept++);
 	}
-	t->removed_cnt -= t->v.cnt - kept;
 	t->v.cnt = kept;
 	map_done(&t->map);
 	t->map = fresh;
+	count_anew(t);
+}
+
+/* Nobody beyond a quarter once half is taken; the last quarter is for tops that have few. */
+static bool has_room(const struct cgroups *t, uint32_t own)
+{
+	size_t living = t->v.cnt - t->removed_cnt;
+
+	if (own < CGROUPS_FEW)
+		return living < CGROUPS_MAX;
+	return living < CGROUPS_MAX / 2 || (living < CGROUPS_MAX / 4 * 3 && own < CGROUPS_MAX / 4);
 }
 
 static int add(struct cgroups *t, const struct group *g)
 {
 	int r;
 
-	if (t->v.cnt - t->removed_cnt >= CGROUPS_MAX)
+	if (!has_room(t, g->top == g->id ? 0 : held_of(t, g)->living))
 		return -ENOSPC;
 	r = vec_reserve(&t->v, 1);
 	if (r < 0)
@@ -124,32 +272,40 @@ static int add(struct cgroups *t, const struct group *g)
 	if (r < 0)
 		return r;
 	t->v.v[t->v.cnt++] = *g;
+	held_of(t, g)->living++;
 	return 0;
 }
 
-static void revive(struct cgroups *t, struct group *g)
+static void replace(struct cgroups *t, struct group *have, const struct group *g)
 {
-	if (g->removed)
-		t->removed_cnt--;
-	g->removed = 0;
+	struct held *held = held_of(t, have);
+
+	take_out(have->removed ? &held->removed : &held->living);
+	t->removed_cnt -= have->removed > 0;
+	free(have->name);
+	have->name = g->name;
+	have->parent = g->parent;
+	have->root = g->root;
+	have->removed = 0;
+	have->top = g->top;
+	have->below_root = g->below_root;
+	held_of(t, have)->living++;
 }
 
 /* Takes @g->name over in every case. */
-static int put(struct cgroups *t, const struct group *g)
+static int put(struct cgroups *t, struct group *g)
 {
 	struct group *have = find(t, g->hierarchy, g->id);
-	int r;
+	int r = 0;
 
-	if (!have) {
+	find_top(t, g);
+	if (have)
+		replace(t, have, g);
+	else
 		r = add(t, g);
-		if (r < 0)
-			free(g->name);
-		return r;
-	}
-	revive(t, have);
-	free(have->name);
-	*have = *g;
-	return 0;
+	if (r < 0)
+		free(g->name);
+	return r;
 }
 
 /* A text ends at a NUL, whatever its length says. */
@@ -193,9 +349,13 @@ int cgroups_put_root(struct cgroups *t, uint8_t hierarchy, uint64_t id, const ch
 void cgroups_remove(struct cgroups *t, uint8_t hierarchy, uint64_t id)
 {
 	struct group *g = find(t, hierarchy, id);
+	struct held *held;
 
 	if (!g || g->removed || g->root)
 		return;
+	held = held_of(t, g);
+	take_out(&held->living);
+	held->removed++;
 	g->removed = ++t->removals;
 	if (++t->removed_cnt > 2 * (size_t)CGROUPS_REMOVED_KEPT)
 		forget_oldest(t);

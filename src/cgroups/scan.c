@@ -44,7 +44,7 @@ static int scan_below(const struct scan *s, int dir_fd, uint64_t parent, int dep
 	if (!dir)
 		return errno == ENOMEM ? -ENOMEM : 0;
 	fd = -EBADF;
-	while (r != -ENOMEM && r != -ENOSPC && (e = readdir(dir))) {
+	while (r != -ENOMEM && (e = readdir(dir))) {
 		const struct cgroups_group g = {
 			.id = e->d_ino,
 			.parent = parent,
@@ -64,7 +64,7 @@ static int scan_below(const struct scan *s, int dir_fd, uint64_t parent, int dep
 		if (below >= 0)
 			r = scan_below(s, below, g.id, depth + 1);
 	}
-	return r == -ENOMEM || r == -ENOSPC ? r : 0;
+	return r == -ENOMEM ? r : 0;
 }
 
 static int scan_mount(struct cgroups *t, const struct root *root, const struct cgroup_mount *m)

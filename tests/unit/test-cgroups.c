@@ -237,16 +237,82 @@ TEST(removed_ones_are_kept_a_while)
 	CHECK_STR(path_of(t, 11), "/lives.slice/again.service");
 }
 
+/* How many more groups the subtree of @top takes. */
+static uint64_t fill(struct cgroups *t, uint64_t top, uint64_t *id)
+{
+	uint64_t cnt = 0;
+
+	while (put(t, *id, top, "x") == 0) {
+		++*id;
+		cnt++;
+	}
+	return cnt;
+}
+
+/* Users 10 to 14 of one slice were given their subtrees, and system.slice starts services. */
+TEST(a_subtree_leaves_room_to_others)
+{
+	_cleanup_(cgroups_freep) struct cgroups *t = NULL;
+	uint64_t id = 1000, sum = 0;
+
+	CHECK_EQ(cgroups_new(1, &t), 0);
+	CHECK_EQ(cgroups_put_root(t, CPROF_HIERARCHY_DEFAULT, 1, "/"), 0);
+	CHECK_EQ(put(t, 2, 1, "user.slice"), 0);
+	CHECK_EQ(put(t, 3, 1, "system.slice"), 0);
+	for (uint64_t user = 10; user < 15; user++)
+		CHECK_EQ(put(t, user, 2, "user-1.slice"), 0);
+	CHECK_EQ(put(t, 20, 10, "user@1.service"), 0);
+	sum = fill(t, 20, &id);
+	CHECK(sum > CGROUPS_MAX / 2 - 100 && sum <= CGROUPS_MAX / 2);
+	CHECK_EQ(put(t, id, 20, "x"), -ENOSPC);
+	CHECK_EQ(put(t, id, id - 1, "x"), -ENOSPC); /* nor deeper */
+	for (uint64_t user = 11; user < 15; user++)
+		sum += fill(t, user, &id);
+	CHECK(sum < CGROUPS_MAX / 4 * 3 + 5 * CGROUPS_FEW);
+	for (uint64_t i = 0; i < 10000; i++)
+		CHECK_EQ(put(t, 1000000 + i, 3, "a.service"), 0);
+	CHECK_EQ(put(t, 2000000, 1000000, "sub"), 0);
+	CHECK_STR(path_of(t, 2000000), "/system.slice/a.service/sub");
+	for (uint64_t i = 1000; i < id; i++)
+		cgroups_remove(t, CPROF_HIERARCHY_DEFAULT, i);
+	CHECK(fill(t, 20, &id) > 10000);
+}
+
 TEST(no_more_than_that)
+{
+	_cleanup_(cgroups_freep) struct cgroups *t = NULL;
+	uint64_t i = 10;
+
+	CHECK_EQ(cgroups_new(1, &t), 0);
+	CHECK_EQ(cgroups_put_root(t, CPROF_HIERARCHY_DEFAULT, 1, "/"), 0);
+	CHECK_EQ(fill(t, 1, &i), CGROUPS_MAX - 1);
+	CHECK_EQ(put(t, i, 1, "x"), -ENOSPC);
+	cgroups_remove(t, CPROF_HIERARCHY_DEFAULT, 10);
+	CHECK_EQ(put(t, i, 1, "x"), 0);
+}
+
+/* One who makes and removes groups without end is the one whose groups are forgotten. */
+TEST(a_flood_does_not_push_out_others)
 {
 	_cleanup_(cgroups_freep) struct cgroups *t = NULL;
 
 	CHECK_EQ(cgroups_new(1, &t), 0);
-	for (uint64_t i = 0; i < CGROUPS_MAX; i++)
-		CHECK_EQ(put(t, 10 + i, 1, "x"), 0);
-	CHECK_EQ(put(t, 10 + CGROUPS_MAX, 1, "x"), -ENOSPC);
-	cgroups_remove(t, CPROF_HIERARCHY_DEFAULT, 10);
-	CHECK_EQ(put(t, 10 + CGROUPS_MAX, 1, "x"), 0);
+	CHECK_EQ(cgroups_put_root(t, CPROF_HIERARCHY_DEFAULT, 1, "/"), 0);
+	CHECK_EQ(put(t, 2, 1, "user.slice"), 0);
+	CHECK_EQ(put(t, 3, 1, "system.slice"), 0);
+	CHECK_EQ(put(t, 10, 2, "user-1.slice"), 0);
+	for (uint64_t i = 0; i < 500; i++) {
+		CHECK_EQ(put(t, 100 + i, 3, "short.service"), 0);
+		cgroups_remove(t, CPROF_HIERARCHY_DEFAULT, 100 + i);
+	}
+	for (uint64_t i = 0; i < 5 * CGROUPS_REMOVED_KEPT; i++) {
+		CHECK_EQ(put(t, 1000 + i, 10, "x"), 0);
+		cgroups_remove(t, CPROF_HIERARCHY_DEFAULT, 1000 + i);
+	}
+	for (uint64_t i = 0; i < 500; i++)
+		CHECK_STR(path_of(t, 100 + i), "/system.slice/short.service");
+	CHECK_STR(path_of(t, 1000), "unknown");
+	CHECK_STR(path_of(t, 1000 + 5 * CGROUPS_REMOVED_KEPT - 1), "/user.slice/user-1.slice/x");
 }
 
 static int count_groups(uint8_t hierarchy, uint64_t id, void *ctx)
