@@ -40,12 +40,16 @@ static bool is_idle(const struct opens_user *u, uint64_t now_ns)
 	return u->busy == 0 && u->cnt == 0 && u->due_ns <= now_ns;
 }
 
-/* The user's place; when all are taken by users at work, one that he shares with the rest. */
+/* The user's place; when all are taken by users at work, one that he shares with the rest. Root's is 0. */
 static uint32_t find_user(struct symbolize *s, uint32_t uid, uint64_t now_ns)
 {
 	uint32_t found = OPENS_USERS_MAX - 1;
 
-	for (uint32_t i = 0; i < OPENS_USERS_MAX; i++) {
+	if (uid == 0) {
+		s->users[0].used = true;
+		return 0;
+	}
+	for (uint32_t i = 1; i < OPENS_USERS_MAX; i++) {
 		const struct opens_user *u = &s->users[i];
 
 		if (u->used && u->uid == uid)
