@@ -422,9 +422,9 @@ class PerfMapTest(unittest.TestCase):
             os.close(fd)
 
     def test_none(self):
-        self.refuses(wire.NONE)
+        self.refuses(wire.NO_MAP)
         self.tmp.rmdir()
-        self.refuses(wire.NONE)
+        self.refuses(wire.NO_MAP)
         self.tmp.mkdir()
 
     def test_another_process_has_the_pid(self):
@@ -491,7 +491,7 @@ class PerfMapTest(unittest.TestCase):
         os.close(read)
         os.close(write)
         self.make()
-        self.refuses(wire.NONE)
+        self.refuses(wire.NO_MAP)
         (self.tmp / "perf-1.map").write_text("1000 10 first\n")
         os.chown(self.tmp / "perf-1.map", self.UID, 0)
         self.assertEqual(self.ask(), wire.OK)
