@@ -99,8 +99,14 @@ unsigned int symbolize_pending(const struct symbolize *s);
 uint64_t symbolize_answers(const struct symbolize *s);
 /* Frames of the window that have no name because the answer did not come in time. */
 uint64_t symbolize_late(struct symbolize *s, const struct window *w);
-/* True when that role owes something and was silent for @limit_ns: it hangs and should be replaced. */
-bool symbolize_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns);
+/*
+ * True when that role owes something and was silent for @limit_ns: it hangs and should be replaced.
+ * On a busy machine it may only be slow: a symbolizer that said nothing before it was judged leaves
+ * twice the patience (to 15 times) to those who follow.
+ */
+bool symbolize_is_stuck(struct symbolize *s, uint64_t now_ns, uint64_t limit_ns);
+/* How long the symbolizer is waited for now. */
+uint64_t symbolize_patience(const struct symbolize *s, uint64_t limit_ns);
 bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns);
 /* Sends what waits to be sent; for a timer, in case a socket was full. */
 void symbolize_pump(struct symbolize *s, uint64_t now_ns);

@@ -107,8 +107,10 @@ struct symbolize {
 	size_t scanned;		  /* stacks of it whose places were looked at */
 	uint64_t opener_heard_ns; /* when it last said something true, or was new */
 	uint64_t symbolizer_heard_ns;
-	uint64_t answers;  /* of symbolizers */
-	uint64_t retry_ns; /* when to ask the opener again for what it FAILED at; 0: nothing */
+	uint64_t answers;      /* of symbolizers */
+	bool symbolizer_spoke; /* since it is ours */
+	uint8_t doublings;     /* of the patience with it */
+	uint64_t retry_ns;     /* when to ask the opener again for what it FAILED at; 0: nothing */
 	uint8_t buf[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
 };
 

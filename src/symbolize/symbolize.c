@@ -15,6 +15,9 @@
 /* What was put off is tried again after so long. */
 #define REFUSED_NS 200000000ull
 
+/* A symbolizer is given at most so many times what it is given at first. */
+#define PATIENCE_MAX 15
+
 int symbolize_new(const struct symbolize_opts *opts, struct symbolize **ret)
 {
 	struct symbolize *s = calloc(1, sizeof(*s));
@@ -201,6 +204,7 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 	s->symbolizer_fd = fd_close(s->symbolizer_fd);
 	s->symbolizer_fd = fd;
 	s->symbolizer_heard_ns = now_ns;
+	s->symbolizer_spoke = false;
 	symbolize_asks_drop(s);
 	s->kernel_tried = false;
 	s->vdso_tried = false;
@@ -322,10 +326,19 @@ static bool is_silent(uint64_t heard_ns, uint64_t now_ns, uint64_t limit_ns)
 	return heard_ns + limit_ns < now_ns;
 }
 
-bool symbolize_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
+uint64_t symbolize_patience(const struct symbolize *s, uint64_t limit_ns)
 {
-	return (s->asks_cnt > 0 || s->loading > 0) &&
-	       is_silent(s->symbolizer_heard_ns, now_ns, limit_ns);
+	return MIN(limit_ns << s->doublings, limit_ns * PATIENCE_MAX);
+}
+
+bool symbolize_is_stuck(struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
+{
+	if (s->asks_cnt + s->loading == 0 ||
+	    !is_silent(s->symbolizer_heard_ns, now_ns, symbolize_patience(s, limit_ns)))
+		return false;
+	if (!s->symbolizer_spoke && limit_ns << s->doublings < limit_ns * PATIENCE_MAX)
+		s->doublings++;
+	return true;
 }
 
 bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
@@ -358,6 +371,7 @@ int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)
 		}
 		s->answers++;
 		s->symbolizer_heard_ns = now_ns;
+		s->symbolizer_spoke = true;
 	}
 	opens_pump(s, now_ns);
 	symbolize_pump(s, now_ns);

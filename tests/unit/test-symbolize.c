@@ -194,6 +194,52 @@ TEST(who_does_not_answer_is_stuck)
 	end(&b);
 }
 
+/* One that takes 5 s for its first word, as on a machine with too much to do. */
+TEST(who_is_slow_is_not_replaced_for_ever)
+{
+	struct bench b;
+	uint32_t object, replaced = 0;
+
+	begin(&b);
+	object = announce(&b, 850, EXT4_SUPER_MAGIC, S_IFREG);
+	say_opened(&b, object, WIRE_OPENED_OK);
+	while (replaced < 10 && symbolize_is_stuck(b.s, 6 * SECOND, 2 * SECOND)) {
+		replaced++;
+		give_symbolizer(&b);
+		(void)announce(&b, 850 + replaced, EXT4_SUPER_MAGIC, S_IFREG);
+		while (next(&b, b.opener) == WIRE_OPEN)
+			say_opened(&b, (uint32_t)((struct wire_head *)b.buf)->id, WIRE_OPENED_OK);
+	}
+	CHECK_EQ(replaced, 2); /* after 2 s and 4 s; the third has 8 s */
+	CHECK_EQ(symbolize_patience(b.s, 2 * SECOND), 8 * SECOND);
+	for (uint32_t i = 1; i < 10; i++) {
+		(void)symbolize_is_stuck(b.s, 100 * SECOND, 2 * SECOND);
+		give_symbolizer(&b);
+		(void)announce(&b, 870 + i, EXT4_SUPER_MAGIC, S_IFREG);
+		while (next(&b, b.opener) == WIRE_OPEN)
+			say_opened(&b, (uint32_t)((struct wire_head *)b.buf)->id, WIRE_OPENED_OK);
+	}
+	CHECK_EQ(symbolize_patience(b.s, 2 * SECOND), 30 * SECOND);
+	CHECK(!symbolize_is_stuck(b.s, 30 * SECOND, 2 * SECOND));
+	CHECK(symbolize_is_stuck(b.s, 32 * SECOND, 2 * SECOND));
+	end(&b);
+}
+
+/* Its silence is no sign of a slow machine: it had answered before. */
+TEST(who_answered_and_hangs_is_replaced_at_once)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	(void)make_ready(&b, 860);
+	object = announce(&b, 861, EXT4_SUPER_MAGIC, S_IFREG);
+	say_opened(&b, object, WIRE_OPENED_OK);
+	CHECK(symbolize_is_stuck(b.s, 4 * SECOND, 2 * SECOND));
+	CHECK_EQ(symbolize_patience(b.s, 2 * SECOND), 2 * SECOND);
+	end(&b);
+}
+
 TEST(who_answers_at_work_is_not_stuck_however_long_its_queue)
 {
 	struct bench b;
