@@ -47,6 +47,7 @@ def spinners(args, checks):
             Recorder(args.cprofctl, "-a", "--seconds", seconds + TAIL + 1, "-o", f"{tmp}/out/",
                      cwd=tmp) as recorder:
         view.wait_for_samples(recorder)
+        hidden = harness.process_cpu_ns(1)
         with Work(args.workloads / "spin", 0, seconds) as a, \
                 Work(args.workloads / "spin", 1, seconds) as b:
             time.sleep(0.5)
@@ -54,18 +55,23 @@ def spinners(args, checks):
             time.sleep(seconds - 1.5)
             last = Account(view)
             truths = [(cpu, work.pid, work.finish()["rusage_ns"]) for cpu, work in ((0, a), (1, b))]
+        hidden = harness.process_cpu_ns(1) - hidden
         done = recorder.finish()
         if not harness.good(checks, "spinners", done):
             return
+    # Some machines keep BPF programs from running in their first process: whoever runs next is given
+    # its time.
+    hidden = 0 if done.of_pid(1)[0] > 0 else hidden / NSEC / seconds
     for cpu, pid, truth in truths:
         samples, nanoseconds = done.of_pid(pid)
         share = min(truth / NSEC / seconds, 1.0)
         # What others took of the CPU makes the rest a sample of it, with a sample's error.
-        bound = max(0.01, 3 * math.sqrt((1 - share) / max(samples, 1)))
+        bound = max(0.01, 3 * math.sqrt((1 - share) / max(samples, 1)) + hidden)
         checks.within(f"spinner on CPU {cpu}: ns of its profile over the kernel's",
                       nanoseconds / truth, 1.0, bound)
         checks.note(f"{samples} samples, {nanoseconds / NSEC:.3f} s, kernel {truth / NSEC:.3f} s; "
-                    f"others had {100 * (1 - share):.1f} % of the CPU")
+                    f"others had {100 * (1 - share):.1f} % of the CPU, "
+                    f"{100 * hidden:.1f} % of one unseen in process 1")
     for cpu in (0, 1):
         ours = last.cpus[cpu]["weight_ns"] - first.cpus[cpu]["weight_ns"]
         busy = last.busy[cpu] - first.busy[cpu]

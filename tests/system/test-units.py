@@ -257,6 +257,10 @@ def brief_units(bench, container):
     check_bursts(bench.checks, "inside", done_within)
     check_outsiders(bench, done_within)
     bench.checks.equal("outside: processes of unknown groups", done_outside.counters["units_unknown"], 0)
+    if done_outside.counters["units_unknown"]:
+        none = [f["path"] for f, p in profiles(done_outside) if not p.comment("cgroup")]
+        counted = {name: cnt for name, cnt in done_outside.counters.items() if cnt}
+        bench.checks.note(f"files without a group: {none}; counters: {counted}")
     paths = {p.comment("cgroup") for _, p in profiles(done_outside) if p.comment("unit") == "cprof-b00.service"}
     bench.checks.check("outside: the path leads through the container's group",
                        all(p and p.startswith("/cprof-test/") for p in paths) and bool(paths), paths)

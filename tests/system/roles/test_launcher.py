@@ -70,7 +70,9 @@ class Launcher:
         return path
 
     def events(self, role=None, **facts):
-        found = [json.loads(line) for line in self.events_path.read_text().splitlines()]
+        # The last line may be half written.
+        whole, _, _ = self.events_path.read_text().rpartition("\n")
+        found = [json.loads(line) for line in whole.splitlines()]
         if role:
             facts["role"] = role
         return [e for e in found if all(e.get(k) == v for k, v in facts.items())]
