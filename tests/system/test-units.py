@@ -113,10 +113,14 @@ def make_tree(cache):
     return tree
 
 
-def child_of(pid):
+def first_process_below(pid):
+    """The child that is process 1 of a pid namespace of its own: not a helper that goes again."""
     with contextlib.suppress(OSError):
-        words = open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8").read().split()
-        return int(words[0]) if words else None
+        for child in open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8").read().split():
+            status = open(f"/proc/{child}/status", encoding="utf-8").read()
+            numbers = re.search(r"^NSpid:\s*(.*)$", status, re.M)[1].split()
+            if len(numbers) > 1 and numbers[-1] == "1":
+                return int(child)
     return None
 
 
@@ -140,8 +144,8 @@ class Container:
                                        stderr=log, start_new_session=True,
                                        env={**os.environ, **(self.env or {})})
             stack.callback(self.end, process)
-            self.leader = harness.wait_until(lambda: child_of(process.pid) or process.poll(), 20,
-                                             "a container")
+            self.leader = harness.wait_until(
+                lambda: first_process_below(process.pid) or process.poll(), 20, "a container")
             if process.poll() is not None:
                 text = open(log.name, encoding="utf-8").read().strip()
                 raise Skip(f"systemd-nspawn: {text[-200:]}")
