@@ -11,6 +11,10 @@
  *	launcher -> role	PEER (a socket to a neighbour), KALLSYMS (a descriptor), STOP
  *	role -> launcher	READY
  *	sampler -> launcher	PEER without a socket: replace this role, it hangs or lies
+ *   of the daemon alone:
+ *	launcher -> sampler	CONFIG, SPOOL (the directory), ROLES (what all cost)
+ *	launcher -> front	CONFIG, SPOOL (to read), LISTEN (a socket)
+ *	sampler -> launcher	STATE, PROGRESS
  *	sampler -> opener	OPEN, MAPS
  *	opener -> sampler	OPENED, MAPPED
  *	opener -> symbolizer	FILE (with the descriptor)
@@ -25,6 +29,7 @@
 #include <sys/types.h>
 
 #include "cprof/abi.h"
+#include "cprof/config.h"
 #include "cprof/object.h"
 
 #define WIRE_CONTROL_FD 3
@@ -47,10 +52,23 @@ enum wire_type {
 	WIRE_FORGET,
 	WIRE_MAPS,
 	WIRE_MAPPED,
+	WIRE_CONFIG,
+	WIRE_SPOOL,
+	WIRE_LISTEN,
+	WIRE_ROLES,
+	WIRE_STATE,
+	WIRE_PROGRESS,
 	WIRE_TYPE_MAX,
 };
 
-enum wire_role { WIRE_ROLE_SAMPLER = 1, WIRE_ROLE_OPENER, WIRE_ROLE_SYMBOLIZER, WIRE_ROLE_CLIENT };
+enum wire_role {
+	WIRE_ROLE_SAMPLER = 1,
+	WIRE_ROLE_OPENER,
+	WIRE_ROLE_SYMBOLIZER,
+	WIRE_ROLE_CLIENT,
+	WIRE_ROLE_FRONT,
+	WIRE_ROLE_MAX,
+};
 
 struct wire_head {
 	uint32_t size; /* of the whole message */
@@ -59,11 +77,65 @@ struct wire_head {
 	uint64_t id; /* the request's, echoed in its answers */
 };
 
-/* STOP and READY are a bare head; KALLSYMS too, with the descriptor. */
+/* STOP, READY and PROGRESS are a bare head; KALLSYMS and SPOOL too, with the descriptor. */
 struct wire_peer {
 	struct wire_head head;
 	uint32_t role; /* enum wire_role: whose end came with it */
 	uint32_t pad;
+};
+
+/* At the start, and again after a reload. A sampler that gets one samples the machine by itself. */
+struct wire_config {
+	struct wire_head head;
+	struct config config;
+	uint32_t
+		control_gid; /* of [Control] Group=, whose members may see all; UINT32_MAX: nobody */
+	uint32_t pad;
+};
+
+enum wire_listen_kind { WIRE_LISTEN_HTTP, WIRE_LISTEN_SESSION, WIRE_LISTEN_MAX };
+
+/* A listening socket, with the descriptor. */
+struct wire_listen {
+	struct wire_head head;
+	uint32_t kind; /* enum wire_listen_kind */
+	uint32_t pad;
+};
+
+#define WIRE_COSTS_MAX 8
+
+/* What a role costs, measured by the launcher, which alone may look. */
+struct wire_cost {
+	uint64_t cpu_ns; /* of all its processes so far */
+	uint64_t pss_bytes;
+	uint32_t role; /* enum wire_role; 0: the launcher */
+	uint32_t pid;  /* 0: not running */
+	uint32_t restarts;
+	uint32_t pad;
+};
+
+struct wire_roles {
+	struct wire_head head;
+	uint32_t cnt;
+	uint32_t pad;
+	struct wire_cost costs[WIRE_COSTS_MAX];
+};
+
+enum wire_state_kind {
+	WIRE_STATE_SAMPLING, /* the first tick may come: the daemon is ready */
+	WIRE_STATE_DEGRADED, /* it samples; the text says what works less well */
+	WIRE_STATE_FAILED,   /* it cannot sample; the text says why and what to do */
+	WIRE_STATE_RELOADED, /* the new configuration is in force */
+	WIRE_STATE_MAX,
+};
+
+#define WIRE_STATE_TEXT_SZ 512
+
+struct wire_state {
+	struct wire_head head;
+	uint32_t kind; /* enum wire_state_kind */
+	uint32_t text_len;
+	char text[WIRE_STATE_TEXT_SZ]; /* clean; not terminated */
 };
 
 struct wire_open {
