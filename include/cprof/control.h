@@ -12,6 +12,8 @@
  * sampler: a client without CONTROL_ALL gets samples of processes of its own uid only.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "cprof/counters.h"
@@ -75,6 +77,8 @@ struct control_process {
 	char container[80];
 };
 
+#define CONTROL_PROCESSES_MAX (1u << 20)
+
 struct control_processes {
 	struct wire_head head; /* with the memfd */
 	uint64_t window_ns;    /* how long it was; 0: there is none yet */
@@ -83,5 +87,11 @@ struct control_processes {
 	uint32_t cpus;
 };
 
-/* As wire_check(): the type, or -EBADMSG. Texts are terminated and clean, counts within bounds. */
+/*
+ * As wire_check(): the type, or -EBADMSG. Texts are terminated and clean, counts within bounds. STATUS
+ * and PROCESSES are bare heads as questions and whole structures as answers: head.size tells which.
+ */
 int control_check(const void *msg, size_t sz);
+
+/* One of those in the memfd: texts terminated and clean, nothing complete that is no sample. */
+bool control_process_is_valid(const struct control_process *p);

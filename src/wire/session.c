@@ -13,34 +13,18 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "cprof/base/str.h"
 #include "cprof/session.h"
+#include "text.h"
 
 #define SESSION_FLAGS (SESSION_ALL | SESSION_TREE | SESSION_MERGED | SESSION_UNIT | SESSION_RAW)
 #define ERRNO_MAX 4095 /* MAX_ERRNO of the kernel's include/linux/err.h */
+
+_Static_assert(SESSION_TEXT_MAX <= WIRE_CLEAN_MAX, "a text that cannot be checked");
 
 struct session_kind {
 	size_t sz;
 	bool (*check)(const void *msg); /* NULL: nothing more to check */
 };
-
-static bool is_clean(const char *s, size_t len)
-{
-	char copy[3 * SESSION_TEXT_MAX + 1];
-	bool changed;
-
-	assert(len <= SESSION_TEXT_MAX);
-
-	return str_clean(copy, sizeof(copy), s, len, &changed) == len && !changed;
-}
-
-/* Terminated and clean within its field. */
-static bool is_clean_field(const char *s, size_t sz)
-{
-	const char *end = memchr(s, '\0', sz);
-
-	return end && is_clean(s, (size_t)(end - s));
-}
 
 static bool check_start(const void *msg)
 {
@@ -52,8 +36,8 @@ static bool check_start(const void *msg)
 		return false;
 	if (m->pids_cnt > SESSION_PIDS_MAX)
 		return false;
-	if (!is_clean_field(m->event, sizeof(m->event)) ||
-	    !is_clean_field(m->unit, sizeof(m->unit)))
+	if (!wire_field_is_clean(m->event, sizeof(m->event)) ||
+	    !wire_field_is_clean(m->unit, sizeof(m->unit)))
 		return false;
 	if (((m->flags & SESSION_UNIT) != 0) != (m->unit[0] != '\0'))
 		return false;
@@ -79,7 +63,7 @@ static bool check_profile(const void *msg)
 {
 	const struct session_profile *m = msg;
 
-	return m->kind < SESSION_PROFILE_KIND_MAX && is_clean_field(m->comm, sizeof(m->comm));
+	return m->kind < SESSION_PROFILE_KIND_MAX && wire_field_is_clean(m->comm, sizeof(m->comm));
 }
 
 static bool check_end(const void *msg)
@@ -94,14 +78,14 @@ static bool check_started(const void *msg)
 {
 	const struct session_started *m = msg;
 
-	return is_clean_field(m->event, sizeof(m->event));
+	return wire_field_is_clean(m->event, sizeof(m->event));
 }
 
 static bool check_note(const void *msg)
 {
 	const struct session_note *m = msg;
 
-	return m->text_len <= SESSION_TEXT_MAX && is_clean(m->text, m->text_len);
+	return m->text_len <= SESSION_TEXT_MAX && wire_text_is_clean(m->text, m->text_len);
 }
 
 static bool check_failed(const void *msg)
@@ -109,7 +93,7 @@ static bool check_failed(const void *msg)
 	const struct session_failed *m = msg;
 
 	return m->error < 0 && m->error >= -ERRNO_MAX && m->text_len <= SESSION_TEXT_MAX &&
-	       is_clean(m->text, (size_t)m->text_len);
+	       wire_text_is_clean(m->text, (size_t)m->text_len);
 }
 
 static const struct session_kind session_kinds[SESSION_TYPE_MAX - SESSION_START] = {

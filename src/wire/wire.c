@@ -15,6 +15,8 @@
 
 #include "cprof/base/cleanup.h"
 #include "cprof/wire.h"
+#include "cost.h"
+#include "text.h"
 
 _Static_assert(sizeof(struct wire_head) == 16, "wire_head");
 _Static_assert(sizeof(struct wire_open) == 112, "wire_open");
@@ -25,6 +27,10 @@ _Static_assert(sizeof(struct wire_name) == 16, "wire_name");
 _Static_assert(sizeof(struct wire_maps) == 88, "wire_maps");
 _Static_assert(sizeof(struct wire_mapped) == 24, "wire_mapped");
 _Static_assert(sizeof(struct wire_range) == 104, "wire_range");
+_Static_assert(sizeof(struct wire_config) == 9504, "wire_config");
+_Static_assert(sizeof(struct wire_listen) == 24, "wire_listen");
+_Static_assert(sizeof(struct wire_roles) == 280, "wire_roles");
+_Static_assert(sizeof(struct wire_state) == 536, "wire_state");
 
 struct wire_kind {
 	size_t min_sz;
@@ -36,7 +42,51 @@ static bool check_peer(const void *msg, size_t sz)
 {
 	const struct wire_peer *m = msg;
 
-	return sz == sizeof(*m) && m->role >= WIRE_ROLE_SAMPLER && m->role <= WIRE_ROLE_CLIENT;
+	return sz == sizeof(*m) && m->role >= WIRE_ROLE_SAMPLER && m->role < WIRE_ROLE_MAX;
+}
+
+static bool is_terminated(const char *s, size_t sz)
+{
+	return memchr(s, '\0', sz) != NULL;
+}
+
+/* What a reader could run over or divide by; the rest of its bounds are the configuration's own. */
+static bool check_config(const void *msg, size_t sz)
+{
+	const struct wire_config *m = msg;
+	const struct config *c = &m->config;
+
+	return sz == sizeof(*m) && is_terminated(c->event, sizeof(c->event)) &&
+	       is_terminated(c->include, sizeof(c->include)) &&
+	       is_terminated(c->exclude, sizeof(c->exclude)) &&
+	       is_terminated(c->directory, sizeof(c->directory)) &&
+	       is_terminated(c->socket, sizeof(c->socket)) &&
+	       is_terminated(c->group, sizeof(c->group)) && c->hz > 0 && c->window_ns > 0 &&
+	       c->symbolize <= 1 && c->keep_free_ppm <= CONFIG_PPM && c->cpu_ppm <= CONFIG_PPM;
+}
+
+static bool check_listen(const void *msg, size_t sz)
+{
+	const struct wire_listen *m = msg;
+
+	return sz == sizeof(*m) && m->kind < WIRE_LISTEN_MAX;
+}
+
+static bool check_roles(const void *msg, size_t sz)
+{
+	const struct wire_roles *m = msg;
+
+	return sz == sizeof(*m) && wire_costs_are_valid(m->costs, m->cnt);
+}
+
+/* It failed, and does not say why: that helps nobody. */
+static bool check_state(const void *msg, size_t sz)
+{
+	const struct wire_state *m = msg;
+
+	return sz == sizeof(*m) && m->kind < WIRE_STATE_MAX && m->text_len <= sizeof(m->text) &&
+	       wire_text_is_clean(m->text, m->text_len) &&
+	       (m->kind != WIRE_STATE_FAILED || m->text_len > 0);
 }
 
 static bool check_open(const void *msg, size_t sz)
@@ -161,6 +211,12 @@ static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
 	[WIRE_FORGET] = { sizeof(struct wire_head), NULL },
 	[WIRE_MAPS] = { sizeof(struct wire_maps), check_maps },
 	[WIRE_MAPPED] = { sizeof(struct wire_mapped), check_mapped },
+	[WIRE_CONFIG] = { sizeof(struct wire_config), check_config },
+	[WIRE_SPOOL] = { sizeof(struct wire_head), NULL },
+	[WIRE_LISTEN] = { sizeof(struct wire_listen), check_listen },
+	[WIRE_ROLES] = { sizeof(struct wire_roles), check_roles },
+	[WIRE_STATE] = { sizeof(struct wire_state), check_state },
+	[WIRE_PROGRESS] = { sizeof(struct wire_head), NULL },
 };
 
 int wire_check(const void *msg, size_t sz)

@@ -85,6 +85,55 @@ static void take_mapped(const struct wire_mapped *m)
 	}
 }
 
+static void take_config(const struct wire_config *m)
+{
+	const struct config *c = &m->config;
+
+	FUZZ_CHECK(c->hz > 0 && c->window_ns > 0);
+	fuzz_touch(c->event, strlen(c->event) + 1);
+	fuzz_touch(c->include, strlen(c->include) + 1);
+	fuzz_touch(c->exclude, strlen(c->exclude) + 1);
+	fuzz_touch(c->directory, strlen(c->directory) + 1);
+	fuzz_touch(c->socket, strlen(c->socket) + 1);
+	fuzz_touch(c->group, strlen(c->group) + 1);
+}
+
+static void take_roles(const struct wire_roles *m)
+{
+	FUZZ_CHECK(m->cnt <= WIRE_COSTS_MAX);
+	for (uint32_t i = 0; i < m->cnt; i++)
+		FUZZ_CHECK(m->costs[i].role < WIRE_ROLE_MAX);
+}
+
+static void take_state(const struct wire_state *m)
+{
+	FUZZ_CHECK(m->kind < WIRE_STATE_MAX && m->text_len <= sizeof(m->text));
+	for (uint32_t i = 0; i < m->text_len; i++)
+		FUZZ_CHECK((unsigned char)m->text[i] >= 0x20 && m->text[i] != 0x7f);
+}
+
+/* What a role alone gets from the launcher, and tells it. */
+static void take_control(int type, const void *msg, size_t sz)
+{
+	switch (type) {
+	case WIRE_CONFIG:
+		take_config(msg);
+		break;
+	case WIRE_ROLES:
+		take_roles(msg);
+		break;
+	case WIRE_STATE:
+		take_state(msg);
+		break;
+	case WIRE_LISTEN:
+		FUZZ_CHECK(((const struct wire_listen *)msg)->kind < WIRE_LISTEN_MAX);
+		break;
+	default:
+		FUZZ_CHECK(sz == sizeof(struct wire_head));
+		break;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 {
 	_cleanup_free_ void *msg = fuzz_message(data, sz);
@@ -123,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 		fuzz_touch(msg, sizeof(struct wire_file));
 		break;
 	default:
-		FUZZ_CHECK(sz == sizeof(*head));
+		take_control(type, msg, sz);
 		break;
 	}
 	return 0;

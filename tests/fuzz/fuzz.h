@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz);
 /* Aligned as malloc() aligns, to be freed. */
 static inline void *fuzz_copy(const void *p, size_t sz)
 {
-	void *copy = malloc(sz > 0 ? sz : 1);
+	void *copy = calloc(1, sz > 0 ? sz : 1);
 
 	FUZZ_CHECK(copy);
 	if (sz > 0)

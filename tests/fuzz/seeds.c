@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/control.h"
 #include "cprof/session.h"
 #include "cprof/wire.h"
 #include "replay-fixture.h"
@@ -176,6 +177,63 @@ static int write_wire_lists(const struct corpus *to)
 	return r == 0 ? write_named(to) : r;
 }
 
+/* What the launcher tells the roles of the daemon, and hears from its sampler. */
+static int write_wire_daemon(const struct corpus *to)
+{
+	const struct wire_config config = { .head = { sizeof(config), WIRE_CONFIG, 0, 0 },
+					    .config = { .hz = 99,
+							.window_ns = 60000000000,
+							.directory = "/var/lib/cprofd/profiles",
+							.socket = "/run/cprofd/cprofd.sock",
+							.group = "cprofd" },
+					    .control_gid = UINT32_MAX };
+	const struct wire_listen sock = { { sizeof(sock), WIRE_LISTEN, 0, 0 },
+					  WIRE_LISTEN_SESSION,
+					  0 };
+	const struct wire_roles roles = { .head = { sizeof(roles), WIRE_ROLES, 0, 0 },
+					  .cnt = 2,
+					  .costs = { { .role = 0, .pid = 1 },
+						     { .role = WIRE_ROLE_FRONT, .pid = 2 } } };
+	const struct wire_state state = { .head = { sizeof(state), WIRE_STATE, 0, 0 },
+					  .kind = WIRE_STATE_DEGRADED,
+					  .text_len = 4,
+					  .text = "slow" };
+	int r = 0;
+
+	r = r ? r : write_seed(to, "config", &config, sizeof(config));
+	r = r ? r : write_seed(to, "listen", &sock, sizeof(sock));
+	r = r ? r : write_seed(to, "roles", &roles, sizeof(roles));
+	r = r ? r : write_seed(to, "state", &state, sizeof(state));
+	r = r ? r : write_head(to, "spool", WIRE_SPOOL);
+	return r ? r : write_head(to, "progress", WIRE_PROGRESS);
+}
+
+static int write_control(const struct corpus *to)
+{
+	const struct control_status status = { .head = { sizeof(status), CONTROL_STATUS, 0, 1 },
+					       .version = "0.1.0",
+					       .event = "cpu-clock",
+					       .degraded_cnt = 1,
+					       .degraded = { "slow" },
+					       .counters_cnt = COUNTER_MAX,
+					       .roles_cnt = 1 };
+	const struct control_client client = { .head = { sizeof(client), CONTROL_CLIENT, 0, 1 },
+					       .uid = 1000 };
+	const struct control_processes list = { .head = { sizeof(list), CONTROL_PROCESSES, 0, 1 },
+						.cnt = 1 };
+	const struct control_process process = {
+		.samples = 5, .complete = 4, .pid = 42, .comm = "worker", .unit = "a.service"
+	};
+	int r = 0;
+
+	r = r ? r : write_head(to, "ask-status", CONTROL_STATUS);
+	r = r ? r : write_head(to, "ask-processes", CONTROL_PROCESSES);
+	r = r ? r : write_seed(to, "status", &status, sizeof(status));
+	r = r ? r : write_seed(to, "client", &client, sizeof(client));
+	r = r ? r : write_seed(to, "processes", &list, sizeof(list));
+	return r ? r : write_seed(to, "process", &process, sizeof(process));
+}
+
 static int write_wire(const struct corpus *to)
 {
 	const struct wire_peer peer = { { sizeof(peer), WIRE_PEER, 0, 0 }, WIRE_ROLE_OPENER, 0 };
@@ -219,6 +277,7 @@ static int write_wire(const struct corpus *to)
 	r = r ? r : write_seed(to, "open", &ask, sizeof(ask));
 	r = r ? r : write_seed(to, "file", &file, sizeof(file));
 	r = r ? r : write_seed(to, "object", &object, sizeof(object));
+	r = r ? r : write_wire_daemon(to);
 	return r ? r : write_wire_lists(to);
 }
 
@@ -315,7 +374,7 @@ int main(int argc, char **argv)
 		int (*write)(const struct corpus *to);
 	} corpora[] = {
 		{ "decode", write_decode }, { "wire", write_wire }, { "session", write_session },
-		{ "replay", write_replay }, { "str", write_str },
+		{ "replay", write_replay }, { "str", write_str },   { "control", write_control },
 	};
 
 	struct corpus to = { .check = argc == 3 && strcmp(argv[1], "--check") == 0 };

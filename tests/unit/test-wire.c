@@ -75,6 +75,11 @@ TEST(fixed_sizes)
 		{ WIRE_NAMED, sizeof(struct wire_named) },
 		{ WIRE_MAPS, sizeof(struct wire_maps) },
 		{ WIRE_MAPPED, sizeof(struct wire_mapped) },
+		{ WIRE_SPOOL, sizeof(struct wire_head) },
+		{ WIRE_LISTEN, sizeof(struct wire_listen) },
+		{ WIRE_ROLES, sizeof(struct wire_roles) },
+		{ WIRE_STATE, sizeof(struct wire_state) },
+		{ WIRE_PROGRESS, sizeof(struct wire_head) },
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -102,13 +107,155 @@ TEST(peer_roles)
 	for (uint32_t role = 0; role < 10; role++) {
 		m.role = role;
 		CHECK_EQ(check_copy(&m, sizeof(m)),
-			 role >= WIRE_ROLE_SAMPLER && role <= WIRE_ROLE_CLIENT ? WIRE_PEER
-									       : -EBADMSG);
+			 role >= WIRE_ROLE_SAMPLER && role <= WIRE_ROLE_FRONT ? WIRE_PEER
+									      : -EBADMSG);
 	}
 	m.role = UINT32_MAX;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m.role = WIRE_ROLE_OPENER;
 	check_sizes(&m, sizeof(m), WIRE_PEER);
+}
+
+static struct wire_config config(void)
+{
+	struct wire_config m = {
+		.head = { .size = sizeof(m), .type = WIRE_CONFIG },
+		.config = { .hz = 99,
+			    .frames_max = 1024,
+			    .window_ns = 60000000000,
+			    .use_max = 1 << 30,
+			    .files_max = 200000,
+			    .age_max_ns = 604800000000000,
+			    .keep_free_ppm = 150000,
+			    .directory = "/var/lib/cprofd/profiles",
+			    .symbolize = 1,
+			    .cpu_ppm = 10000,
+			    .memory = 256 << 20,
+			    .socket = "/run/cprofd/cprofd.sock",
+			    .group = "cprofd" },
+		.control_gid = UINT32_MAX,
+	};
+
+	return m;
+}
+
+TEST(config)
+{
+	struct wire_config m = config();
+
+	check_sizes(&m, sizeof(m), WIRE_CONFIG);
+	m.config.hz = 0;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = config();
+	m.config.window_ns = 0;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = config();
+	m.config.symbolize = 2;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = config();
+	m.config.keep_free_ppm = CONFIG_PPM + 1;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = config();
+	m.config.cpu_ppm = CONFIG_PPM + 1;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+}
+
+TEST(config_texts)
+{
+	static const struct {
+		size_t at, sz;
+	} fields[] = {
+		{ offsetof(struct wire_config, config.event), CONFIG_EVENT_SZ },
+		{ offsetof(struct wire_config, config.include), CONFIG_GLOBS_SZ },
+		{ offsetof(struct wire_config, config.exclude), CONFIG_GLOBS_SZ },
+		{ offsetof(struct wire_config, config.directory), CONFIG_PATH_SZ },
+		{ offsetof(struct wire_config, config.socket), CONFIG_SOCKET_SZ },
+		{ offsetof(struct wire_config, config.group), CONFIG_NAME_SZ },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+		struct wire_config m = config();
+
+		memset((char *)&m + fields[i].at, '/', fields[i].sz); /* with no end */
+		CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	}
+}
+
+TEST(listen_kinds)
+{
+	struct wire_listen m = { .head = { .size = sizeof(m), .type = WIRE_LISTEN } };
+
+	for (m.kind = 0; m.kind < WIRE_LISTEN_MAX; m.kind++)
+		CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_LISTEN);
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.kind = UINT32_MAX;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+}
+
+static struct wire_roles roles(void)
+{
+	struct wire_roles m = {
+		.head = { .size = sizeof(m), .type = WIRE_ROLES },
+		.cnt = 5,
+		.costs = { { .role = 0, .pid = 1 },
+			   { .role = WIRE_ROLE_SAMPLER, .pid = INT32_MAX },
+			   { .role = WIRE_ROLE_OPENER },
+			   { .role = WIRE_ROLE_SYMBOLIZER },
+			   { .role = WIRE_ROLE_FRONT, .restarts = UINT32_MAX } },
+	};
+
+	return m;
+}
+
+TEST(roles)
+{
+	struct wire_roles m = roles();
+
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROLES);
+	m.costs[4].role = WIRE_ROLE_CLIENT; /* no role of ours */
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.costs[4].role = WIRE_ROLE_MAX;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.costs[4].role = 32; /* a bit that is none */
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.costs[4].role = WIRE_ROLE_OPENER; /* a second time */
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.cnt = 4; /* which is beyond the list now */
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROLES);
+	m.costs[1].pid = (uint32_t)INT32_MAX + 1;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = roles();
+	m.cnt = WIRE_COSTS_MAX + 1;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.cnt = UINT32_MAX;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+}
+
+TEST(state)
+{
+	struct wire_state m = { .head = { .size = sizeof(m), .type = WIRE_STATE } };
+
+	for (m.kind = 0; m.kind < WIRE_STATE_MAX; m.kind++)
+		CHECK_EQ(check_copy(&m, sizeof(m)),
+			 m.kind == WIRE_STATE_FAILED ? -EBADMSG : WIRE_STATE);
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.kind = WIRE_STATE_FAILED;
+	memset(m.text, 'x', sizeof(m.text));
+	m.text_len = sizeof(m.text);
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_STATE);
+	m.text_len++;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.text_len = UINT32_MAX;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.text_len = 10;
+	m.text[9] = '\n'; /* a second line in the journal */
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.text_len = 9;
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_STATE);
+	m.text[3] = '\0';
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.text[3] = (char)0x80; /* no UTF-8 */
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 }
 
 TEST(file_kinds)
