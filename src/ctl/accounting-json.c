@@ -11,7 +11,8 @@
 
 #include "accounting.h"
 #include "cprof/base/clock.h"
-#include "json.h"
+#include "cprof/base/json.h"
+#include "cprof/counters_json.h"
 #include "top-table.h"
 
 static const char *const ended_names[] = {
@@ -25,40 +26,12 @@ static const char *const walk_names[] = {
 	[SESSION_WALK_PROC] = "proc",
 };
 
-static void json_counters(struct json *j, const char *key, const struct counters *c,
-			  enum counter_kind kind)
-{
-	json_object(j, key);
-	for (size_t i = 0; i < COUNTER_MAX; i++) {
-		if (counter_descs[i].kind == kind)
-			json_u64(j, counter_descs[i].name, c->v[i]);
-	}
-	json_object_end(j);
-}
-
-static void json_books(struct json *j, const struct session_end *end)
-{
-	const struct books *b = &end->books;
-
-	json_object(j, "books");
-	json_u64(j, "produced", b->produced);
-	json_u64(j, "runs", b->runs);
-	json_u64(j, "missed", b->missed);
-	json_u64(j, "delivered", b->delivered);
-	json_counters(j, "dropped", &end->counters, COUNTER_KIND_DROP);
-	json_u64(j, "in_profiles", b->in_profiles);
-	json_u64(j, "open_window", b->open_window);
-	json_counters(j, "discarded", &end->counters, COUNTER_KIND_DISCARD);
-	json_u64(j, "difference", b->difference);
-	json_object_end(j);
-}
-
 static void json_end(struct json *j, const struct accounting *a)
 {
 	const struct session_end *end = &a->end;
 	const __u64 *c = end->counters.v;
 
-	json_books(j, end);
+	counters_json_books(j, &end->books, &end->counters);
 	json_object(j, "stacks");
 	json_u64(j, "complete", c[COUNTER_stacks_complete]);
 	json_u64(j, "truncated", c[COUNTER_stacks_truncated]);
@@ -76,10 +49,7 @@ static void json_end(struct json *j, const struct accounting *a)
 	json_object_end(j);
 	json_string(j, "walk", end->walk < SESSION_WALK_MAX ? walk_names[end->walk] : "unknown");
 	json_double(j, "seconds", (double)end->duration_ns / (double)NSEC_PER_SEC);
-	json_object(j, "counters");
-	for (size_t i = 0; i < COUNTER_MAX; i++)
-		json_u64(j, counter_descs[i].name, c[i]);
-	json_object_end(j);
+	counters_json_all(j, &end->counters);
 }
 
 static const char *const kind_names[SESSION_PROFILE_KIND_MAX] = {

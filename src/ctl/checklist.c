@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "checklist.h"
+#include "cprof/base/json.h"
 #include "cprof/base/str.h"
-#include "json.h"
 
 static const struct {
 	const char *word;

@@ -104,7 +104,7 @@ static int live_step(struct live *l)
 {
 	_cleanup_close_ int fd = -EBADF;
 	union session_message m;
-	int type = session_client_receive(l->client, &m, &fd);
+	int type = session_receive(l->client->fd, &m, &fd);
 
 	if (type > 0)
 		return live_dispatch(l, type, &m, fd);

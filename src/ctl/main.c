@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/json.h"
 #include "cprof/base/log.h"
 #include "cprof/base/str.h"
 #include "ctl.h"
-#include "json.h"
 #include "options.h"
 
 static int cmd_help(struct ctl_globals *globals, int argc, char **argv);

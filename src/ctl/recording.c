@@ -207,7 +207,7 @@ static int on_session(struct loop_source *s, uint32_t events, void *ctx)
 	struct recording *rec = ctx;
 	_cleanup_close_ int fd = -EBADF;
 	union session_message m;
-	int type = session_client_receive(rec->client, &m, &fd);
+	int type = session_receive(rec->client->fd, &m, &fd);
 
 	if (type > 0)
 		recording_dispatch(rec, type, &m, fd);

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The client's side of the session protocol. The sampler is stronger than we are, but it works on
- * data of strangers: its messages go through session_check(), a profile must be sealed against
- * writing (what we checked is what we write) and is read with pread(2), which no shrinking turns
- * into a SIGBUS.
+ * The client's side of the session protocol: the way to a sampler, and what we tell it. The sampler is
+ * stronger than we are, but it works on data of strangers: what it says comes by session_receive().
  */
 
 #include <errno.h>
@@ -15,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "cprof/base/sealed.h"
 #include "cprof/base/seqpacket.h"
 #include "session-client.h"
 
@@ -96,47 +95,9 @@ int session_client_stop(struct session_client *c)
 	return seqpacket_send(c->fd, &stop, sizeof(stop), -EBADF);
 }
 
-int session_client_receive(struct session_client *c, union session_message *ret, int *ret_fd)
-{
-	_cleanup_close_ int fd = -EBADF;
-	ssize_t n = seqpacket_recv(c->fd, ret, sizeof(*ret), &fd);
-	int type;
-
-	if (n == -EMSGSIZE || n == -EPROTO)
-		return -EBADMSG;
-	if (n == -ECONNRESET)
-		return 0;
-	if (n <= 0)
-		return (int)n;
-	type = session_check(ret, (size_t)n);
-	if (type < 0)
-		return type;
-	/* Our own part, or a descriptor where none belongs. */
-	if (type == SESSION_START || type == SESSION_STOP || (fd >= 0) != (type == SESSION_PROFILE))
-		return -EBADMSG;
-	*ret_fd = TAKE_FD(fd);
-	return type;
-}
-
-int session_profile_check(const struct session_profile *p, int fd)
-{
-	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS);
-
-	if (seals < 0 || !(seals & F_SEAL_WRITE))
-		return -EBADMSG;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (p->bytes == 0 || p->bytes > SESSION_PROFILE_BYTES_MAX ||
-	    (uint64_t)st.st_size != p->bytes)
-		return -EBADMSG;
-	return 0;
-}
-
 int session_profile_read(const struct session_profile *p, int fd, void **ret)
 {
 	_cleanup_free_ char *bytes = NULL;
-	size_t done = 0;
 	int r = session_profile_check(p, fd);
 
 	if (r < 0)
@@ -144,15 +105,9 @@ int session_profile_read(const struct session_profile *p, int fd, void **ret)
 	bytes = malloc(p->bytes);
 	if (!bytes)
 		return -ENOMEM;
-	while (done < p->bytes) {
-		ssize_t n = pread(fd, bytes + done, p->bytes - done, (off_t)done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EBADMSG;
-		done += (size_t)n;
-	}
+	r = sealed_read(fd, bytes, p->bytes);
+	if (r < 0)
+		return r;
 	*ret = TAKE_PTR(bytes);
 	return 0;
 }

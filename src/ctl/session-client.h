@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "child.h"
-#include "cprof/session.h"
+#include "cprof/session_receive.h"
 
 struct session_client {
 	int fd;		     /* non-blocking */
@@ -20,16 +20,6 @@ struct session_client {
 };
 
 #define SESSION_CLIENT_INIT ((struct session_client){ .fd = -EBADF, .cprofd = CHILD_INIT })
-
-union session_message {
-	struct wire_head head;
-	struct session_started started;
-	struct session_progress progress;
-	struct session_profile profile;
-	struct session_end end;
-	struct session_failed failed;
-	struct session_note note;
-};
 
 /* To a daemon: by the session socket that lies beside the @socket_path of its HTTP interface. */
 int session_client_connect(struct session_client *c, const char *socket_path);
@@ -48,14 +38,6 @@ int session_client_spawn(struct session_client *c, const struct session_program 
 int session_client_start(struct session_client *c, struct session_start *start);
 int session_client_stop(struct session_client *c);
 
-/*
- * The next message: its type and *ret, and for a profile its descriptor in *ret_fd (else -EBADF).
- * 0 at the end of the stream, -EAGAIN, -EBADMSG: not of the protocol, or another -errno.
- */
-int session_client_receive(struct session_client *c, union session_message *ret, int *ret_fd);
-
-/* Is it sealed, and as long as it says? 0, -EBADMSG: it is not, or another -errno. */
-int session_profile_check(const struct session_profile *p, int fd);
 /*
  * The bytes of a profile, checked to be sealed and as long as it says; the caller's to free.
  * -EBADMSG: they are not.

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "cprof/base/json.h"
 #include "cprof/report.h"
-#include "json.h"
 #include "units.h"
 
 /* The unit of all values that are shown, of a report in @sample_unit. */

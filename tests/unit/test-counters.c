@@ -4,7 +4,9 @@
 
 #include "check.h"
 
+#include "cprof/base/cleanup.h"
 #include "cprof/counters.h"
+#include "cprof/counters_json.h"
 
 TEST(table)
 {
@@ -69,6 +71,32 @@ TEST(books_tell_what_is_missing)
 	c.v[COUNTER_delivered] = 98; /* two were lost on the way, and one was written twice */
 	counters_books(&c, 0, &b);
 	CHECK_EQ(b.difference, 3);
+}
+
+TEST(json)
+{
+	_cleanup_free_ char *text = NULL;
+	struct counters c = { 0 };
+	struct books b;
+	size_t sz;
+	FILE *f = open_memstream(&text, &sz);
+	struct json j = JSON_INIT(f);
+
+	CHECK(f);
+	c.v[COUNTER_runs] = 7;
+	c.v[COUNTER_drop_ring_full] = 5;
+	c.v[COUNTER_discard_client] = 2;
+	counters_books(&c, 3, &b);
+	json_object(&j, NULL);
+	counters_json_books(&j, &b, &c);
+	counters_json_all(&j, &c);
+	json_object_end(&j);
+	CHECK_EQ(fclose(f), 0);
+	CHECK(strstr(text, "{\"books\": {\"produced\": 7, \"runs\": 7, \"missed\": 0, "
+			   "\"delivered\": 0, \"dropped\": {\"drop_ring_full\": 5, "));
+	CHECK(strstr(text, "\"open_window\": 3, \"discarded\": {"));
+	CHECK(strstr(text,
+		     "\"discard_client\": 2}, \"difference\": 7}, \"counters\": {\"runs\": 7, "));
 }
 
 CHECK_MAIN

@@ -5,9 +5,13 @@
 #include "check.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/seqpacket.h"
 #include "cprof/session.h"
+#include "cprof/session_receive.h"
 
 #define HEAD(m, t)                                      \
 	{                                               \
@@ -251,6 +255,51 @@ TEST(failed_text)
 		m.error = errors[i];
 		CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	}
+}
+
+static int profile_fd(void)
+{
+	int fd = memfd_create("profile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(write(fd, "text", 4), 4);
+	CHECK_EQ(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+	return fd;
+}
+
+/* What a sampler may not send: a client's part, a descriptor of something else, a profile without. */
+TEST(receive)
+{
+	struct session_profile profile = { .head = HEAD(profile, SESSION_PROFILE), .bytes = 4 };
+	struct session_progress progress = { .head = HEAD(progress, SESSION_PROGRESS) };
+	struct wire_head stop = { .size = sizeof(stop), .type = SESSION_STOP };
+	_cleanup_close_ int memory = profile_fd(), came = -EBADF;
+	union session_message m;
+	int ends[2];
+
+	CHECK_EQ(seqpacket_pair(ends), 0);
+	CHECK_EQ(session_receive(ends[0], &m, &came), -EAGAIN);
+	CHECK_EQ(seqpacket_send(ends[1], &progress, sizeof(progress), memory), 0);
+	CHECK_EQ(session_receive(ends[0], &m, &came), -EBADMSG);
+	CHECK_EQ(seqpacket_send(ends[1], &profile, sizeof(profile), -EBADF), 0);
+	CHECK_EQ(session_receive(ends[0], &m, &came), -EBADMSG);
+	CHECK_EQ(seqpacket_send(ends[1], &stop, sizeof(stop), -EBADF), 0);
+	CHECK_EQ(session_receive(ends[0], &m, &came), -EBADMSG);
+	CHECK_EQ(came, -EBADF);
+	CHECK_EQ(seqpacket_send(ends[1], &progress, sizeof(progress), -EBADF), 0);
+	CHECK_EQ(session_receive(ends[0], &m, &came), SESSION_PROGRESS);
+	CHECK_EQ(seqpacket_send(ends[1], &profile, sizeof(profile), memory), 0);
+	CHECK_EQ(session_receive(ends[0], &m, &came), SESSION_PROFILE);
+	CHECK_EQ(session_profile_check(&m.profile, came), 0);
+	m.profile.bytes = 5;
+	CHECK_EQ(session_profile_check(&m.profile, came), -EBADMSG);
+	m.profile.bytes = 0;
+	CHECK_EQ(session_profile_check(&m.profile, came), -EBADMSG);
+	m.profile.bytes = UINT64_MAX;
+	CHECK_EQ(session_profile_check(&m.profile, came), -EBADMSG);
+	CHECK_EQ(close(ends[1]), 0);
+	CHECK_EQ(session_receive(ends[0], &m, &came), 0);
+	CHECK_EQ(close(ends[0]), 0);
 }
 
 CHECK_MAIN

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "json.h"
+#include "cprof/base/json.h"
 
 /* Length of the well-formed sequence at @s, or 0. */
 static size_t json_utf8_len(const unsigned char *s)

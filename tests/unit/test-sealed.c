@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* sealed: only a sealed file of exactly the announced size passes. */
+
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/base/sealed.h"
+
+static int memory(const char *text, int seals)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
+	CHECK_EQ(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+TEST(check)
+{
+	_cleanup_close_ int sealed = memory("text", F_SEAL_WRITE | F_SEAL_SHRINK);
+	_cleanup_close_ int writable = memory("text", F_SEAL_SHRINK | F_SEAL_GROW);
+	_cleanup_close_ int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct {
+		int fd;
+		uint64_t bytes;
+		int r;
+	} cases[] = {
+		{ sealed, 4, 0 },	   { sealed, 3, -EBADMSG },
+		{ sealed, 5, -EBADMSG },   { sealed, UINT64_MAX, -EBADMSG },
+		{ writable, 4, -EBADMSG }, { file, (uint64_t)lseek(file, 0, SEEK_END), -EBADMSG },
+		{ -1, 4, -EBADMSG },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+		CHECK_EQ(sealed_check(cases[i].fd, cases[i].bytes), cases[i].r);
+}
+
+TEST(read)
+{
+	_cleanup_close_ int fd = memory("text", F_SEAL_WRITE);
+	char text[8] = "";
+
+	CHECK_EQ(lseek(fd, 2, SEEK_SET), 2);
+	CHECK_EQ(sealed_read(fd, text, 4), 0);
+	CHECK_EQ(memcmp(text, "text", 4), 0);
+	CHECK_EQ(sealed_read(fd, text, 5), -EBADMSG);
+	CHECK_EQ(sealed_read(-1, text, 1), -EBADF);
+}
+
+CHECK_MAIN
