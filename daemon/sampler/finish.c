@@ -101,7 +101,7 @@ void finish_begin(struct sampler *s)
 
 	cputime_settle(s);
 	remapping_finish(s);
-	s->counters.v[COUNTER_names_late] += symbolize_late(s->symbolize, s->window);
+	s->counters.v[COUNTER_names_late] += symbolize_late(s->view);
 	count_processes(s);
 	(void)recording_books(s, &c, &books);
 	s->window->missed = books.missed;

@@ -105,8 +105,8 @@ void naming_tick(struct sampler *s, uint64_t now_ns)
 		collect_consume_ksyms(s->collect, on_ksym, s);
 	symbolize_pump(s->symbolize, now_ns);
 	remapping_tick(s, now_ns);
-	if (s->window)
-		(void)symbolize_window(s->symbolize, s->window, now_ns);
+	if (s->view)
+		(void)symbolize_window(s->view, now_ns);
 	forget_tick(s, now_ns);
 }
 
@@ -118,7 +118,7 @@ bool naming_is_done(struct sampler *s, uint64_t now_ns)
 
 	naming_tick(s, now_ns);
 	answers = symbolize_answers(s->symbolize);
-	owed = symbolize_pending(s->symbolize) + (s->remap ? remap_pending(s->remap) : 0);
+	owed = symbolize_pending(s->view) + (s->remap ? remap_pending(s->remap) : 0);
 	/* A role that is gone will be back, and then what it owed is asked again. */
 	if (owed == 0 && s->opener && s->symbolizer)
 		return true;

@@ -253,7 +253,7 @@ static int start_sampling(struct sampler *s, struct collect_failure *failure)
 	int r;
 
 	s->window = window_new(clock_boot_ns(), clock_real_ns(), rng_seed());
-	if (!s->window)
+	if (!s->window || symbolize_view_new(s->symbolize, s->window, &s->view) < 0)
 		return session_fail(s, -ENOMEM, "out of memory");
 	s->window->hz = s->hz;
 	if (s->start.flags & SESSION_RAW && raw_new(&s->raw) < 0)
@@ -316,7 +316,7 @@ void recording_end(struct sampler *s, enum session_ended why)
 	(void)collect_consume_events(s->collect);
 	(void)collect_consume(s->collect);
 	cputime_read(s);
-	symbolize_close_window(s->symbolize, s->ended_ns);
+	symbolize_close_window(s->view, s->ended_ns);
 	s->phase = PHASE_NAMING;
 	s->naming_since_ns = s->ended_ns;
 	s->naming_owed = UINT_MAX;
@@ -347,6 +347,7 @@ void recording_drop(struct sampler *s)
 	s->collect = collect_free(s->collect);
 	forget_collect(s);
 	s->remap = remap_free(s->remap);
+	s->view = symbolize_view_free(s->view);
 	s->window = window_free(s->window);
 	parcels_done(s);
 	s->raw = raw_free(s->raw);

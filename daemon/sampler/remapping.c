@@ -48,7 +48,7 @@ bool remapping_is_on(const struct sampler *s)
 static void take_settled(struct sampler *s, int settled)
 {
 	if (settled > 0)
-		symbolize_look_again(s->symbolize);
+		symbolize_look_again(s->view);
 }
 
 int remapping_on_mapped(const struct wire_mapped *m, void *ctx)

@@ -103,6 +103,7 @@ struct sampler {
 	uint32_t hz; /* 0: one sample for every so many of the event */
 	struct collect *collect;
 	struct window *window;
+	struct symbolize_view *view; /* of the window */
 	struct remap *remap;	     /* the window's */
 	struct shares stacks;	     /* of the window, by user */
 	struct replay_session about; /* what files say of the machine and the recording */

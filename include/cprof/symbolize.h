@@ -58,9 +58,6 @@ int symbolize_send_opener(struct symbolize *s, const struct wire_maps *m);
 /* Since when the opener owes the file that it was asked for first; UINT64_MAX: it owes none. */
 uint64_t symbolize_opener_owes_ns(struct symbolize *s);
 
-/* Stacks of the window got other frames than they had: all are to be looked at again. */
-void symbolize_look_again(struct symbolize *s);
-
 /*
  * The object is about to be forgotten: its table in the symbolizer is dropped. False when a role is
  * at work on it; then it has to stay.
@@ -78,11 +75,34 @@ int symbolize_dispatch_opener(struct symbolize *s, uint64_t now_ns);
 int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns);
 
 /*
+ * A view: which places of one window were asked for. Any number of windows may be looked at side by
+ * side (one that is filled, those that wait for their last names, those of recordings); what one
+ * learns all know. The window has to outlive its view, the view must be freed before @s. 0, -ENOMEM,
+ * or -E2BIG: there are SYMBOLIZE_VIEWS_MAX already.
+ */
+#define SYMBOLIZE_VIEWS_MAX 64
+struct symbolize_view;
+int symbolize_view_new(struct symbolize *s, const struct window *w, struct symbolize_view **ret);
+struct symbolize_view *symbolize_view_free(struct symbolize_view *v);
+
+/*
  * Asks for every name of the window that is not known yet, in batches. Names are kept for the offset
  * of an exact frame (a leaf), and for the offset minus one of a return address: names_offset(). Does
  * nothing while answers to an earlier call are still owed.
  */
-int symbolize_window(struct symbolize *s, const struct window *w, uint64_t now_ns);
+int symbolize_window(struct symbolize_view *v, uint64_t now_ns);
+/* Stacks of the window got other frames than they had: all are to be looked at again. */
+void symbolize_look_again(struct symbolize_view *v);
+/* The window ends: perf maps are read once more, and names that they tell are asked for again. */
+void symbolize_close_window(struct symbolize_view *v, uint64_t now_ns);
+/*
+ * How many answers the window still waits for: files of its own stacks on their way, and names asked
+ * for. What others bring meanwhile does not hold it up.
+ */
+unsigned int symbolize_pending(const struct symbolize_view *v);
+/* Frames of the window that have no name because the answer did not come in time. */
+uint64_t symbolize_late(struct symbolize_view *v);
+
 /* Code that came to the kernel or went outside of its own text; start 0: some did, anywhere. */
 struct symbolize_code {
 	uint64_t start, end;
@@ -91,14 +111,8 @@ struct symbolize_code {
 
 /* The kernel's names are read again soon, and those of such places asked for again. */
 void symbolize_kernel_code(struct symbolize *s, const struct symbolize_code *code);
-/* The window ends: perf maps are read once more, and names that they tell are asked for again. */
-void symbolize_close_window(struct symbolize *s, uint64_t now_ns);
-/* How many answers are still owed: files on their way, and names asked for. */
-unsigned int symbolize_pending(const struct symbolize *s);
 /* How many answers symbolizers gave so far that made sense: whoever waits sees that it is worth it. */
 uint64_t symbolize_answers(const struct symbolize *s);
-/* Frames of the window that have no name because the answer did not come in time. */
-uint64_t symbolize_late(struct symbolize *s, const struct window *w);
 /*
  * True when that role owes something and was silent for @limit_ns: it hangs and should be replaced.
  * On a busy machine it may only be slow: a symbolizer that said nothing before it was judged leaves
@@ -112,3 +126,4 @@ bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint6
 void symbolize_pump(struct symbolize *s, uint64_t now_ns);
 
 DEFINE_CLEANUP(struct symbolize *, symbolize_free);
+DEFINE_CLEANUP(struct symbolize_view *, symbolize_view_free);

@@ -3,6 +3,8 @@
 /*
  * answers — names asked of the symbolizer in batches of one object, and what it answers.
  *
+ * Views take turns to ask: one whose window has very many places does not hold up another's.
+ *
  * An answer is believed only for a request that is on its way, for that request's object, and for no
  * more places than were asked. Names are cleaned here whatever the symbolizer says of them.
  */
@@ -16,6 +18,8 @@
 
 static void ask_drop(struct symbolize *s, unsigned int i)
 {
+	if (s->asks[i].view)
+		s->asks[i].view->asks_cnt--;
 	free(s->asks[i].offsets);
 	s->asks[i] = s->asks[--s->asks_cnt];
 }
@@ -24,56 +28,102 @@ void symbolize_asks_drop(struct symbolize *s)
 {
 	while (s->asks_cnt > 0)
 		ask_drop(s, s->asks_cnt - 1);
-	s->wants.cnt = 0;
-	s->wants_next = 0;
-	s->rescan |= s->scanned > 0;
+	for (unsigned int i = 0; i < SYMBOLIZE_VIEWS_MAX; i++) {
+		struct symbolize_view *v = s->views[i];
+
+		if (!v)
+			continue;
+		v->wants.cnt = 0;
+		v->wants_next = 0;
+	}
+	views_look_again(s);
+}
+
+/* Another view may have got the name meanwhile, or the table may be gone: it is asked for when it is back. */
+static bool is_to_ask(struct symbolize_view *v, const struct want *want)
+{
+	const struct object *o = objects_get(v->s->opts.objects, want->object);
+	struct name name;
+
+	if (want->object < CPROF_OBJECT_FIRST)
+		return true;
+	if (!o || o->state != OBJECT_READY) {
+		view_await_all(v, want->object);
+		return false;
+	}
+	return o->kind == OBJECT_JIT ||
+	       !names_get(v->s->opts.names, want->object, want->offset, &name);
+}
+
+/* The next places of one object into @ask; how many wants that makes. */
+static size_t take_wants(struct symbolize_view *v, struct ask *ask)
+{
+	const struct want *first = &v->wants.v[v->wants_next];
+	size_t left = v->wants.cnt - v->wants_next, cnt = 0;
+
+	ask->object = first->object;
+	for (; cnt < left && ask->cnt < WIRE_NAMES_MAX && first[cnt].object == first->object;
+	     cnt++) {
+		if (is_to_ask(v, &first[cnt]))
+			ask->offsets[ask->cnt++] = first[cnt].offset;
+	}
+	return cnt;
+}
+
+static int send_names(struct symbolize *s, const struct ask *ask)
+{
+	struct wire_names *m = (void *)s->buf;
+
+	*m = (struct wire_names){
+		.head = { .size = (uint32_t)(sizeof(*m) + ask->cnt * sizeof(uint64_t)),
+			  .type = WIRE_NAMES,
+			  .id = ask->id },
+		.object = ask->object,
+		.cnt = ask->cnt,
+	};
+	memcpy(m + 1, ask->offsets, ask->cnt * sizeof(uint64_t));
+	return seqpacket_send(s->symbolizer_fd, m, m->head.size, -EBADF);
 }
 
 /* Sends one request for the next wants of one object; false when it could not be sent now. */
-static bool ask_send(struct symbolize *s, uint64_t now_ns)
+static bool ask_send(struct symbolize_view *v, uint64_t now_ns)
 {
-	struct want *first = &s->wants.v[s->wants_next];
-	size_t left = s->wants.cnt - s->wants_next;
-	struct wire_names *m = (void *)s->buf;
-	struct ask *ask = &s->asks[s->asks_cnt];
-	uint32_t cnt = 0;
+	struct symbolize *s = v->s;
+	_cleanup_free_ uint64_t *offsets = calloc(WIRE_NAMES_MAX, sizeof(*offsets));
+	struct ask ask = { .view = v, .id = s->next_id, .asked_ns = now_ns, .offsets = offsets };
+	size_t cnt;
 
-	while (cnt < left && cnt < WIRE_NAMES_MAX && first[cnt].object == first->object)
-		cnt++;
-	ask->offsets = calloc(cnt, sizeof(*ask->offsets));
-	if (!ask->offsets)
+	if (!offsets)
 		return false;
-	for (uint32_t i = 0; i < cnt; i++)
-		ask->offsets[i] = first[i].offset;
-	*m = (struct wire_names){
-		.head = { .size = (uint32_t)(sizeof(*m) + cnt * sizeof(uint64_t)),
-			  .type = WIRE_NAMES,
-			  .id = s->next_id },
-		.object = first->object,
-		.cnt = cnt,
-	};
-	memcpy(m + 1, ask->offsets, cnt * sizeof(uint64_t));
-	if (seqpacket_send(s->symbolizer_fd, m, m->head.size, -EBADF) < 0) {
-		free(ask->offsets);
-		ask->offsets = NULL;
+	cnt = take_wants(v, &ask);
+	if (ask.cnt > 0 && send_names(s, &ask) < 0)
 		return false;
-	}
+	v->wants_next += cnt;
+	if (ask.cnt == 0)
+		return true;
 	if (s->asks_cnt + s->loading == 0)
 		s->symbolizer_heard_ns = now_ns; /* it owes from now on */
-	ask->id = s->next_id++;
-	ask->asked_ns = now_ns;
-	ask->object = first->object;
-	ask->cnt = cnt;
-	s->asks_cnt++;
-	s->wants_next += cnt;
+	(void)TAKE_PTR(offsets);
+	s->asks[s->asks_cnt++] = ask;
+	s->next_id++;
+	v->asks_cnt++;
 	return true;
 }
 
 void symbolize_pump(struct symbolize *s, uint64_t now_ns)
 {
-	while (s->symbolizer_fd >= 0 && s->asks_cnt < ASKS_MAX && s->wants_next < s->wants.cnt) {
-		if (!ask_send(s, now_ns))
-			return;
+	unsigned int idle = 0; /* views in a row with nothing to ask */
+
+	while (s->symbolizer_fd >= 0 && s->asks_cnt < ASKS_MAX && idle < SYMBOLIZE_VIEWS_MAX) {
+		struct symbolize_view *v = s->views[s->views_turn];
+
+		idle++;
+		if (v && v->wants_next < v->wants.cnt) {
+			if (!ask_send(v, now_ns))
+				return;
+			idle = 0;
+		}
+		s->views_turn = (s->views_turn + 1) % SYMBOLIZE_VIEWS_MAX;
 	}
 }
 
@@ -96,9 +146,10 @@ static uint32_t owner_of(struct symbolize *s, uint32_t object)
 	return o ? o->owner : 0;
 }
 
-static int take_name(struct symbolize *s, uint32_t object, uint64_t offset,
+static int take_name(struct symbolize *s, const struct ask *ask, uint64_t offset,
 		     const struct wire_name_view *view)
 {
+	const uint32_t object = ask->object;
 	struct name name = { .start = view->start };
 	size_t sz = NAME_BYTES + view->name_len + view->linkage_len;
 	uint32_t owner = owner_of(s, object);
@@ -108,7 +159,8 @@ static int take_name(struct symbolize *s, uint32_t object, uint64_t offset,
 
 	if (is_new && s->opts.names_max &&
 	    !shares_allow(&s->shares, owner, sz, s->opts.names_max)) {
-		wants_limit(s, object, offset);
+		if (ask->view)
+			wants_limit(ask->view, object, offset);
 		return 0;
 	}
 	r = intern(s, view->name, view->name_len, &name.function);
@@ -119,7 +171,7 @@ static int take_name(struct symbolize *s, uint32_t object, uint64_t offset,
 		return r;
 	if (name.linkage == name.function)
 		name.linkage = 0;
-	if (jit_is(s, object) && !jit_take_name(s, object, offset, &name))
+	if (jit_is(s, object) && !jit_take_name(s, ask, offset, &name))
 		return 0;
 	if (object == CPROF_OBJECT_KERNEL && !kernel_take_name(s, offset, &name))
 		return 0;
@@ -150,7 +202,7 @@ int symbolize_sweep(struct symbolize *s, uint64_t before_ns)
 	if (r < 0)
 		s->shares = was;
 	if (names_cnt(s->opts.names) < cnt)
-		s->limited.cnt = 0; /* there is room again */
+		views_room(s);
 	s->opts.counters->v[COUNTER_names_forgotten] += cnt - names_cnt(s->opts.names);
 	return r;
 }
@@ -158,6 +210,7 @@ int symbolize_sweep(struct symbolize *s, uint64_t before_ns)
 /* It does not know the object: restarted, or it dropped the table. */
 static int on_unknown(struct symbolize *s, unsigned int i, uint64_t now_ns)
 {
+	struct symbolize_view *v = s->asks[i].view;
 	uint32_t object = s->asks[i].object;
 	struct work *w = symbolize_work(s, object);
 
@@ -168,11 +221,24 @@ static int on_unknown(struct symbolize *s, unsigned int i, uint64_t now_ns)
 		symbolize_table_lost(s, object, now_ns);
 	if (!w || object < CPROF_OBJECT_FIRST)
 		return 0;
-	w->failures = w->lost; /* two files that push each other out do it slowly */
+	if (v)
+		view_await_all(v, object); /* what was asked of it is asked again */
+	w->failures = w->lost;		   /* two files that push each other out do it slowly */
 	opens_failed(s, object, now_ns);
 	w->lost = w->failures;
 	symbolize_retry_at(s, w->pause_until_ns);
 	return 0;
+}
+
+/* From the @n-th on they found no room in the answer. */
+static void ask_again(struct ask *ask, uint32_t n)
+{
+	for (; ask->view && n < ask->cnt; n++) {
+		struct want want = { .object = ask->object, .offset = ask->offsets[n] };
+
+		if (vec_push(&ask->view->wants, want) < 0)
+			break;
+	}
 }
 
 int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t now_ns)
@@ -195,15 +261,10 @@ int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t
 	if (w)
 		w->lost = 0;
 	while (wire_named_next(m, &pos, &view) > 0) {
-		if (take_name(s, m->object, s->asks[i].offsets[n++], &view) < 0)
+		if (take_name(s, &s->asks[i], s->asks[i].offsets[n++], &view) < 0)
 			break; /* no memory: these places stay without a name */
 	}
-	for (; n < s->asks[i].cnt; n++) {
-		struct want want = { .object = s->asks[i].object, .offset = s->asks[i].offsets[n] };
-
-		if (vec_push(&s->wants, want) < 0)
-			break;
-	}
+	ask_again(&s->asks[i], n);
 	ask_drop(s, i);
 	return 0;
 }

@@ -237,7 +237,7 @@ static int on_special(struct symbolize *s, const struct wire_object *m)
 			s->kernel_text_end = m->text_end;
 		}
 		o->state = OBJECT_READY;
-		s->rescan = true;
+		views_look_again(s);
 	} else {
 		*symbolize_tried(s, object) = true;
 	}
@@ -278,7 +278,7 @@ void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns)
 	if (!w || !o)
 		return;
 	symbolize_set_state(s, object, OBJECT_SEEN, now_ns);
-	w->missed = true; /* what was asked of it is asked again */
+	w->missed |= w->views; /* what was asked of it is asked again */
 	w->has_map = false;
 	s->opts.on_forget(object, s->opts.ctx);
 }

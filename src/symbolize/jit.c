@@ -9,6 +9,8 @@
  * asked for anew. A place that gets another name than before was two functions, and nobody can say
  * which of them a sample met: it loses its name for good. (docs/adr/0016-perf-maps.md)
  *
+ * Which windows have places in it is known by view (views.c): only these wait for it.
+ *
  * A process that the opener found gone is not asked for again. There may be very many that nobody
  * came to ask for while they lived: at the end of a window those have one chance.
  */
@@ -29,13 +31,36 @@ bool jit_is(struct symbolize *s, uint32_t object)
 	return o && o->kind == OBJECT_JIT;
 }
 
+/* Does the view, whose window ended, wait for whose turn it was not yet? */
+static bool is_waited_for(const struct symbolize_view *v, const struct work *w, uint64_t now_ns)
+{
+	return w->lives && now_ns - v->closed_ns <= JIT_CLOSE_NS;
+}
+
 /* Too much is asked for already. */
 static void jit_put_off(struct symbolize *s, struct work *w, uint64_t now_ns)
 {
-	if (s->closed_ns == 0)
+	bool pause = false, hurry = false;
+
+	for (unsigned int i = 0; i < SYMBOLIZE_VIEWS_MAX; i++) {
+		const struct symbolize_view *v = s->views[i];
+
+		if (!v || !(w->missed & v->bit))
+			continue;
+		if (v->closed_ns == 0)
+			pause = true;
+		else if (is_waited_for(v, w, now_ns))
+			hurry = true;
+		else
+			w->missed &= ~v->bit;
+	}
+	if (pause && !hurry)
 		w->pause_until_ns = now_ns + JIT_PAUSE_NS;
-	else if (!w->lives || now_ns - s->closed_ns > JIT_CLOSE_NS)
-		w->missed = false;
+}
+
+bool jit_is_put_off(const struct symbolize_view *v, const struct work *w)
+{
+	return w->limited && !w->gone && v->closed_ns > 0 && (w->missed & v->bit);
 }
 
 /* Reads the map, or reads it again, unless it was tried lately. */
@@ -70,29 +95,32 @@ static int jit_know(struct symbolize *s, struct work *w, const struct object *o)
 	return vec_push(&s->jits, w->object);
 }
 
-bool jit_want(struct symbolize *s, uint32_t object, uint64_t offset, uint64_t now_ns)
+/* The window ended: its map is read once more. */
+static void jit_read_at_end(struct symbolize_view *v, struct work *w, uint64_t now_ns)
 {
-	struct object *o = objects_get(s->opts.objects, object);
+	w->pause_until_ns = 0;
+	if (!w->lives || w->gone)
+		return;
+	w->missed |= v->bit;
+	jit_read(v->s, w->object, now_ns); /* before those that may be gone */
+}
+
+bool jit_want(struct symbolize_view *v, uint32_t object, uint64_t offset, uint64_t now_ns)
+{
+	struct symbolize *s = v->s;
+	const struct object *o = objects_get(s->opts.objects, object);
 	struct work *w = symbolize_work(s, object);
 
 	if (!o || !w || jit_know(s, w, o) < 0 || o->state == OBJECT_REFUSED)
 		return false;
+	if (!w->gone && view_await(v, object) && v->closed_ns > 0)
+		jit_read_at_end(v, w, now_ns);
 	if (o->state != OBJECT_READY) {
-		w->missed = true;
+		w->missed |= v->bit;
 		jit_read(s, object, now_ns);
 		return false;
 	}
-	return !names_use(s->opts.names, object, offset, now_ns) || w->recheck;
-}
-
-void jit_scanned(struct symbolize *s)
-{
-	for (size_t i = 0; i < s->jits.cnt; i++) {
-		struct work *w = symbolize_work(s, s->jits.v[i]);
-
-		if (w)
-			w->recheck = false;
-	}
+	return !names_use(s->opts.names, object, offset, now_ns) || w->reading > v->readings;
 }
 
 /* What has places without a name, or failed before, when its pause is over. */
@@ -115,24 +143,14 @@ void jit_tick(struct symbolize *s, uint64_t now_ns)
 	s->jits.cnt = kept;
 }
 
-void symbolize_close_window(struct symbolize *s, uint64_t now_ns)
+void jit_close(struct symbolize_view *v, uint64_t now_ns)
 {
-	s->closed_ns = now_ns;
-	for (size_t i = 0; i < s->jits.cnt; i++) {
-		struct work *w = symbolize_work(s, s->jits.v[i]);
+	for (size_t i = 0; i < v->files.cnt; i++) {
+		struct work *w = symbolize_work(v->s, v->files.v[i]);
 
-		if (!w || !w->jit)
-			continue;
-		w->pause_until_ns = 0;
-		if (!w->lives || w->gone)
-			continue;
-		w->missed = true;
-		jit_read(s, w->object, now_ns); /* before those that may be gone */
+		if (w && w->jit)
+			jit_read_at_end(v, w, now_ns);
 	}
-	s->rescan_ns = now_ns;
-	s->kernel_reload_ns = now_ns;
-	jit_tick(s, now_ns);
-	kernel_tick(s, now_ns);
 }
 
 /* A pause before the next reading; what the last one gave stays good. */
@@ -153,9 +171,9 @@ static void jit_fall_back(struct symbolize *s, uint32_t object, enum object_stat
 			  uint64_t now_ns)
 {
 	struct work *w = symbolize_work(s, object);
-	bool missed = w->missed;
+	uint64_t missed = w->missed;
 
-	w->missed = false; /* nothing new to look for */
+	w->missed = 0; /* nothing new to look for */
 	symbolize_set_state(s, object, w->has_map ? OBJECT_READY : otherwise, now_ns);
 	w->missed = missed;
 }
@@ -197,9 +215,9 @@ void jit_loaded(struct symbolize *s, uint32_t object, const struct wire_object *
 
 		c->v[COUNTER_perf_maps_read]++;
 		c->v[COUNTER_perf_maps_cut] += m->status == WIRE_OBJECT_CUT;
-		w->missed = true; /* all stacks are looked at again */
+		w->missed = w->views; /* all their stacks are looked at again */
 		w->has_map = true;
-		w->recheck = true;
+		w->reading = ++s->readings;
 		symbolize_set_state(s, object, OBJECT_READY, now_ns);
 		w->failures = pauses;
 	} else {
@@ -210,14 +228,14 @@ void jit_loaded(struct symbolize *s, uint32_t object, const struct wire_object *
 	jit_pause(s, object, now_ns);
 }
 
-bool jit_take_name(struct symbolize *s, uint32_t object, uint64_t offset, struct name *name)
+bool jit_take_name(struct symbolize *s, const struct ask *ask, uint64_t offset, struct name *name)
 {
-	struct work *w = symbolize_work(s, object);
+	struct work *w = symbolize_work(s, ask->object);
 	struct name old;
 
-	if (!names_get(s->opts.names, object, offset, &old)) {
-		if (w && name->function == 0)
-			w->missed = true; /* the next reading may tell */
+	if (!names_get(s->opts.names, ask->object, offset, &old)) {
+		if (w && ask->view && name->function == 0)
+			w->missed |= ask->view->bit; /* the next reading may tell */
 		return name->function != 0;
 	}
 	if (old.function != name->function)

@@ -56,9 +56,9 @@ void kernel_tick(struct symbolize *s, uint64_t now_ns)
 	s->opts.counters->v[COUNTER_kernel_reloads]++;
 	s->kernel_changed = false;
 	s->kernel_tried = false;
-	s->kernel_recheck = true;
+	s->kernel_reading = ++s->readings;
 	s->kernel_reload_ns = now_ns + RELOAD_NS;
-	s->rescan = true;
+	views_look_again(s);
 }
 
 /* Puts the name of the code that was at this place in @name. 0: none that is known; 2: several. */

@@ -26,14 +26,15 @@ struct work {
 	uint8_t lost;	   /* in a row, tables that were dropped before they could be asked */
 	uint8_t weight;	   /* what it counts for while it is at work */
 	bool waits;	   /* in the queue of its user */
-	bool missed;	   /* stacks that wanted its names are not looked at any more */
 	bool jit;	   /* in the list of those */
 	bool has_map;	   /* a perf map was read */
-	bool recheck;	   /* it was read again: all its places are to be asked for anew */
 	bool lives;	   /* the opener found its process */
 	bool gone;	   /* the opener found its process gone: nothing is asked for any more */
 	bool limited;	   /* put off, and counted */
 	uint64_t begun_ns; /* when its reading was asked for */
+	uint64_t views;	   /* those in whose list of files it is, a bit each */
+	uint64_t missed;   /* those whose stacks wanted its names and are not looked at any more */
+	uint64_t reading;  /* its perf map was read then: all its places are to be asked for anew */
 };
 
 #define OPENS_USERS_MAX 64
@@ -63,11 +64,34 @@ struct want {
 
 /* A request on its way. */
 struct ask {
+	struct symbolize_view *view; /* whose places they are; NULL: gone meanwhile */
 	uint64_t id;
 	uint64_t asked_ns;
 	uint32_t object;
 	uint32_t cnt;
 	uint64_t *offsets;
+};
+
+struct symbolize_view {
+	struct symbolize *s;
+	const struct window *w;
+	uint64_t bit; /* in a work's sets of views */
+	unsigned int slot;
+	size_t scanned;	     /* stacks whose places were looked at */
+	size_t processes;    /* those whose executables were */
+	bool begun;	     /* all of that at least once */
+	bool rescan;	     /* places of any stack seen before may have become nameable */
+	bool ready;	     /* an object became ready: those of stacks that waited may have */
+	uint64_t rescan_ns;  /* not before */
+	uint64_t closed_ns;  /* when the window ended; 0: it did not */
+	uint64_t readings;   /* places of what was read later are to be asked for anew */
+	VEC(uint32_t) files; /* of its own stacks, that may still come, or change */
+	VEC(struct awaiting) awaiting;
+	VEC(struct want) wants; /* sorted, those from wants_next on still to be asked */
+	size_t wants_next;
+	unsigned int asks_cnt;	  /* on their way */
+	VEC(struct want) limited; /* places whose names found no room: not asked for again */
+	bool limited_sorted;
 };
 
 struct symbolize {
@@ -76,35 +100,27 @@ struct symbolize {
 	int symbolizer_fd;
 	uint64_t next_id;
 	VEC(struct work) works;
-	VEC(struct want) wants; /* sorted, those from wants_next on still to be asked */
-	size_t wants_next;
+	struct symbolize_view *views[SYMBOLIZE_VIEWS_MAX];
+	unsigned int views_turn; /* who asks next */
+	uint64_t readings;	 /* of perf maps and of the kernel's names */
 	struct ask asks[ASKS_MAX];
 	unsigned int asks_cnt;
-	unsigned int opening; /* objects at the opener */
-	unsigned int loading; /* objects at the symbolizer */
-	bool kernel_tried;    /* the kernel's names were found not to be had */
-	bool vdso_tried;      /* likewise the vDSO's */
-	bool rescan;	      /* places of any stack seen before may have become nameable */
-	bool ready;	      /* an object became ready: those of stacks that waited may have */
-	uint64_t rescan_ns;   /* not before */
-	VEC(struct awaiting) awaiting;
+	unsigned int opening;		  /* objects at the opener */
+	unsigned int loading;		  /* objects at the symbolizer */
+	bool kernel_tried;		  /* the kernel's names were found not to be had */
+	bool vdso_tried;		  /* likewise the vDSO's */
 	VEC(struct symbolize_code) codes; /* of the kernel, that came or went; a ring when full */
 	size_t codes_next;
 	uint64_t kernel_text_end;
 	uint64_t kernel_reload_ns; /* not before */
 	bool kernel_changed;	   /* since its names were read */
 	bool kernel_outside;	   /* a place outside of its text was met */
-	bool kernel_recheck;	   /* such places are to be asked for anew */
+	uint64_t kernel_reading;   /* such places are to be asked for anew since */
 	VEC(uint32_t) jits;	   /* objects of run-time code whose names were wanted */
-	uint64_t closed_ns;	   /* when the window ended; 0: it did not */
 	struct opens_user users[OPENS_USERS_MAX];
 	uint32_t turn;
 	uint32_t waiting;	  /* in the queues of all users */
 	struct shares shares;	  /* of names, by the owners of their files */
-	VEC(struct want) limited; /* places whose names found no room: not asked for again */
-	bool limited_sorted;
-	const struct window *scanned_window;
-	size_t scanned;		  /* stacks of it whose places were looked at */
 	uint64_t opener_heard_ns; /* when it last said something true, or was new */
 	uint64_t symbolizer_heard_ns;
 	uint64_t answers;      /* of symbolizers */
@@ -121,6 +137,8 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 			 uint64_t now_ns);
 
 void symbolize_retry(struct symbolize *s, uint64_t now_ns);
+/* May it be opened again by what is remembered of it? */
+bool symbolize_is_to_retry(struct symbolize *s, uint32_t object);
 /* Then at the latest what is SEEN is opened again. */
 void symbolize_retry_at(struct symbolize *s, uint64_t at_ns);
 bool *symbolize_tried(struct symbolize *s, uint32_t object);
@@ -138,17 +156,33 @@ void opens_pump(struct symbolize *s, uint64_t now_ns);
 /* It could not be opened, or its table was lost: a pause. */
 void opens_failed(struct symbolize *s, uint32_t object, uint64_t now_ns);
 
+/* views.c */
+/* Its window waits for the object; true: that is new. Without memory it is not waited for. */
+bool view_await(struct symbolize_view *v, uint32_t object);
+/* Likewise, and all its stacks are looked at again when the object is ready. */
+void view_await_all(struct symbolize_view *v, uint32_t object);
+/* Drops from its list what will not come, or has come. */
+void view_settle(struct symbolize_view *v);
+/* In all windows places of stacks seen before may have become nameable. */
+void views_look_again(struct symbolize *s);
+/* There is room for names again. */
+void views_room(struct symbolize *s);
+/* The object became ready: those who wait for it see that. */
+void views_ready(struct symbolize *s, struct work *w);
+
 /* jit.c */
 bool jit_is(struct symbolize *s, uint32_t object);
 /* True when the place is to be asked for now; its map is read when that is due. */
-bool jit_want(struct symbolize *s, uint32_t object, uint64_t offset, uint64_t now_ns);
-/* All stacks of the window were looked at. */
-void jit_scanned(struct symbolize *s);
+bool jit_want(struct symbolize_view *v, uint32_t object, uint64_t offset, uint64_t now_ns);
 void jit_tick(struct symbolize *s, uint64_t now_ns);
+/* The view's window ends: what it has of such code is read once more. */
+void jit_close(struct symbolize_view *v, uint64_t now_ns);
+/* It was put off, and the end of the window is to wait for it. */
+bool jit_is_put_off(const struct symbolize_view *v, const struct work *w);
 void jit_opened(struct symbolize *s, uint32_t object, const struct wire_opened *m, uint64_t now_ns);
 void jit_loaded(struct symbolize *s, uint32_t object, const struct wire_object *m, uint64_t now_ns);
 /* False: there is nothing to remember. Takes the name away from a place that had another. */
-bool jit_take_name(struct symbolize *s, uint32_t object, uint64_t offset, struct name *name);
+bool jit_take_name(struct symbolize *s, const struct ask *ask, uint64_t offset, struct name *name);
 
 /* kernel.c */
 bool kernel_is_outside(const struct symbolize *s, uint64_t place);
@@ -158,9 +192,9 @@ bool kernel_take_name(struct symbolize *s, uint64_t place, struct name *name);
 
 /* wants.c */
 /* The place's name found no room. */
-bool wants_is_limited(struct symbolize *s, uint32_t object, uint64_t offset);
-void wants_limit(struct symbolize *s, uint32_t object, uint64_t offset);
-int wants_scan(struct symbolize *s, const struct window *w, uint64_t now_ns);
+bool wants_is_limited(struct symbolize_view *v, uint32_t object, uint64_t offset);
+void wants_limit(struct symbolize_view *v, uint32_t object, uint64_t offset);
+int wants_scan(struct symbolize_view *v, uint64_t now_ns);
 
 /* answers.c */
 int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t now_ns);

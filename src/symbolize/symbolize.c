@@ -38,11 +38,8 @@ struct symbolize *symbolize_free(struct symbolize *s)
 		return NULL;
 	symbolize_asks_drop(s);
 	vec_done(&s->works);
-	vec_done(&s->wants);
-	vec_done(&s->awaiting);
 	vec_done(&s->jits);
 	vec_done(&s->codes);
-	vec_done(&s->limited);
 	s->opener_fd = fd_close(s->opener_fd);
 	s->symbolizer_fd = fd_close(s->symbolizer_fd);
 	free(s);
@@ -75,14 +72,6 @@ static bool is_at_work(enum object_state state)
 	return state == OBJECT_ASKED || state == OBJECT_OPENED;
 }
 
-static void on_ready(struct symbolize *s, struct work *w)
-{
-	s->ready = true;
-	s->rescan |= w->missed;
-	w->missed = false;
-	w->failures = 0;
-}
-
 void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state state,
 			 uint64_t now_ns)
 {
@@ -98,7 +87,7 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 	if (state == OBJECT_ASKED)
 		w->begun_ns = now_ns;
 	if (state == OBJECT_READY)
-		on_ready(s, w);
+		views_ready(s, w);
 	s->users[w->user].busy -= is_at_work(o->state) ? w->weight : 0;
 	s->opening -= o->state == OBJECT_ASKED;
 	s->loading -= o->state == OBJECT_OPENED;
@@ -115,6 +104,15 @@ void symbolize_retry_at(struct symbolize *s, uint64_t at_ns)
 		s->retry_ns = at_ns;
 }
 
+bool symbolize_is_to_retry(struct symbolize *s, uint32_t object)
+{
+	const struct object *o = objects_get(s->opts.objects, object);
+	const struct work *w = symbolize_work(s, object);
+
+	return o && w && o->state == OBJECT_SEEN && w->last.head.size > 0 &&
+	       w->tries < OBJECT_TRIES_MAX && !w->gone;
+}
+
 /* What may be opened again by what is remembered of it, is. */
 static void open_seen(struct symbolize *s, uint64_t now_ns)
 {
@@ -124,10 +122,7 @@ static void open_seen(struct symbolize *s, uint64_t now_ns)
 	while (objects_next(s->opts.objects, &pos, &i)) {
 		const struct work *w = symbolize_work(s, i);
 
-		if (objects_get(s->opts.objects, i)->state != OBJECT_SEEN || !w ||
-		    w->last.head.size == 0 || w->tries >= OBJECT_TRIES_MAX)
-			continue;
-		if (w->gone)
+		if (!symbolize_is_to_retry(s, i))
 			continue;
 		if (now_ns < w->pause_until_ns)
 			symbolize_retry_at(s, w->pause_until_ns);
@@ -250,74 +245,9 @@ bool *symbolize_tried(struct symbolize *s, uint32_t object)
 	return object == CPROF_OBJECT_KERNEL ? &s->kernel_tried : &s->vdso_tried;
 }
 
-void symbolize_look_again(struct symbolize *s)
-{
-	s->rescan |= s->scanned > 0;
-}
-
-int symbolize_window(struct symbolize *s, const struct window *w, uint64_t now_ns)
-{
-	int r;
-
-	symbolize_retry(s, now_ns);
-	jit_tick(s, now_ns);
-	kernel_tick(s, now_ns);
-	opens_pump(s, now_ns);
-	if (s->asks_cnt > 0 || s->wants_next < s->wants.cnt) {
-		symbolize_pump(s, now_ns);
-		return 0;
-	}
-	r = wants_scan(s, w, now_ns);
-	if (r < 0)
-		return r;
-	symbolize_pump(s, now_ns);
-	return 0;
-}
-
-/* Might this place still have got a name? */
-static bool is_late(struct symbolize *s, const struct window_frame *f)
-{
-	const struct object *o = objects_get(s->opts.objects, f->object);
-	struct name name;
-
-	if (names_get(s->opts.names, f->object, names_offset(f->offset, f->flags), &name) ||
-	    wants_is_limited(s, f->object, names_offset(f->offset, f->flags)))
-		return false;
-	if (f->object == CPROF_OBJECT_KERNEL || f->object == CPROF_OBJECT_VDSO)
-		return !*symbolize_tried(s, f->object);
-	if (!o || f->object < CPROF_OBJECT_FIRST)
-		return false;
-	if (o->kind == OBJECT_JIT)
-		return is_at_work(o->state);
-	return o->state == OBJECT_SEEN || o->state == OBJECT_ASKED || o->state == OBJECT_OPENED ||
-	       o->state == OBJECT_READY;
-}
-
-uint64_t symbolize_late(struct symbolize *s, const struct window *w)
-{
-	uint64_t late = 0;
-
-	for (size_t i = 0; i < w->stacks.cnt; i++) {
-		for (uint32_t k = 0; k < w->stacks.v[i].cnt; k++)
-			late += is_late(s, &w->stacks.v[i].frames[k]);
-	}
-	return late;
-}
-
 uint64_t symbolize_answers(const struct symbolize *s)
 {
 	return s->answers;
-}
-
-unsigned int symbolize_pending(const struct symbolize *s)
-{
-	unsigned int owed = (s->retry_ns != 0) + s->rescan;
-
-	if (s->opener_fd >= 0)
-		owed += s->opening + s->waiting;
-	if (s->symbolizer_fd >= 0)
-		owed += s->loading + s->asks_cnt + (unsigned int)(s->wants.cnt - s->wants_next);
-	return owed;
 }
 
 /* One that answers is at work, however long its queue: stuck is who owes and says nothing. */

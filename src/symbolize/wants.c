@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * wants — which places of the window have no name yet and could have one.
+ * wants — which places of a view's window have no name yet and could have one.
  *
  * Stacks are only ever added, so each is looked at once, and again only when its files become ready:
  * those with files still on their way stand in a list for some seconds. What becomes ready later than
@@ -36,33 +36,32 @@ static int want_compare(const void *a, const void *b)
 	return x->object != y->object ? CMP(x->object, y->object) : CMP(x->offset, y->offset);
 }
 
-bool wants_is_limited(struct symbolize *s, uint32_t object, uint64_t offset)
+bool wants_is_limited(struct symbolize_view *v, uint32_t object, uint64_t offset)
 {
 	const struct want place = { .object = object, .offset = offset };
 
-	if (s->limited.cnt == 0)
+	if (v->limited.cnt == 0)
 		return false;
-	if (!s->limited_sorted)
-		qsort(s->limited.v, s->limited.cnt, sizeof(*s->limited.v), want_compare);
-	s->limited_sorted = true;
-	return bsearch(&place, s->limited.v, s->limited.cnt, sizeof(place), want_compare);
+	if (!v->limited_sorted)
+		qsort(v->limited.v, v->limited.cnt, sizeof(*v->limited.v), want_compare);
+	v->limited_sorted = true;
+	return bsearch(&place, v->limited.v, v->limited.cnt, sizeof(place), want_compare);
 }
 
 /* Those beyond LIMITED_MAX are asked for, and counted, again. */
-void wants_limit(struct symbolize *s, uint32_t object, uint64_t offset)
+void wants_limit(struct symbolize_view *v, uint32_t object, uint64_t offset)
 {
 	const struct want place = { .object = object, .offset = offset };
 
-	s->opts.counters->v[COUNTER_names_limited]++;
-	if (s->limited.cnt < LIMITED_MAX && vec_push(&s->limited, place) == 0)
-		s->limited_sorted = false;
+	v->s->opts.counters->v[COUNTER_names_limited]++;
+	if (v->limited.cnt < LIMITED_MAX && vec_push(&v->limited, place) == 0)
+		v->limited_sorted = false;
 }
 
-/* Marks what cannot be named now, for on_ready(); true when it may come soon. */
-static bool may_come(struct symbolize *s, uint32_t object, bool is_last_look)
+/* Marks what cannot be named now, for whoever becomes ready; true when it may come soon. */
+static bool may_come(struct symbolize_view *v, uint32_t object, bool is_last_look)
 {
-	const struct object *o = objects_get(s->opts.objects, object);
-	struct work *w;
+	const struct object *o = objects_get(v->s->opts.objects, object);
 	bool soon;
 
 	if (!o || object < CPROF_OBJECT_FIRST)
@@ -70,27 +69,30 @@ static bool may_come(struct symbolize *s, uint32_t object, bool is_last_look)
 	soon = o->state == OBJECT_SEEN || o->state == OBJECT_ASKED || o->state == OBJECT_OPENED;
 	if (!soon && o->state != OBJECT_GONE)
 		return false;
-	if (soon && !is_last_look)
+	if (soon && !is_last_look) {
+		(void)view_await(v, object);
 		return true;
-	w = symbolize_work(s, object);
-	if (w)
-		w->missed = true;
+	}
+	view_await_all(v, object);
 	return false;
 }
 
 /* Of the kernel, outside of its own text: what is there may have changed. */
-static bool is_rechecked(struct symbolize *s, const struct want *want)
+static bool is_rechecked(struct symbolize_view *v, const struct want *want)
 {
+	struct symbolize *s = v->s;
+
 	if (want->object != CPROF_OBJECT_KERNEL || !kernel_is_outside(s, want->offset))
 		return false;
 	s->kernel_outside = true;
-	return s->kernel_recheck;
+	return s->kernel_reading > v->readings;
 }
 
 /* 1: some of its files may come soon; 0 or -ENOMEM. */
-static int want_stack(struct symbolize *s, const struct window_stack *stack, uint64_t now_ns,
+static int want_stack(struct symbolize_view *v, const struct window_stack *stack, uint64_t now_ns,
 		      bool is_last_look)
 {
+	struct symbolize *s = v->s;
 	int later = 0;
 
 	for (uint32_t i = 0; i < stack->cnt; i++) {
@@ -102,106 +104,110 @@ static int want_stack(struct symbolize *s, const struct window_stack *stack, uin
 		int r;
 
 		if (jit_is(s, f->object)) {
-			if (!jit_want(s, want.object, want.offset, now_ns))
+			if (!jit_want(v, want.object, want.offset, now_ns))
 				continue;
 		} else if (!want_possible(s, f->object)) {
-			later |= may_come(s, f->object, is_last_look);
+			later |= may_come(v, f->object, is_last_look);
 			continue;
-		} else if (!is_rechecked(s, &want) &&
+		} else if (!is_rechecked(v, &want) &&
 			   names_use(s->opts.names, want.object, want.offset, now_ns)) {
 			continue;
 		}
-		if (wants_is_limited(s, want.object, want.offset))
+		if (wants_is_limited(v, want.object, want.offset))
 			continue;
-		r = vec_push(&s->wants, want);
+		r = vec_push(&v->wants, want);
 		if (r < 0)
 			return r;
 	}
 	return later;
 }
 
-static void wants_unique(struct symbolize *s)
+static void wants_unique(struct symbolize_view *v)
 {
 	size_t kept = 0;
 
-	if (s->wants.cnt == 0)
+	if (v->wants.cnt == 0)
 		return;
-	qsort(s->wants.v, s->wants.cnt, sizeof(*s->wants.v), want_compare);
-	for (size_t i = 0; i < s->wants.cnt; i++) {
-		if (kept == 0 || want_compare(&s->wants.v[kept - 1], &s->wants.v[i]) != 0)
-			s->wants.v[kept++] = s->wants.v[i];
+	qsort(v->wants.v, v->wants.cnt, sizeof(*v->wants.v), want_compare);
+	for (size_t i = 0; i < v->wants.cnt; i++) {
+		if (kept == 0 || want_compare(&v->wants.v[kept - 1], &v->wants.v[i]) != 0)
+			v->wants.v[kept++] = v->wants.v[i];
 	}
-	s->wants.cnt = kept;
+	v->wants.cnt = kept;
 }
 
 /* Looks at the stacks from @from on; the number of frames, or -ENOMEM. */
-static int64_t scan_new(struct symbolize *s, const struct window *w, size_t from, uint64_t now_ns)
+static int64_t scan_new(struct symbolize_view *v, size_t from, uint64_t now_ns)
 {
 	int64_t frames = 0;
 
-	for (size_t i = from; i < w->stacks.cnt; i++) {
+	for (size_t i = from; i < v->w->stacks.cnt; i++) {
 		struct awaiting a = { .stack = (uint32_t)i, .until_ns = now_ns + AWAIT_NS };
-		int r = want_stack(s, &w->stacks.v[i], now_ns, false);
+		int r = want_stack(v, &v->w->stacks.v[i], now_ns, false);
 
 		if (r > 0)
-			r = vec_push(&s->awaiting, a);
+			r = vec_push(&v->awaiting, a);
 		if (r < 0)
 			return r;
-		frames += w->stacks.v[i].cnt;
+		frames += v->w->stacks.v[i].cnt;
 	}
 	return frames;
 }
 
-static int scan_awaiting(struct symbolize *s, const struct window *w, uint64_t now_ns)
+static int scan_awaiting(struct symbolize_view *v, uint64_t now_ns)
 {
 	size_t kept = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < s->awaiting.cnt; i++) {
-		const struct awaiting a = s->awaiting.v[i];
+	for (size_t i = 0; i < v->awaiting.cnt; i++) {
+		const struct awaiting a = v->awaiting.v[i];
 
 		if (r >= 0)
-			r = want_stack(s, &w->stacks.v[a.stack], now_ns, now_ns >= a.until_ns);
+			r = want_stack(v, &v->w->stacks.v[a.stack], now_ns, now_ns >= a.until_ns);
 		if (r != 0)
-			s->awaiting.v[kept++] = a;
+			v->awaiting.v[kept++] = a;
 	}
-	s->awaiting.cnt = kept;
+	v->awaiting.cnt = kept;
 	return MIN(r, 0);
 }
 
-int wants_scan(struct symbolize *s, const struct window *w, uint64_t now_ns)
+/* Of executables, which may be in no stack, the path is wanted. */
+static void scan_processes(struct symbolize_view *v)
 {
-	bool again = s->rescan && now_ns >= s->rescan_ns;
-	bool is_new = s->scanned_window != w || w->stacks.cnt < s->scanned;
+	for (; v->processes < v->w->processes.cnt; v->processes++)
+		(void)may_come(v, v->w->processes.v[v->processes].exe, false);
+}
+
+int wants_scan(struct symbolize_view *v, uint64_t now_ns)
+{
+	bool again = v->rescan && now_ns >= v->rescan_ns;
+	bool whole = again || !v->begun;
 	int64_t frames;
 	int r = 0;
 
-	s->wants.cnt = 0;
-	s->wants_next = 0;
-	if (is_new && s->scanned_window) {
-		s->closed_ns = 0;
-		s->limited.cnt = 0;
-	}
-	if (again || is_new)
-		s->awaiting.cnt = 0;
-	else if (s->ready)
-		r = scan_awaiting(s, w, now_ns);
+	v->wants.cnt = 0;
+	v->wants_next = 0;
+	view_settle(v);
+	scan_processes(v);
+	if (whole)
+		v->awaiting.cnt = 0;
+	else if (v->ready)
+		r = scan_awaiting(v, now_ns);
 	if (r < 0)
 		return r;
-	frames = scan_new(s, w, again || is_new ? 0 : s->scanned, now_ns);
+	frames = scan_new(v, whole ? 0 : v->scanned, now_ns);
 	if (frames < 0)
 		return (int)frames;
 	if (again)
-		s->rescan_ns = now_ns + MIN(MAX((uint64_t)frames * RESCAN_FRAME_NS, RESCAN_MIN_NS),
+		v->rescan_ns = now_ns + MIN(MAX((uint64_t)frames * RESCAN_FRAME_NS, RESCAN_MIN_NS),
 					    RESCAN_MAX_NS);
-	if (again || is_new) {
-		s->rescan = false;
-		jit_scanned(s);
-		s->kernel_recheck = false;
+	if (whole) {
+		v->rescan = false;
+		v->readings = v->s->readings;
 	}
-	s->ready = false;
-	s->scanned_window = w;
-	s->scanned = w->stacks.cnt;
-	wants_unique(s);
+	v->begun = true;
+	v->ready = false;
+	v->scanned = v->w->stacks.cnt;
+	wants_unique(v);
 	return 0;
 }

@@ -19,6 +19,7 @@ struct bench {
 	struct counters counters;
 	struct symbolize *s;
 	struct window *w;
+	struct symbolize_view *v;
 	int opener, symbolizer; /* our ends */
 	unsigned int known, forgotten;
 	uint8_t buf[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
@@ -71,12 +72,14 @@ static inline void begin(struct bench *b)
 	CHECK_EQ(symbolize_new(&opts, &b->s), 0);
 	b->w = window_new(1, 1, 1);
 	CHECK(b->w);
+	CHECK_EQ(symbolize_view_new(b->s, b->w, &b->v), 0);
 	give_opener(b);
 	give_symbolizer(b);
 }
 
 static inline void end(struct bench *b)
 {
+	b->v = symbolize_view_free(b->v);
 	b->s = symbolize_free(b->s);
 	b->w = window_free(b->w);
 	b->names = names_free(b->names);
@@ -177,6 +180,13 @@ static inline void add_stack(struct bench *b, uint32_t object, uint32_t cnt)
 	for (uint32_t i = 0; i < cnt; i++)
 		frames[i] = (struct window_frame){ .object = object, .offset = 0x1000 + i * 16 };
 	CHECK_EQ(vec_push(&b->w->stacks, stack), 0);
+}
+
+/* The window has a stack in it, and was looked at. */
+static inline void wait_for(struct bench *b, uint32_t object)
+{
+	add_stack(b, object, 1);
+	CHECK_EQ(symbolize_window(b->v, SECOND), 0);
 }
 
 /* Answers @cnt of the request in b->buf, each with the name "f<offset>". */

@@ -24,13 +24,13 @@ static void jit_begin(struct jit_bench *j)
 static void jit_tick(struct jit_bench *j, uint64_t later_ns)
 {
 	j->now_ns += later_ns;
-	CHECK_EQ(symbolize_window(j->b.s, j->b.w, j->now_ns), 0);
+	CHECK_EQ(symbolize_window(j->b.v, j->now_ns), 0);
 }
 
 static void jit_close(struct jit_bench *j)
 {
 	j->now_ns += SECOND;
-	symbolize_close_window(j->b.s, j->now_ns);
+	symbolize_close_window(j->b.v, j->now_ns);
 }
 
 /* The map is asked for, read, and then has @name at the place, or none (NULL). */
@@ -80,7 +80,7 @@ TEST(a_perf_map_names_run_time_code_and_is_never_told_to_bpf)
 	CHECK_STR(jit_name(&j), "first");
 	CHECK_EQ(j.b.known + j.b.forgotten, 0);
 	CHECK_EQ(j.b.counters.v[COUNTER_perf_maps_read], 1);
-	CHECK_EQ(symbolize_pending(j.b.s), 0);
+	CHECK_EQ(symbolize_pending(j.b.v), 0);
 	jit_tick(&j, 60 * SECOND); /* all has its name: not read again */
 	CHECK_EQ(next(&j.b, j.b.opener), 0);
 	end(&j.b);
@@ -95,7 +95,7 @@ TEST(what_had_no_name_gets_it_from_a_later_reading)
 	jit_reads(&j, NULL);
 	CHECK_STR(jit_name(&j), "");
 	/* Not at once: it was told to have been read in the first second. */
-	CHECK_EQ(symbolize_window(j.b.s, j.b.w, SECOND + 1), 0);
+	CHECK_EQ(symbolize_window(j.b.v, SECOND + 1), 0);
 	CHECK_EQ(next(&j.b, j.b.opener), 0);
 	jit_tick(&j, 60 * SECOND);
 	jit_reads(&j, "late");
@@ -111,7 +111,7 @@ TEST(a_place_that_was_two_functions_has_no_name_any_more)
 	jit_tick(&j, 0);
 	jit_reads(&j, "first");
 	jit_close(&j);
-	CHECK(symbolize_pending(j.b.s) > 0);
+	CHECK(symbolize_pending(j.b.v) > 0);
 	jit_reads(&j, "first");
 	CHECK_STR(jit_name(&j), "first");
 	jit_close(&j);
@@ -120,7 +120,7 @@ TEST(a_place_that_was_two_functions_has_no_name_any_more)
 	jit_close(&j);
 	jit_reads(&j, "second");
 	CHECK_STR(jit_name(&j), "");
-	CHECK_EQ(symbolize_pending(j.b.s), 0);
+	CHECK_EQ(symbolize_pending(j.b.v), 0);
 	end(&j.b);
 }
 
@@ -134,7 +134,7 @@ TEST(a_process_that_is_gone_keeps_its_names)
 	jit_close(&j);
 	CHECK_EQ(next(&j.b, j.b.opener), WIRE_OPEN);
 	say_opened(&j.b, j.object, WIRE_OPENED_GONE);
-	CHECK_EQ(symbolize_pending(j.b.s), 0);
+	CHECK_EQ(symbolize_pending(j.b.v), 0);
 	CHECK_STR(jit_name(&j), "first");
 	CHECK_EQ(j.b.counters.v[COUNTER_objects_gone], 0);
 	end(&j.b);
@@ -159,7 +159,7 @@ TEST(a_process_that_is_gone_is_not_asked_for_again)
 	jit_tick(&j, 60 * SECOND);
 	jit_close(&j);
 	CHECK_EQ(next(&j.b, j.b.opener), 0);
-	CHECK_EQ(symbolize_pending(j.b.s), 0);
+	CHECK_EQ(symbolize_pending(j.b.v), 0);
 	end(&j.b);
 }
 
@@ -183,7 +183,7 @@ TEST(who_is_put_off_is_counted_once_and_waited_for_no_longer)
 	jit_close(&j);
 	while (next(&j.b, j.b.opener) == WIRE_OPEN)
 		say_opened(&j.b, (uint32_t)((struct wire_head *)j.b.buf)->id, WIRE_OPENED_GONE);
-	CHECK_EQ(symbolize_pending(j.b.s), 0);
+	CHECK_EQ(symbolize_pending(j.b.v), 0);
 	jit_tick(&j, SECOND / 10);
 	CHECK_EQ(next(&j.b, j.b.opener), 0);
 	CHECK_EQ(j.b.counters.v[COUNTER_opens_limited], others + 1 - queue);
@@ -214,7 +214,7 @@ TEST(bad_perf_maps_are_counted)
 	CHECK_EQ(j.b.counters.v[COUNTER_perf_maps_refused], 1);
 	jit_close(&j); /* for good */
 	CHECK_EQ(next(&j.b, j.b.opener), 0);
-	CHECK_EQ(symbolize_pending(j.b.s), 0);
+	CHECK_EQ(symbolize_pending(j.b.v), 0);
 	end(&j.b);
 }
 
@@ -226,7 +226,7 @@ static void kernel_answers(struct bench *b, const char *name, uint64_t now_ns)
 	struct wire_named *m = (void *)out;
 	int type;
 
-	CHECK_EQ(symbolize_window(b->s, b->w, now_ns), 0);
+	CHECK_EQ(symbolize_window(b->v, now_ns), 0);
 	do
 		type = next(b, b->symbolizer);
 	while (type == WIRE_FORGET);
@@ -267,14 +267,14 @@ TEST(kernel_names_are_read_again_when_code_came)
 	add_stack(&b, CPROF_OBJECT_KERNEL, 1);
 	kernel_answers(&b, "", SECOND);
 	kernel_is_named(&b, "");
-	CHECK_EQ(symbolize_window(b.s, b.w, 5 * SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, 5 * SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), 0);
 	symbolize_kernel_code(b.s, &(struct symbolize_code){ 0 });
 	kernel_answers(&b, "module_function", 10 * SECOND);
 	kernel_is_named(&b, "module_function");
 	CHECK_EQ(b.counters.v[COUNTER_kernel_reloads], 1);
 	symbolize_kernel_code(b.s, &(struct symbolize_code){ 0 });
-	CHECK_EQ(symbolize_window(b.s, b.w, 11 * SECOND), 0); /* not so soon */
+	CHECK_EQ(symbolize_window(b.v, 11 * SECOND), 0); /* not so soon */
 	CHECK_EQ(next(&b, b.symbolizer), 0);
 	kernel_answers(&b, "another", 20 * SECOND);
 	kernel_is_named(&b, ""); /* it was two functions */

@@ -20,16 +20,16 @@ TEST(a_file_is_opened_once_and_its_places_named_once)
 	CHECK_EQ(next(&b, b.opener), 0);
 	add_stack(&b, object, 3);
 	add_stack(&b, object, 2);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(((struct wire_names *)b.buf)->cnt, 3);
 	CHECK_EQ(symbolize_answers(b.s), 1); /* of the file */
 	CHECK_EQ(answer(&b, 3), 0);
 	CHECK_EQ(symbolize_answers(b.s), 2);
-	CHECK_EQ(symbolize_pending(b.s), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
 	CHECK(names_get(b.names, object, 0x100f, &name)); /* a return address: the byte before */
 	CHECK_STR(names_text(b.names, name.function), "f100f");
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), 0);
 	end(&b);
 }
@@ -69,7 +69,8 @@ TEST(a_file_that_was_gone_is_asked_for_again_when_announced_again)
 	say_opened(&b, object, WIRE_OPENED_CHANGED);
 	CHECK_EQ(b.counters.v[COUNTER_objects_changed], 1);
 	CHECK_EQ(b.known, 0);
-	CHECK_EQ(symbolize_pending(b.s), 0);
+	wait_for(&b, object);
+	CHECK_EQ(symbolize_pending(b.v), 0);
 	/* Not at once, and after each failure later. */
 	(void)announce_by(&b, 300, 0, SECOND);
 	CHECK_EQ(next(&b, b.opener), 0);
@@ -89,7 +90,7 @@ TEST(a_dead_symbolizer_costs_nothing_that_its_successor_cannot_tell)
 	begin(&b);
 	object = make_ready(&b, 400);
 	add_stack(&b, object, 2);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	b.symbolizer = fd_close(b.symbolizer);
 	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), -EPIPE);
 	symbolize_set_symbolizer(b.s, -EBADF, SECOND);
@@ -98,10 +99,10 @@ TEST(a_dead_symbolizer_costs_nothing_that_its_successor_cannot_tell)
 	CHECK_EQ(next(&b, b.opener), WIRE_OPEN); /* for the new one */
 	say_opened(&b, object, WIRE_OPENED_OK);
 	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(answer(&b, 2), 0);
-	CHECK_EQ(symbolize_pending(b.s), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
 	end(&b);
 }
 
@@ -132,8 +133,8 @@ TEST(answers_in_pieces_are_asked_for_to_the_end)
 	begin(&b);
 	object = make_ready(&b, 600);
 	add_stack(&b, object, 2500);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
-	while (symbolize_pending(b.s) > 0 && asked < 100) {
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
+	while (symbolize_pending(b.v) > 0 && asked < 100) {
 		if (next(&b, b.symbolizer) == WIRE_NAMES) {
 			uint32_t cnt = ((struct wire_names *)b.buf)->cnt;
 
@@ -141,7 +142,7 @@ TEST(answers_in_pieces_are_asked_for_to_the_end)
 			CHECK_EQ(answer(&b, cnt > 700 ? 700 : cnt), 0);
 		}
 	}
-	CHECK_EQ(symbolize_pending(b.s), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
 	for (uint32_t i = 0; i < 2500; i++) {
 		struct name name;
 
@@ -185,7 +186,7 @@ TEST(who_does_not_answer_is_stuck)
 	begin(&b);
 	object = make_ready(&b, 800);
 	add_stack(&b, object, 1);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK(!symbolize_is_stuck(b.s, 2 * SECOND, 2 * SECOND));
 	CHECK(symbolize_is_stuck(b.s, 4 * SECOND, 2 * SECOND));
 	(void)announce(&b, 801, EXT4_SUPER_MAGIC, S_IFREG);
@@ -261,7 +262,7 @@ TEST(who_answers_at_work_is_not_stuck_however_long_its_queue)
 		CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
 		CHECK_EQ(symbolize_dispatch_symbolizer(b.s, now), 0);
 	}
-	CHECK_EQ(symbolize_pending(b.s), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
 	end(&b);
 }
 
@@ -299,7 +300,7 @@ static void file_after_openers(uint64_t others_ns, int expected)
 			CHECK_EQ(symbolize_opener_owes_ns(b.s), SECOND);
 		symbolize_set_opener(b.s, -EBADF, others_ns, SECOND);
 		give_opener(&b);
-		CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+		CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	}
 	CHECK_EQ(next(&b, b.opener), expected);
 	end(&b);
@@ -322,10 +323,10 @@ TEST(what_failed_for_want_of_a_symbolizer_is_tried_again)
 	object = announce(&b, 1100, EXT4_SUPER_MAGIC, S_IFREG);
 	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
 	say_opened(&b, object, WIRE_OPENED_FAILED);
-	CHECK(symbolize_pending(b.s) > 0);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	wait_for(&b, object);
+	CHECK(symbolize_pending(b.v) > 0);
 	CHECK_EQ(next(&b, b.opener), 0); /* not at once */
-	CHECK_EQ(symbolize_window(b.s, b.w, 2 * SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, 2 * SECOND), 0);
 	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
 	end(&b);
 }
@@ -338,14 +339,14 @@ TEST(names_that_did_not_come_are_counted)
 	begin(&b);
 	object = make_ready(&b, 1200);
 	add_stack(&b, object, 3);
-	CHECK_EQ(symbolize_late(b.s, b.w), 3);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_late(b.v), 3);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(answer(&b, 3), 0);
-	CHECK_EQ(symbolize_late(b.s, b.w), 0);
+	CHECK_EQ(symbolize_late(b.v), 0);
 	add_stack(&b, object, 4);
 	symbolize_set_symbolizer(b.s, -EBADF, SECOND);
-	CHECK_EQ(symbolize_late(b.s, b.w), 1);
+	CHECK_EQ(symbolize_late(b.v), 1);
 	end(&b);
 }
 
@@ -361,14 +362,14 @@ static void ask_for_nameless(uint32_t object)
 
 	begin(&b);
 	add_stack(&b, object, 2);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	m.head.id = ((struct wire_names *)b.buf)->head.id;
 	CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
 	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), 0);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), 0);
-	CHECK_EQ(symbolize_pending(b.s), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
 	end(&b);
 }
 
@@ -385,14 +386,14 @@ TEST(the_vdso_gets_names)
 
 	begin(&b);
 	add_stack(&b, CPROF_OBJECT_VDSO, 2);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
-	CHECK_EQ(symbolize_late(b.s, b.w), 2);
+	CHECK_EQ(symbolize_late(b.v), 2);
 	CHECK_EQ(say_object(&b, CPROF_OBJECT_VDSO, WIRE_OBJECT_READY), 0);
 	CHECK_EQ(answer(&b, 2), 0);
 	CHECK(names_get(b.names, CPROF_OBJECT_VDSO, 0xfff, &name));
 	CHECK_STR(names_text(b.names, name.function), "ffff");
-	CHECK_EQ(symbolize_late(b.s, b.w), 0);
+	CHECK_EQ(symbolize_late(b.v), 0);
 	end(&b);
 }
 
@@ -405,7 +406,7 @@ TEST(a_forgotten_object_is_dropped_everywhere_and_no_lie)
 	begin(&b);
 	object = make_ready(&b, 1300);
 	add_stack(&b, object, 1);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	at_work = announce(&b, 1301, EXT4_SUPER_MAGIC, S_IFREG);
 	CHECK(!symbolize_forget(b.s, at_work));
@@ -416,7 +417,7 @@ TEST(a_forgotten_object_is_dropped_everywhere_and_no_lie)
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_FORGET);
 	CHECK_EQ(((struct wire_head *)b.buf)->id, object);
 	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
-	CHECK_EQ(symbolize_late(b.s, b.w), 0);
+	CHECK_EQ(symbolize_late(b.v), 0);
 	/* It comes back as another one, in the same place of the tables. */
 	CHECK(announce(&b, 1300, EXT4_SUPER_MAGIC, S_IFREG) > object);
 	CHECK_EQ(objects_intern(b.objects, &a.key, &object), 0);
@@ -450,20 +451,22 @@ TEST(one_user_has_few_files_at_work_and_nobody_waits_for_him)
 		uint32_t object = announce_by(&b, 2000 + i, 65534, SECOND);
 
 		first = i == 0 ? object : first;
+		wait_for(&b, object);
 	}
 	CHECK_EQ(take_opens(&b, first, &others), 8);
 	victim = announce_by(&b, 3000, 1000, SECOND);
+	wait_for(&b, victim);
 	CHECK_EQ(take_opens(&b, victim, &others), 1);
 	CHECK_EQ(others, 0);
 	/* The rest comes as what is there gets done, whichever way. */
-	CHECK_EQ(symbolize_pending(b.s), 51);
+	CHECK_EQ(symbolize_pending(b.v), 51);
 	for (uint32_t i = 0; i < 50; i++) {
 		say_opened(&b, first + i, i % 2 ? WIRE_OPENED_OK : WIRE_OPENED_GONE);
 		if (i % 2)
 			CHECK_EQ(say_object(&b, first + i, WIRE_OBJECT_BAD), 0);
 	}
 	CHECK_EQ(take_opens(&b, first, &others), 42);
-	CHECK_EQ(symbolize_pending(b.s), 1);
+	CHECK_EQ(symbolize_pending(b.v), 1);
 	end(&b);
 }
 
@@ -510,7 +513,7 @@ TEST(large_files_count_for_more)
 		if (i + 1 < 5)
 			say_opened(&b, first + i + 1, WIRE_OPENED_GONE);
 	}
-	CHECK_EQ(symbolize_pending(b.s), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
 	/* Root's cost what others cost. */
 	for (uint32_t i = 0; i < 100; i++)
 		(void)announce_sized(&b, 50000 + i, 1ull << 40, 0, SECOND);
@@ -527,10 +530,12 @@ TEST(very_many_users)
 	begin(&b);
 	for (uint32_t i = 0; i < 300; i++)
 		objects[i] = announce_by(&b, 30000 + i, i, SECOND);
-	CHECK(symbolize_pending(b.s) > 64);
+	for (uint32_t i = 0; i < 300; i++)
+		wait_for(&b, objects[i]);
+	CHECK(symbolize_pending(b.v) > 64);
 	for (uint32_t i = 0; i < 300; i++)
 		say_opened(&b, objects[i], WIRE_OPENED_GONE);
-	CHECK_EQ(symbolize_pending(b.s), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
 	end(&b);
 }
 
@@ -545,7 +550,7 @@ TEST(a_lost_table_is_opened_again_but_not_in_a_circle)
 	begin(&b);
 	m.object = make_ready(&b, 1400);
 	add_stack(&b, m.object, 1);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	m.head.id = ((struct wire_names *)b.buf)->head.id;
 	CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
@@ -557,7 +562,7 @@ TEST(a_lost_table_is_opened_again_but_not_in_a_circle)
 	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
 	say_opened(&b, m.object, WIRE_OPENED_OK);
 	CHECK_EQ(say_object(&b, m.object, WIRE_OBJECT_READY), 0);
-	CHECK_EQ(symbolize_window(b.s, b.w, 2 * SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, 2 * SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	end(&b);
 }
@@ -577,22 +582,22 @@ TEST(a_table_that_was_pushed_out_comes_back_by_itself)
 	add_stack(&b, m.object, 1);
 	for (int i = 0; i < 8; i++) {
 		now += SECOND;
-		CHECK_EQ(symbolize_window(b.s, b.w, now), 0);
+		CHECK_EQ(symbolize_window(b.v, now), 0);
 		CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 		m.head.id = ((struct wire_names *)b.buf)->head.id;
 		CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
 		CHECK_EQ(symbolize_dispatch_symbolizer(b.s, now), 0);
-		CHECK(symbolize_pending(b.s) > 0);
+		CHECK(symbolize_pending(b.v) > 0);
 		now += i * 2 < 8 ? SECOND : 6 * SECOND;
-		CHECK_EQ(symbolize_window(b.s, b.w, now), 0);
+		CHECK_EQ(symbolize_window(b.v, now), 0);
 		CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
 		say_opened(&b, m.object, WIRE_OPENED_OK);
 		CHECK_EQ(say_object(&b, m.object, WIRE_OBJECT_READY), 0);
 	}
-	CHECK_EQ(symbolize_window(b.s, b.w, now + SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, now + SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(answer(&b, 1), 0);
-	CHECK_EQ(symbolize_pending(b.s), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
 	end(&b);
 }
 
@@ -610,16 +615,16 @@ TEST(late_files_get_names_too)
 		object = announce(&b, 1500, EXT4_SUPER_MAGIC, S_IFREG);
 		add_stack(&b, make_ready(&b, 1501), 1);
 		add_stack(&b, object, 1);
-		CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+		CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 		while (next(&b, b.symbolizer) != WIRE_NAMES)
 			;
 		CHECK_EQ(answer(&b, 1), 0);
 		/* Another file becomes ready meanwhile: what waits too long is given up. */
 		(void)make_ready(&b, 1502);
-		CHECK_EQ(symbolize_window(b.s, b.w, then), 0);
+		CHECK_EQ(symbolize_window(b.v, then), 0);
 		say_opened(&b, object, WIRE_OPENED_OK);
 		CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
-		CHECK_EQ(symbolize_window(b.s, b.w, then), 0);
+		CHECK_EQ(symbolize_window(b.v, then), 0);
 		CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 		CHECK_EQ(((struct wire_names *)b.buf)->object, object);
 		end(&b);
@@ -640,35 +645,37 @@ TEST(names_of_one_owner_do_not_fill_the_table)
 	opts.counters = &b.counters;
 	opts.on_forget = on_forget;
 	opts.ctx = &b;
+	b.v = symbolize_view_free(b.v);
 	b.s = symbolize_free(b.s);
 	CHECK_EQ(symbolize_new(&opts, &b.s), 0);
+	CHECK_EQ(symbolize_view_new(b.s, b.w, &b.v), 0);
 	give_opener(&b);
 	give_symbolizer(&b);
 	object = make_ready(&b, 1600);
 	objects_get(b.objects, object)->owner = 65534;
 	add_stack(&b, object, 1000);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(answer(&b, 1000), 0);
 	cnt = names_cnt(b.names);
 	CHECK(cnt > 100 && cnt < 500);
 	CHECK_EQ(b.counters.v[COUNTER_names_limited], 1000 - cnt);
 	/* The rest is not asked for again, counted again, or late. */
-	symbolize_look_again(b.s);
-	CHECK_EQ(symbolize_window(b.s, b.w, 2 * SECOND), 0);
+	symbolize_look_again(b.v);
+	CHECK_EQ(symbolize_window(b.v, 2 * SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), 0);
-	CHECK_EQ(symbolize_late(b.s, b.w), 0);
+	CHECK_EQ(symbolize_late(b.v), 0);
 	/* Root's find room. */
 	object = make_ready(&b, 1601);
 	add_stack(&b, object, 10);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	while (next(&b, b.symbolizer) != WIRE_NAMES)
 		;
 	CHECK_EQ(answer(&b, 10), 0);
 	CHECK(names_get(b.names, object, 0xfff, &name));
 	/* A sweep gives back what nobody wanted since. */
 	add_stack(&b, object, 3);
-	CHECK_EQ(symbolize_window(b.s, b.w, 5 * SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, 5 * SECOND), 0);
 	CHECK_EQ(symbolize_sweep(b.s, 5 * SECOND), 0);
 	CHECK_EQ(names_cnt(b.names), 3);
 	CHECK_EQ(b.counters.v[COUNTER_names_forgotten], cnt + 10 - 3);
@@ -724,16 +731,16 @@ TEST(stacks_whose_frames_changed)
 	begin(&b);
 	object = make_ready(&b, 100);
 	add_stack(&b, CPROF_OBJECT_NONE, 2);
-	CHECK_EQ(symbolize_window(b.s, b.w, SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), 0);
 	window_frames(b.w, 0)[0].object = object;
-	CHECK_EQ(symbolize_window(b.s, b.w, 2 * SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, 2 * SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), 0);
-	symbolize_look_again(b.s);
-	CHECK_EQ(symbolize_window(b.s, b.w, 3 * SECOND), 0);
+	symbolize_look_again(b.v);
+	CHECK_EQ(symbolize_window(b.v, 3 * SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(answer(&b, 1), 0);
-	CHECK_EQ(symbolize_pending(b.s), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
 	end(&b);
 }
 
