@@ -3,7 +3,8 @@
 
 /*
  * config — the daemon's configuration: /etc/cprofd/cprofd.conf, drop-ins, and options of the command
- * line, in systemd's form (sections, Key=Value, a later assignment wins, an empty one resets).
+ * line, in systemd's form (systemd.syntax(7): sections, Key=Value, a later assignment wins, lists
+ * grow, an empty assignment brings the default back).
  *
  * Plain data without pointers: the launcher reads it, and hands it to the roles in one message. Sizes
  * are bytes, times nanoseconds, shares parts per million. Keys that are not known are warned of; a
@@ -55,16 +56,19 @@ typedef void (*config_problem_fn)(const char *text, bool error, void *ctx);
 
 struct config_source {
 	const struct root *root;    /* below which /etc, /run and /usr/lib lie */
-	const char *file;	    /* instead of all of these; NULL: the usual places */
+	const char *file;	    /* any path, instead of all of these; NULL: the usual places */
 	const char *const *options; /* "Section.Key=VALUE", stronger than any file */
 	size_t options_cnt;
-	config_problem_fn on_problem;
+	config_problem_fn on_problem; /* may be NULL */
 	void *ctx;
 };
 
 /*
- * Reads all of it over the defaults. 0; -EINVAL: there was an error, all of which were told; -errno:
- * a file could not be read (told too). *ret is set on success only. No file at all is no error.
+ * Reads all of it over the defaults: cprofd.conf, of /etc/cprofd, /run/cprofd, /usr/lib/cprofd the
+ * first that has it; then *.conf of cprofd.conf.d in all three, by name, where one in /etc hides its
+ * namesakes in /run, and one there those in /usr/lib (a link to /dev/null does only that); then the
+ * options. 0; -EINVAL: there was an error, all of which were told; -errno: a file could not be read
+ * (told too). *ret is set on success only. No file at all is no error, but @file must be there.
  */
 int config_load(const struct config_source *source, struct config *ret);
 
@@ -75,18 +79,35 @@ struct config_text {
 	size_t sz;
 };
 
-/* Parses one text over what is in *config; for config_load() and the fuzzer. 0 or -EINVAL. */
+/*
+ * Parses one text over what is in *config; for config_load() and the fuzzer. 0, -EINVAL or -ENOMEM,
+ * both told: then *config has what was right.
+ */
 int config_parse(const struct config_text *text, struct config *config,
 		 config_problem_fn on_problem, void *ctx);
 
 /* Is it sane: terminated texts, values within their bounds? For whoever receives one. */
 bool config_is_valid(const struct config *config);
 
+/* A process as Include= and Exclude= see it. What is not known is NULL, or 0: nothing matches it. */
+struct config_subject {
+	const char *comm;
+	const char *exe; /* path */
+	const char *unit;
+	uint32_t pid;
+};
+
+/*
+ * Does one of the words match? None of "" does. In a GLOB "*" is anything, also slashes, "?" any
+ * byte, "[a-z]" and "[!a-z]" sets; a unit may go without its ".service".
+ */
+bool config_globs_match(const char *globs, const struct config_subject *subject);
+
 /* Every key, for --help, the manual page and its test. NULL after the last. */
 struct config_key {
 	const char *section;
 	const char *name;
-	const char *value;   /* its form: "1 to 10000" */
+	const char *value;   /* what is allowed: "1 to 10000" */
 	const char *initial; /* the default, as it would be written */
 	const char *prose;
 };

@@ -24,7 +24,7 @@ MODULES = {
     'procfs': ('base', ['procfs.h'], ['src/procfs'], ['base']),
     'model': ('model', ['record.h', 'window.h', 'names.h', 'event.h', 'event.def', 'counters_json.h'],
               ['src/model'], ['abi', 'base']),
-    'config': ('model', ['config.h'], ['src/config'], ['base']),
+    'config': ('model', ['config.h'], ['src/config'], ['abi', 'base', 'model']),
     'object': ('tables', ['object.h'], ['src/object'], ['abi', 'base', 'model']),
     'cgroups': ('tables', ['cgroups.h'], ['src/cgroups'], ['abi', 'base']),
     'wire': ('messages', ['wire.h', 'session.h', 'session_receive.h', 'control.h'], ['src/wire'],
