@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Help, manual page and completion of cprofctl name the same commands, options and events.
+"""Help, manual page and completion of cprofctl name the same commands, options and events; the
+manual page and the example of the configuration name the daemon's keys.
 
 The help is asked of the program as built, the completion is run by a real bash, the page is read as
 it is. What one has and another has not is an error, in either direction. Events and counters are
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 
+import configpages
 import source
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
@@ -207,6 +209,28 @@ def check_completion(completion, program):
     return [f'completion: {what}: not as it should be' for what, right in cases.items() if not right]
 
 
+def put(root, path, text):
+    with open(os.path.join(root, path), 'w', encoding='utf-8') as f:
+        f.write(text)
+
+
+def check_config(build, root, write):
+    program = os.path.join(build, 'tests/lint/config-keys')
+    if not os.path.exists(program):
+        source.skip(f'{program} is not built')
+    keys = configpages.read_keys(subprocess.run([program], capture_output=True, text=True,
+                                                check=True).stdout)
+    problems = []
+    for path in (configpages.PAGE, configpages.EXAMPLE):
+        text = source.read(root, path)
+        whole = configpages.written(path, text, keys)
+        if whole and write:
+            put(root, path, whole)
+        elif whole != text:
+            problems.append(f'{path}:1: the keys are not as in their table: tests/lint/manual.py --write BUILD')
+    return problems + formatted(os.path.join(root, configpages.PAGE))
+
+
 def check(build, root=ROOT, write=False):
     program = os.path.join(build, 'src/ctl/cprofctl')
     path, completion = os.path.join(root, PAGE), os.path.realpath(os.path.join(root, COMPLETION))
@@ -218,8 +242,7 @@ def check(build, root=ROOT, write=False):
     page = source.read(root, PAGE)
     whole = replaced(page, written(helps, source.read(root, COUNTERS)))
     if write:
-        with open(path, 'w', encoding='utf-8') as f:
-            f.write(whole)
+        put(root, PAGE, whole)
         page = whole
     problems = [] if page == whole else [
         f'{PAGE}:1: events or counters are not as in their lists: tests/lint/manual.py --write BUILD']
@@ -232,7 +255,8 @@ def check(build, root=ROOT, write=False):
 
 def main():
     words = [w for w in sys.argv[1:] if w != '--write']
-    problems = check(os.path.abspath(words[0]), *words[1:], write='--write' in sys.argv)
+    build, root, write = os.path.abspath(words[0]), (words[1:] or [ROOT])[0], '--write' in sys.argv
+    problems = check(build, root, write) + check_config(build, root, write)
     for problem in problems:
         print(problem)
     print(f'manual.py: {len(problems)} problems')

@@ -14,6 +14,7 @@ import tempfile
 import unittest
 from contextlib import redirect_stdout
 
+import configpages
 import format as format_check
 import headers
 import layers
@@ -478,6 +479,21 @@ class ManualTest(unittest.TestCase):
         page = manual.replaced(GO_PAGE, parts)
         self.assertIn('time.', page)
         self.assertEqual(manual.replaced(page, parts), page)
+
+    def test_config_pages(self):
+        """A key that is missing, changed or too much is seen in both files; without marks nothing is right."""
+        keys = configpages.read_keys('Limits\tCPU\t1% to 9%\t1%\tHow much. Of all.\n'
+                                     'Control\tGroup\ta name\t\tWho may see all.\n')
+        page = configpages.written(configpages.PAGE, '.\\" keys: begin\n.\\" keys: end\n', keys)
+        example = configpages.written(configpages.EXAMPLE, '# keys: begin\n# keys: end\n', keys)
+        self.assertIn('.It Va CPU=\nHow much.\nOf all.\nAllowed: 1% to 9%.\nThe default is\n.Ql 1% .\n', page)
+        self.assertIn('[Limits]\n#CPU=1%\n\n[Control]\n#Group=\n', example)
+        for path, text in ((configpages.PAGE, page), (configpages.EXAMPLE, example)):
+            self.assertEqual(configpages.written(path, text, keys), text)
+            for changed in (text.replace('1%', '2%'), text.replace('CPU', 'GPU')):
+                self.assertNotEqual(configpages.written(path, changed, keys), changed)
+            self.assertNotEqual(configpages.written(path, text, keys[:1]), text)
+            self.assertIsNone(configpages.written(path, 'nothing\n', keys))
 
     def test_completion_is_run(self):
         """By a real bash, over a program that is no more than its help."""
