@@ -88,7 +88,8 @@ struct window {
 	uint64_t from_boot_ns, to_boot_ns; /* CLOCK_BOOTTIME */
 	uint64_t from_real_ns;		   /* wall time, derived once per window */
 	uint64_t missed;
-	uint64_t lost; /* runs that were dropped or discarded */
+	uint64_t lost;	 /* runs that were dropped or discarded */
+	uint64_t gap_ns; /* not sampled before it, since the window before; 0: no gap is known */
 	uint32_t hz;
 	uint64_t seed;
 	struct map process_map, raw_map, stack_map, sample_map; /* fold's indexes */

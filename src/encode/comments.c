@@ -243,7 +243,7 @@ static int add_figures(struct comments *c)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return e->opts->window->gap_ns ? add_count(c, "gap_ns", e->opts->window->gap_ns) : 0;
 }
 
 static int add_all(struct comments *c)

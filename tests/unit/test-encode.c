@@ -521,7 +521,7 @@ TEST(comments_of_a_process)
 	CHECK_STR(comment(p, "host_cpus"), "2");
 	CHECK_STR(comment(p, "version"), "0.1.0");
 	CHECK_STR(comment(p, "boot"), "6f3c");
-	CHECK(!comment(p, "gap_ns"));
+	CHECK(!comment(p, "gap_ns")); /* none is known */
 	CHECK(!comment(p, "walk"));
 	CHECK(!comment(p, "truncated_by"));
 	CHECK_STR(text(p, p->mapping[0]->filename), "/usr/bin/\xef\xbf\xbd\xef\xbf\xbdprog");
@@ -530,8 +530,10 @@ TEST(comments_of_a_process)
 
 	f.window->processes.v[process].cpu_true_ns = UINT64_MAX;
 	f.opts.walk_proc = true;
+	f.window->gap_ns = 250000000;
 	p = encode_and_check(&f, process);
 	CHECK(!comment(p, "cpu_true_ns"));
+	CHECK_STR(comment(p, "gap_ns"), "250000000");
 	CHECK_STR(comment(p, "walk"), "proc");
 	end(&f, p);
 }
