@@ -53,9 +53,9 @@ MODULES = {
     'symbolizer': ('programs', [], ['daemon/symbolizer'],
                    ['abi', 'base', 'model', 'object', 'wire', 'symtab']),
     'sampler': ('programs', [], ['daemon/sampler'],
-                ['abi', 'base', 'procfs', 'model', 'object', 'cgroups', 'wire', 'output', 'collect',
-                 'decode', 'locate', 'fold', 'symbolize', 'remap', 'encode',
-                 'replay']),
+                ['abi', 'base', 'procfs', 'model', 'config', 'object', 'cgroups', 'wire', 'output',
+                 'collect', 'decode', 'locate', 'fold', 'symbolize', 'remap', 'encode', 'replay',
+                 'merge', 'spool']),
 }
 
 # library: (its headers, its names in meson, the only folders that may use it).
