@@ -12,8 +12,7 @@
 
 #include "cprof/base/json.h"
 
-/* Length of the well-formed sequence at @s, or 0. */
-static size_t json_utf8_len(const unsigned char *s)
+size_t json_utf8_len(const unsigned char *s)
 {
 	unsigned char lo = 0x80, hi = 0xbf;
 	size_t len;
@@ -118,6 +117,12 @@ void json_string(struct json *j, const char *key, const char *value)
 {
 	json_place(j, key);
 	json_quoted(j, value);
+}
+
+void json_raw(struct json *j, const char *key, const char *text, size_t sz)
+{
+	json_place(j, key);
+	(void)fwrite(text, 1, sz, j->f);
 }
 
 void json_u64(struct json *j, const char *key, uint64_t value)

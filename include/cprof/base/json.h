@@ -30,3 +30,8 @@ void json_string(struct json *j, const char *key, const char *value);
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_i64(struct json *j, const char *key, int64_t value);
 void json_double(struct json *j, const char *key, double value);
+/* @text is a JSON text itself. */
+void json_raw(struct json *j, const char *key, const char *text, size_t sz);
+
+/* Length of the well-formed sequence at @s, which a NUL ends, or 0: there is none. */
+size_t json_utf8_len(const unsigned char *s);
