@@ -22,6 +22,9 @@ static int cmd_version(struct ctl_globals *globals, int argc, char **argv);
 static const struct ctl_command commands[] = {
 	{ "record", "take a profile of processes, a command or the machine now", cmd_record },
 	{ "top", "the hottest functions of profiles, or of the machine now", cmd_top },
+	{ "status", "how the daemon is: health, books, costs, spool", cmd_status },
+	{ "ps", "processes by CPU over the daemon's last window", cmd_ps },
+	{ "ls", "the profiles that the daemon has stored", cmd_ls },
 	{ "check", "can this machine be profiled? looks, and tries", cmd_check },
 	{ "help", "this text, or that of a command", cmd_help },
 	{ "version", "the version of cprofctl", cmd_version },

@@ -20,7 +20,7 @@ struct unit {
 /* Decimal digits only, within the limits; 0, -EINVAL or -ERANGE. */
 int units_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 
-/* "30", "30s", "500ms", "5m", "1h"; not 0, at most a year. 0, -EINVAL or -ERANGE. */
+/* "30", "30s", "500ms", "5m", "1h", "7d"; not 0, at most a year. 0, -EINVAL or -ERANGE. */
 int units_parse_duration(const char *text, uint64_t *ret_ns);
 
 /*

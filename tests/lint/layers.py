@@ -76,7 +76,7 @@ LIBC = ('m', 'dl', 'rt', 'pthread')
 STANDARD_FOLDERS = ('sys/', 'linux/', 'asm/', 'asm-generic/', 'netinet/', 'arpa/', 'net/')
 STANDARD = set("""
     assert ctype dirent dlfcn elf endian errno fcntl features fnmatch fts getopt glob grp inttypes limits
-    link locale malloc math mntent poll pthread pwd sched semaphore setjmp signal spawn stdalign
+    link locale malloc math mntent poll pthread pwd regex sched semaphore setjmp signal spawn stdalign
     stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings termios time
     uchar ucontext unistd wchar wctype cpuid
 """.split())

@@ -200,6 +200,8 @@ def check_completion(completion, program):
         'a file for top': completion in offers('top', prefix),
         'a command to record': 'bash' in offers('record', '--', 'bas'),
         'nothing for --hz': offers('record', '--hz', '') == [],
+        'nothing behind ps': offers('ps', '') == [],
+        'times for ls': '1h' in offers('ls', '--since', '') and own in offers('ls', '-p', own),
         'options behind a file': '--cum' in offers('top', completion, '--c'),
         'globals before a command': 'record' in offers('--json', '-v', '--socket', '/x', 'rec'),
         'commands for help': 'top' in offers('help', 'to'),

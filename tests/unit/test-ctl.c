@@ -210,7 +210,9 @@ TEST(durations)
 		{ "1 s", -EINVAL, 0 },
 		{ "1.5", -EINVAL, 0 },
 		{ "0x10", -EINVAL, 0 },
-		{ "5d", -EINVAL, 0 },
+		{ "5d", 0, 432000000000000 },
+		{ "367d", -ERANGE, 0 },
+		{ "5w", -EINVAL, 0 },
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

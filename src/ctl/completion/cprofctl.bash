@@ -54,7 +54,9 @@ _cprofctl_argument()
 	--unit) _cprofctl_words "$(_cprofctl_units)" "$cur" ;;
 	--event) _cprofctl_words "$(_cprofctl_section "$program" Events "$command")" "$cur" ;;
 	--output | -o | --socket | --raw) _cprofctl_files "$cur" ;;
-	--seconds | --hz | --ring | --nodecount | -n | --nodefraction) COMPREPLY=() ;;
+	--seconds | --hz | --ring | --nodecount | -n | --nodefraction | --limit | --comm) COMPREPLY=() ;;
+	--since | --until) _cprofctl_words "5m 1h 1d" "$cur" ;;
+	--kind) _cprofctl_words "cpu" "$cur" ;;
 	--sample-index) _cprofctl_words "samples cpu" "$cur" ;;
 	*) return 1 ;;
 	esac
@@ -72,7 +74,7 @@ _cprofctl_operand()
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -c -f -- "$cur" | sort -u)
 		;;
-	check | version) COMPREPLY=() ;;
+	check | status | ps | ls | version) COMPREPLY=() ;;
 	*) _cprofctl_files "$cur" ;;
 	esac
 }
