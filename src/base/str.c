@@ -126,3 +126,18 @@ size_t str_file_name(char *dst, size_t dst_sz, const char *src)
 	dst[len] = '\0';
 	return len;
 }
+
+bool str_parse_number(const char *s, size_t len, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (len == 0 || (s[0] == '0' && len > 1))
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] < '0' || s[i] > '9' || __builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v))
+			return false;
+	}
+	*ret = v;
+	return true;
+}

@@ -72,13 +72,30 @@ void profile_name_outside(char *dst, size_t dst_sz, const struct profile_label *
 	(void)snprintf(dst, dst_sz, "outside-namespace.%s", times);
 }
 
+/* Bytes of @name that stand before "~<number>" and the suffix; @tail of it are the suffix. */
+static size_t name_before_other(const char *name, size_t tail)
+{
+	const size_t len = strlen(name) - tail;
+	size_t at = len;
+
+	while (at > 0 && name[at - 1] >= '0' && name[at - 1] <= '9')
+		at--;
+	return at > 1 && at < len && name[at - 1] == '~' ? at - 1 : len;
+}
+
+static size_t name_suffix(const char *name)
+{
+	const size_t len = strlen(name), tail = strlen(PROFILE_SUFFIX);
+
+	return len > tail && strcmp(name + len - tail, PROFILE_SUFFIX) == 0 ? tail : 0;
+}
+
 void profile_name_other(char *dst, size_t dst_sz, const char *name, unsigned int n)
 {
-	size_t len = strlen(name), tail = strlen(PROFILE_SUFFIX);
+	const size_t tail = name_suffix(name);
 
-	if (len > tail && strcmp(name + len - tail, PROFILE_SUFFIX) == 0)
-		len -= tail;
-	(void)snprintf(dst, dst_sz, "%.*s~%u%s", (int)len, name, n, name + len);
+	(void)snprintf(dst, dst_sz, "%.*s~%u%s", (int)name_before_other(name, tail), name, n,
+		       name + strlen(name) - tail);
 }
 
 void profile_directory_name(char *dst, size_t dst_sz, uint64_t real_ns)

@@ -8,6 +8,10 @@
 
 #include "check.h"
 
+#ifndef SCRATCH_ROOT
+#define SCRATCH_ROOT "/tmp"
+#endif
+
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
 	return remove(path);
@@ -15,7 +19,7 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 static char *scratch(void)
 {
-	static char dir[] = "/tmp/test-cprof-XXXXXX";
+	static char dir[] = SCRATCH_ROOT "/test-cprof-XXXXXX";
 
 	return dir;
 }

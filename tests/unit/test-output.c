@@ -35,6 +35,10 @@ TEST(profile_names)
 	CHECK_STR(name, "outside-namespace.cpu.235959-000000.pb.gz");
 	profile_name_other(name, sizeof(name), "x.pb.gz", 2);
 	CHECK_STR(name, "x~2.pb.gz");
+	profile_name_other(name, sizeof(name), "x~2.pb.gz", 3);
+	CHECK_STR(name, "x~3.pb.gz");
+	profile_name_other(name, sizeof(name), "x~.pb.gz", 1);
+	CHECK_STR(name, "x~~1.pb.gz");
 	profile_name_other(name, sizeof(name), "x.prof", 1);
 	CHECK_STR(name, "x.prof~1");
 	profile_name_other(name, sizeof(name), ".pb.gz", 1);
@@ -62,6 +66,83 @@ TEST(profile_name_fits)
 	l.exe_id = UINT64_MAX;
 	profile_name_ended(name, sizeof(name), &l);
 	CHECK(strlen(name) > 7 && strcmp(name + strlen(name) - 6, ".pb.gz") == 0);
+}
+
+static struct profile_parsed parsed(const char *name)
+{
+	struct profile_parsed p;
+
+	if (!profile_name_parse(name, &p))
+		CHECK_FAIL("%s is not understood", name);
+	return p;
+}
+
+TEST(profile_names_read_again)
+{
+	struct profile_parsed p =
+		parsed("a.b-7-c-d_-12-18446744073709551615-3.cpu.235959-000000~17.pb.gz");
+	char name[PROFILE_NAME_MAX];
+
+	CHECK_STR(p.comm, "a.b-7-c-d_");
+	CHECK_STR(p.kind, "cpu");
+	CHECK(p.form == PROFILE_OF_PROCESS && p.pid == 12 && p.start_ticks == UINT64_MAX &&
+	      p.exec == 3 && p.from_s == 86399 && p.to_s == 0 && p.other == 17);
+	p.to_s = 3661;
+	profile_name_span(name, sizeof(name), "x-1-2-3.cpu.000000-000001.pb.gz",
+			  &(struct profile_parsed){ .id_len = 12, .from_s = 86399, .to_s = 3661 });
+	CHECK_STR(name, "x-1-2-3.cpu.235959-010101.pb.gz");
+	p = parsed("a.b-12.offcpu.000000-000000.pb.gz");
+	CHECK(p.form == PROFILE_OF_MERGED && p.pid == 12 && p.other == 0);
+	CHECK_STR(p.comm, "a.b");
+	CHECK_STR(p.kind, "offcpu");
+	p = parsed("x-ended-ended-00000000000000ff.cpu.000000-000001.pb.gz");
+	CHECK(p.form == PROFILE_OF_ENDED && p.exe_id == 0xff && p.pid == 0);
+	CHECK_STR(p.comm, "x-ended");
+	p = parsed("outside-namespace.cpu.000000-000001.pb.gz");
+	CHECK(p.form == PROFILE_OF_OUTSIDE);
+}
+
+TEST(names_that_nobody_made)
+{
+	static const char *const names[] = {
+		"",
+		".pb.gz",
+		".cpu.000000-000001.pb.gz",
+		"a.cpu.000000-000001.pb.gz",
+		"a-1-2-3.cpu.000000-000001.pb",
+		"a-1-2-3.cpu.000000-000001.pb.gz.tmp",
+		"a-1-2-3.cpu.00000-000001.pb.gz",
+		"a-1-2-3.cpu.240000-000001.pb.gz",
+		"a-1-2-3.cpu.000060-000001.pb.gz",
+		"a-1-2-3.cpu.000000_000001.pb.gz",
+		"a-1-2-3..000000-000001.pb.gz",
+		"a-1-2-3.CPU.000000-000001.pb.gz",
+		"a-1-2-3.averyveryverylongkind.000000-000001.pb.gz",
+		"a-1-2-3.cpu.000000-000001~0.pb.gz",
+		"a-1-2-3.cpu.000000-000001~01.pb.gz",
+		"a-1-2-3.cpu.000000-000001~.pb.gz",
+		"a-1-2-3.cpu.000000-000001~1~2.pb.gz",
+		"a-1-2-4294967296.cpu.000000-000001.pb.gz/",
+		"a-4294967296.cpu.000000-000001.pb.gz",
+		".a-1-2-3.cpu.000000-000001.pb.gz",
+		"-a-1-2-3.cpu.000000-000001.pb.gz",
+		"a/b-1-2-3.cpu.000000-000001.pb.gz",
+		"a b-1-2-3.cpu.000000-000001.pb.gz",
+		"a-ended-00000000000000FF.cpu.000000-000001.pb.gz",
+		"a-ended-0000000000000ff.cpu.000000-000001.pb.gz",
+		"outside-namespaces.cpu.000000-000001.pb.gz",
+		"-1-2-3.cpu.000000-000001.pb.gz",
+	};
+	char longest[128];
+	struct profile_parsed p;
+
+	for (size_t i = 0; i < ELEMENTSOF(names); i++)
+		if (profile_name_parse(names[i], &p))
+			CHECK_FAIL("%s is taken for one of ours", names[i]);
+	memset(longest, 'x', 64);
+	strcpy(longest + 64, "-1-2-3.cpu.000000-000001.pb.gz");
+	CHECK(!profile_name_parse(longest, &p));
+	CHECK(profile_name_parse(longest + 1, &p));
 }
 
 static void check_file(const char *path, const char *text)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "cprof/base/cleanup.h"
 #include "cprof/base/str.h"
 
 #define FFFD "\xef\xbf\xbd"
@@ -235,6 +236,29 @@ TEST(strtab_no_memory)
 	}
 	CHECK(failed > 10);
 	strtab_done(&t);
+}
+
+TEST(numbers)
+{
+	static const char *const bad[] = { "",
+					   "-1",
+					   "+1",
+					   " 1",
+					   "1 ",
+					   "01",
+					   "00",
+					   "0x1",
+					   "1.",
+					   "18446744073709551616",
+					   "184467440737095516150" };
+	uint64_t v = 7;
+
+	for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+		CHECK(!str_parse_number(bad[i], strlen(bad[i]), &v));
+	CHECK_EQ(v, 7);
+	CHECK(str_parse_number("0", 1, &v) && v == 0);
+	CHECK(str_parse_number("123456", 3, &v) && v == 123);
+	CHECK(str_parse_number("18446744073709551615", 20, &v) && v == UINT64_MAX);
 }
 
 CHECK_MAIN

@@ -29,6 +29,9 @@ size_t str_clean(char *dst, size_t dst_sz, const char *src, size_t src_len, bool
  */
 size_t str_file_name(char *dst, size_t dst_sz, const char *src);
 
+/* A decimal number in the one form that printf() gives it: no sign, no leading zero, nothing else. */
+bool str_parse_number(const char *s, size_t len, uint64_t *ret);
+
 /* Interned strings: id 0 is always "". Ids are dense. */
 struct strtab {
 	struct arena arena;
