@@ -279,13 +279,10 @@ static int add_all(struct comments *c)
 int write_comments(struct encoder *e)
 {
 	_cleanup_(comments_done) struct comments c = { .encoder = e };
-	Perftools__Profiles__Profile part = PERFTOOLS__PROFILES__PROFILE__INIT;
 	int r;
 
 	r = add_all(&c);
 	if (r < 0)
 		return r;
-	part.comment = c.ids.v;
-	part.n_comment = c.ids.cnt;
-	return stream_put(&e->stream, &part);
+	return pprof_put_comments(e->writer, c.ids.v, c.ids.cnt);
 }

@@ -39,14 +39,14 @@ static int encoder_init(struct encoder *e, const struct encode_opts *opts)
 	if (r < 0)
 		return r;
 	frames_init(&e->frames, &e->layout, opts->names, &e->strings);
-	return stream_init(&e->stream, opts->write, opts->ctx);
+	return pprof_writer_new(opts->write, opts->ctx, &e->writer);
 }
 
 static struct encoder *encoder_free(struct encoder *e)
 {
 	if (!e)
 		return NULL;
-	stream_done(&e->stream);
+	pprof_writer_free(e->writer);
 	samples_done(&e->samples);
 	frames_done(&e->frames);
 	layout_done(&e->layout);
@@ -215,7 +215,6 @@ int encode_profile(const struct encode_opts *opts, struct encode_result *ret)
 	r = write_profile(e);
 	if (r < 0)
 		return r;
-	e->result.bytes = e->stream.bytes;
 	*ret = e->result;
 	return 0;
 }

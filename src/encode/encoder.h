@@ -4,10 +4,10 @@
 /* encoder — what one encode_profile() works with, from collecting to writing. */
 
 #include "cprof/encode.h"
+#include "cprof/pprof_write.h"
 #include "frames.h"
 #include "layout.h"
 #include "samples.h"
-#include "stream.h"
 
 struct encoder {
 	const struct encode_opts *opts;
@@ -15,7 +15,7 @@ struct encoder {
 	struct layout layout;
 	struct frames frames;
 	struct samples samples;
-	struct stream stream;
+	struct pprof_writer *writer;
 	uint64_t complete;	     /* samples whose stack reached its root */
 	uint64_t cut[CPROF_END_MAX]; /* the others, by why they ended */
 	struct encode_result result;

@@ -12,8 +12,6 @@
 #include "cprof/window.h"
 #include "frames.h"
 
-#define NO_STACK "[no stack]"
-
 void frames_init(struct frames *f, struct layout *layout, const struct names *names,
 		 struct strtab *strings)
 {
@@ -156,7 +154,7 @@ int frames_intern_no_stack(struct frames *f, uint32_t *ret_location)
 	int r;
 
 	if (f->no_stack == 0) {
-		r = strtab_add(f->strings, NO_STACK, strlen(NO_STACK), &fn.name);
+		r = strtab_add(f->strings, PPROF_NO_STACK, strlen(PPROF_NO_STACK), &fn.name);
 		if (r < 0)
 			return r;
 		r = intern_function(f, &fn, &l.function);

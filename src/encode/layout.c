@@ -4,7 +4,7 @@
  * when it is known how large the regions without facts are.
  *
  * The facts about segments come from strangers' files through a checked message, but nothing says
- * that they make sense: a segment counts only within LAYOUT_FILE_MAX, and a frame that lies in no
+ * that they make sense: a segment counts only where offsets are told, and a frame that lies in no
  * counted segment goes to the object's loose region.
  */
 
@@ -14,47 +14,30 @@
 #include "cprof/base/cleanup.h"
 #include "layout.h"
 
-/* Slots begin above the addresses of ET_EXEC files; 16 MiB apart, so that offsets can be read off. */
-#define LAYOUT_SLOTS 0x100000000000ULL
-#define LAYOUT_SLOT_ALIGN 0x1000000ULL
-#define LAYOUT_SLOTS_END (1ULL << 62)
-/* Offsets in files beyond this are numbered like runtime addresses. */
-#define LAYOUT_FILE_MAX (1ULL << 38)
-#define LAYOUT_NUMBER_STEP 16
-/* The objects that are no files. Their sizes are fixed: pprof merges mappings of equal size. */
-struct layout_area {
-	const char *file;
-	const char *label;
-	uint64_t distances; /* below: distances as they are; above: numbered addresses */
-	uint64_t size;
-};
-
-static const struct layout_area areas[] = {
-	[CPROF_OBJECT_NONE] = { "[unknown]", "unknown", 0, 1ULL << 30 },
-	[CPROF_OBJECT_KERNEL] = { "[kernel.kallsyms]", "kernel", 1ULL << 30, 1ULL << 31 },
-	[CPROF_OBJECT_VDSO] = { "[vdso]", "vdso", 1ULL << 16, 1ULL << 17 },
-	[CPROF_OBJECT_ANON] = { "[anon]", "anon", 0, 1ULL << 30 },
-};
-
-static const struct layout_area jit_area = { "[jit]", "jit", 0, 1ULL << 30 };
-
-static const struct layout_area *layout_area(const struct layout *l, uint32_t object)
+/* What does not lie in a file, or in one that we have a word for; NULL: it does. */
+static const struct pprof_area *layout_area(const struct layout *l, uint32_t object)
 {
+	static const enum pprof_area_id areas[] = {
+		[CPROF_OBJECT_NONE] = PPROF_AREA_UNKNOWN,
+		[CPROF_OBJECT_KERNEL] = PPROF_AREA_KERNEL,
+		[CPROF_OBJECT_VDSO] = PPROF_AREA_VDSO,
+		[CPROF_OBJECT_ANON] = PPROF_AREA_ANON,
+	};
 	const struct object *o = objects_get(l->objects, object);
 
 	if (o && o->kind == OBJECT_JIT)
-		return &jit_area;
-	return object < ELEMENTSOF(areas) && areas[object].file ? &areas[object] : NULL;
+		return &pprof_areas[PPROF_AREA_JIT];
+	return object < ELEMENTSOF(areas) ? &pprof_areas[areas[object]] : NULL;
 }
 
 static uint64_t page_down(uint64_t v)
 {
-	return v & ~(LAYOUT_PAGE - 1);
+	return v & ~(PPROF_PAGE - 1);
 }
 
 static uint64_t page_up(uint64_t v)
 {
-	return page_down(v + LAYOUT_PAGE - 1);
+	return page_down(v + PPROF_PAGE - 1);
 }
 
 void layout_init(struct layout *l, struct objects *objects, uint64_t seed)
@@ -70,32 +53,32 @@ void layout_done(struct layout *l)
 
 const char *layout_file(const struct layout *l, uint32_t object)
 {
-	const struct layout_area *area = layout_area(l, object);
+	const struct pprof_area *area = layout_area(l, object);
 	const struct object *o = objects_get(l->objects, object);
 
 	if (area)
 		return area->file;
-	return o && o->path && o->path[0] ? o->path : "[unknown file]";
+	return o && o->path && o->path[0] ? o->path : "[" PPROF_NO_FILE "]";
 }
 
 const char *layout_label(const struct layout *l, uint32_t object)
 {
-	const struct layout_area *area = layout_area(l, object);
+	const struct pprof_area *area = layout_area(l, object);
 	const struct object *o = objects_get(l->objects, object);
 	const char *slash;
 
 	if (area)
 		return area->label;
 	if (!o || !o->path || !o->path[0])
-		return "unknown file";
+		return PPROF_NO_FILE;
 	slash = strrchr(o->path, '/');
 	return slash && slash[1] ? slash + 1 : o->path;
 }
 
 static bool segment_counts(const struct object_segment *s)
 {
-	return s->filesz > 0 && s->offset < LAYOUT_FILE_MAX &&
-	       s->filesz < LAYOUT_FILE_MAX - s->offset;
+	return s->filesz > 0 && s->offset < pprof_areas[PPROF_AREA_FILE].distances &&
+	       s->filesz < pprof_areas[PPROF_AREA_FILE].distances - s->offset;
 }
 
 /* The executable segment that holds the offset, or LAYOUT_LOOSE. */
@@ -126,20 +109,20 @@ static struct layout_region region_of_segment(const struct object *o, uint32_t o
 	struct layout_region region = {
 		.object = object,
 		.segment = i,
-		.file_offset = page_down(s->offset),
-		.size = page_up(s->offset + s->filesz) - page_down(s->offset),
+		.at.file_offset = page_down(s->offset),
+		.at.size = page_up(s->offset + s->filesz) - page_down(s->offset),
 	};
 
 	/* The kernel maps pages: address and offset agree within one, or the file is no program. */
-	if (o->elf == OBJECT_ELF_EXEC && (s->vaddr - s->offset) % LAYOUT_PAGE == 0)
-		region.link = page_down(s->vaddr);
+	if (o->elf == OBJECT_ELF_EXEC && (s->vaddr - s->offset) % PPROF_PAGE == 0)
+		region.at.link = page_down(s->vaddr);
 	return region;
 }
 
 static int find_or_add_region(struct layout *l, uint32_t object, uint32_t segment, uint32_t *ret)
 {
 	const uint32_t key[2] = { object, segment };
-	const struct layout_area *area = layout_area(l, object);
+	const struct pprof_area *area = layout_area(l, object);
 	uint64_t hash = hash_bytes(key, sizeof(key), l->seed);
 	struct layout_region region = { .object = object, .segment = segment };
 	uint32_t idx;
@@ -150,7 +133,7 @@ static int find_or_add_region(struct layout *l, uint32_t object, uint32_t segmen
 	if (segment != LAYOUT_LOOSE)
 		region = region_of_segment(objects_get(l->objects, object), object, segment);
 	else
-		region.size = area ? area->size : LAYOUT_PAGE;
+		region.at.size = area ? area->size : PPROF_PAGE;
 
 	idx = (uint32_t)l->regions.cnt;
 	r = vec_push(&l->regions, region);
@@ -165,22 +148,13 @@ static int find_or_add_region(struct layout *l, uint32_t object, uint32_t segmen
 	return 0;
 }
 
-/* The next number of a region in whose object this place has no distance that may be told. */
-static uint64_t number_address(struct layout_region *region, uint64_t from, uint64_t room)
-{
-	uint64_t distance = from + region->numbered % room;
-
-	region->numbered += LAYOUT_NUMBER_STEP;
-	return distance;
-}
-
 int layout_locate(struct layout *l, uint32_t object, uint64_t place, uint32_t *ret_region,
 		  uint64_t *ret_distance)
 {
-	const struct layout_area *area = layout_area(l, object);
+	const struct pprof_area *area = layout_area(l, object);
 	const struct object *o = objects_get(l->objects, object);
 	uint32_t segment = area ? LAYOUT_LOOSE : find_segment(o, place);
-	uint64_t distances = area ? area->distances : LAYOUT_FILE_MAX;
+	const struct pprof_area *bounds = area ? area : &pprof_areas[PPROF_AREA_FILE];
 	uint64_t distance =
 		object == CPROF_OBJECT_KERNEL ? object_kernel_distance(o, place) : place;
 	struct layout_region *region;
@@ -192,47 +166,12 @@ int layout_locate(struct layout *l, uint32_t object, uint64_t place, uint32_t *r
 	region = &l->regions.v[*ret_region];
 
 	if (segment != LAYOUT_LOOSE)
-		distance = place - region->file_offset;
-	else if (distance >= distances)
-		distance = number_address(region, distances,
-					  area ? area->size - distances : LAYOUT_FILE_MAX);
+		distance = place - region->at.file_offset;
+	else if (distance >= bounds->distances)
+		distance = pprof_number(bounds, &region->numbered);
 	if (segment == LAYOUT_LOOSE && !area)
-		region->size = MAX(region->size, page_up(distance + 1));
+		region->at.size = MAX(region->at.size, page_up(distance + 1));
 	*ret_distance = distance;
-	return 0;
-}
-
-/* True when the region can have its link address: it is a sane one, and nobody before has it. */
-static bool link_is_free(const struct layout *l, size_t idx)
-{
-	const struct layout_region *region = &l->regions.v[idx];
-
-	if (region->link == 0 || region->link >= LAYOUT_SLOTS ||
-	    region->size > LAYOUT_SLOTS - region->link)
-		return false;
-	for (size_t i = 0; i < l->regions.cnt; i++) {
-		const struct layout_region *o = &l->regions.v[i];
-
-		if (o->start == 0 || o->start >= LAYOUT_SLOTS)
-			continue;
-		if (region->link < o->start + o->size && o->start < region->link + region->size)
-			return false;
-	}
-	return true;
-}
-
-static int place_region(struct layout *l, size_t idx, uint64_t *slot)
-{
-	struct layout_region *region = &l->regions.v[idx];
-
-	if (link_is_free(l, idx)) {
-		region->start = region->link;
-		return 0;
-	}
-	if (*slot >= LAYOUT_SLOTS_END)
-		return -ENOMEM; /* 2^23 objects that all claim 256 GiB */
-	region->start = *slot + region->file_offset;
-	*slot = (region->start + region->size + LAYOUT_SLOT_ALIGN) & ~(LAYOUT_SLOT_ALIGN - 1);
 	return 0;
 }
 
@@ -259,14 +198,14 @@ static int find_main(struct layout *l, uint32_t object, uint32_t *ret)
 
 int layout_place(struct layout *l, uint32_t main_object)
 {
-	uint64_t slot = LAYOUT_SLOTS;
+	_cleanup_(pprof_space_done) struct pprof_space space = { 0 };
 	uint32_t first, id = 2;
 	int r;
 
 	r = find_main(l, main_object, &first);
 	if (r < 0)
 		return r;
-	r = place_region(l, first, &slot);
+	r = pprof_place(&space, &l->regions.v[first].at);
 	if (r < 0)
 		return r;
 	l->regions.v[first].id = 1;
@@ -274,7 +213,7 @@ int layout_place(struct layout *l, uint32_t main_object)
 	for (size_t i = 0; i < l->regions.cnt; i++) {
 		if (i == first)
 			continue;
-		r = place_region(l, i, &slot);
+		r = pprof_place(&space, &l->regions.v[i].at);
 		if (r < 0)
 			return r;
 		l->regions.v[i].id = id++;

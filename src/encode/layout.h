@@ -21,18 +21,14 @@
 #include "cprof/base/map.h"
 #include "cprof/base/vec.h"
 #include "cprof/object.h"
-
-#define LAYOUT_PAGE 4096ULL
+#include "cprof/pprof_write.h"
 
 struct layout_region {
 	uint32_t object;
-	uint32_t segment;     /* of the object; LAYOUT_LOOSE: none */
-	uint64_t file_offset; /* of the first byte, page-aligned */
-	uint64_t size;	      /* page-aligned */
-	uint64_t link;	      /* where the linker put it; 0: it has no such place */
-	uint64_t numbered;    /* addresses given to runtime addresses */
-	uint64_t start;	      /* given by layout_place() */
-	uint32_t id;	      /* Mapping.id, likewise */
+	uint32_t segment; /* of the object; LAYOUT_LOOSE: none */
+	struct pprof_region at;
+	uint64_t numbered; /* addresses given to runtime addresses */
+	uint32_t id;	   /* Mapping.id, given by layout_place() */
 };
 
 #define LAYOUT_LOOSE UINT32_MAX

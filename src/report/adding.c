@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "cprof/base/str.h"
-#include "parse.h"
+#include "cprof/pprof.h"
 #include "report-internal.h"
 
 /* The sums of one file, by row. */
@@ -32,7 +32,7 @@ struct text {
 
 struct adding {
 	struct report *report;
-	struct parse parse;
+	struct pprof profile;
 	struct text *texts; /* by string */
 	uint32_t *row_at;   /* by location: its first in rows */
 	VEC(uint32_t) rows;
@@ -45,7 +45,7 @@ struct adding {
 
 static void adding_done(struct adding *a)
 {
-	parse_done(&a->parse);
+	pprof_done(&a->profile);
 	vec_done(&a->rows);
 	free(a->texts);
 	free(a->row_at);
@@ -61,7 +61,7 @@ int64_t report_add_saturated(int64_t a, int64_t b)
 	return sum;
 }
 
-static int intern(struct report *r, const struct wirefmt *text, uint32_t *ret)
+static int intern(struct report *r, const struct pprof_bytes *text, uint32_t *ret)
 {
 	size_t len = str_clean(r->name, sizeof(r->name), (const char *)text->p,
 			       (size_t)(text->end - text->p), NULL);
@@ -81,7 +81,7 @@ static int intern_whole(struct adding *a, uint32_t string, uint32_t *ret_id)
 	int r = 0;
 
 	if (t->whole == 0)
-		r = intern(a->report, &a->parse.strings.v[string], &t->whole);
+		r = intern(a->report, &a->profile.strings.v[string], &t->whole);
 	*ret_id = t->whole - 1;
 	return r;
 }
@@ -89,7 +89,7 @@ static int intern_whole(struct adding *a, uint32_t string, uint32_t *ret_id)
 static int intern_base(struct adding *a, uint32_t string, uint32_t *ret_id)
 {
 	struct text *t = &a->texts[string];
-	struct wirefmt base = a->parse.strings.v[string];
+	struct pprof_bytes base = a->profile.strings.v[string];
 	int r = 0;
 
 	for (const uint8_t *p = base.p; t->base == 0 && p < base.end; p++) {
@@ -138,11 +138,19 @@ static int push_row(struct adding *a, const struct row *row)
 	return vec_push(&a->rows, idx);
 }
 
-/* The rows of a location: one for each of its lines, at least one. */
-static int resolve_location(struct adding *a, const struct parse_location *l)
+/* The system's name where there is no other. */
+static uint32_t name_of(const struct pprof *p, uint32_t line)
 {
-	const struct parse *p = &a->parse;
-	uint32_t file = l->mapping == PARSE_NONE ? 0 : p->mappings.v[l->mapping].file;
+	const struct pprof_function *f = &p->functions.v[p->lines.v[line].function];
+
+	return f->name ? f->name : f->system_name;
+}
+
+/* The rows of a location: one for each of its lines, at least one. */
+static int resolve_location(struct adding *a, const struct pprof_location *l)
+{
+	const struct pprof *p = &a->profile;
+	uint32_t file = l->mapping == PPROF_NONE ? 0 : p->mappings.v[l->mapping].file;
 	struct row row = { 0 };
 	int r;
 
@@ -150,7 +158,7 @@ static int resolve_location(struct adding *a, const struct parse_location *l)
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < MAX(l->line_cnt, 1u); i++) {
-		uint32_t name = l->line_cnt ? p->functions.v[p->lines.v[l->line + i]].name : 0;
+		uint32_t name = l->line_cnt ? name_of(p, l->line + i) : 0;
 
 		r = intern_whole(a, name, &row.name);
 		/* string 0, an empty one, or one that begins with a NUL */
@@ -166,16 +174,16 @@ static int resolve_location(struct adding *a, const struct parse_location *l)
 
 static int resolve(struct adding *a)
 {
-	size_t cnt = a->parse.locations.cnt;
+	size_t cnt = a->profile.locations.cnt;
 	int r;
 
-	a->texts = calloc(a->parse.strings.cnt, sizeof(*a->texts));
+	a->texts = calloc(a->profile.strings.cnt, sizeof(*a->texts));
 	a->row_at = calloc(cnt + 1, sizeof(*a->row_at));
 	if (!a->texts || !a->row_at)
 		return -ENOMEM;
 	for (size_t i = 0; i < cnt; i++) {
 		a->row_at[i] = (uint32_t)a->rows.cnt;
-		r = resolve_location(a, &a->parse.locations.v[i]);
+		r = resolve_location(a, &a->profile.locations.v[i]);
 		if (r < 0)
 			return r;
 	}
@@ -184,20 +192,24 @@ static int resolve(struct adding *a)
 	return a->sums ? 0 : -ENOMEM;
 }
 
-static int sum_sample(const uint32_t *locations, size_t cnt, int64_t value, void *ctx)
+static int sum_sample(const struct pprof_sample *sample, void *ctx)
 {
 	struct adding *a = ctx;
+	size_t cnt = sample->locations_cnt;
+	int64_t value = sample->values_cnt > 0 ? sample->values[a->profile.type] : 0;
 
 	a->sample++;
 	/* Of a difference as pprof does: what is less counts as well. */
 	a->total = report_add_saturated(a->total, value == INT64_MIN ? INT64_MAX : llabs(value));
 	if (cnt > 0) {
-		struct sum *leaf = &a->sums[a->rows.v[a->row_at[locations[0]]]];
+		struct sum *leaf = &a->sums[a->rows.v[a->row_at[sample->locations[0]]]];
 
 		leaf->flat = report_add_saturated(leaf->flat, value);
 	}
 	for (size_t i = 0; i < cnt; i++) {
-		for (uint32_t j = a->row_at[locations[i]]; j < a->row_at[locations[i] + 1]; j++) {
+		uint32_t location = sample->locations[i];
+
+		for (uint32_t j = a->row_at[location]; j < a->row_at[location + 1]; j++) {
 			struct sum *s = &a->sums[a->rows.v[j]];
 
 			if (s->seen == a->sample)
@@ -209,16 +221,16 @@ static int sum_sample(const uint32_t *locations, size_t cnt, int64_t value, void
 	return 0;
 }
 
-/* The position of the type that @want names, by number or text; PARSE_NONE. */
-static uint32_t find_type(const struct parse *p, const char *want)
+/* The position of the type that @want names, by number or text; PPROF_NONE. */
+static uint32_t find_type(const struct pprof *p, const char *want)
 {
 	char *end;
 	unsigned long n = strtoul(want, &end, 10);
 
 	if (!*end && *want >= '0' && *want <= '9')
-		return n < p->types.cnt ? (uint32_t)n : PARSE_NONE;
+		return n < p->types.cnt ? (uint32_t)n : PPROF_NONE;
 	for (uint32_t i = 0; i < p->types.cnt; i++) {
-		const struct wirefmt *name = &p->strings.v[p->types.v[i].name];
+		const struct pprof_bytes *name = &p->strings.v[p->types.v[i].name];
 		size_t len = (size_t)(name->end - name->p);
 		/* pprof's own leniency towards profiles that were made before the prefix was */
 		const char *bare = strncmp(want, "inuse_", 6) == 0 ? want + 6 : want;
@@ -227,7 +239,7 @@ static uint32_t find_type(const struct parse *p, const char *want)
 		    (len == strlen(bare) && memcmp(name->p, bare, len) == 0))
 			return i;
 	}
-	return PARSE_NONE;
+	return PPROF_NONE;
 }
 
 /* "samples, cpu": for whoever asked for another one. */
@@ -238,10 +250,10 @@ static int intern_types(struct adding *a)
 	size_t len = 0;
 	int error;
 
-	for (size_t i = 0; i < a->parse.types.cnt && len < sizeof(all); i++) {
+	for (size_t i = 0; i < a->profile.types.cnt && len < sizeof(all); i++) {
 		uint32_t id;
 
-		error = intern_whole(a, a->parse.types.v[i].name, &id);
+		error = intern_whole(a, a->profile.types.v[i].name, &id);
 		if (error < 0)
 			return error;
 		len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s", i > 0 ? ", " : "",
@@ -254,7 +266,7 @@ static int intern_types(struct adding *a)
 static int select_type(struct adding *a)
 {
 	struct report *r = a->report;
-	struct parse *p = &a->parse;
+	struct pprof *p = &a->profile;
 	uint32_t type = 0, unit = 0;
 	int error = intern_types(a);
 
@@ -264,7 +276,7 @@ static int select_type(struct adding *a)
 		p->type = find_type(p, strtab_get(&r->strings, r->type));
 	else if (*r->want)
 		p->type = find_type(p, r->want);
-	if (p->type == PARSE_NONE)
+	if (p->type == PPROF_NONE)
 		return -EPROTOTYPE;
 	error = intern_whole(a, p->types.v[p->type].name, &type);
 	if (error == 0)
@@ -281,7 +293,7 @@ static int select_type(struct adding *a)
 /* What pprof shows above its tables: of several files the first mapping, begin, and all time. */
 static int commit_header(struct adding *a)
 {
-	const struct parse *p = &a->parse;
+	const struct pprof *p = &a->profile;
 	struct report *r = a->report;
 	int error;
 
@@ -322,14 +334,16 @@ int report_add_plain(struct report *r, const void *bytes, size_t sz)
 
 	if (sz > REPORT_BYTES_MAX)
 		return -E2BIG;
-	error = parse_tables(&a.parse, bytes, sz);
+	error = pprof_parse(&a.profile,
+			    &(struct pprof_bytes){ .p = bytes, .end = (const uint8_t *)bytes + sz },
+			    PPROF_ENTRIES_MAX);
 	if (error < 0)
 		return error;
 	error = resolve(&a);
 	if (error == 0)
 		error = select_type(&a);
 	if (error == 0)
-		error = parse_samples(&a.parse, sum_sample, &a);
+		error = pprof_samples(&a.profile, sum_sample, &a);
 	if (error == 0)
 		error = commit_header(&a);
 	if (error < 0)

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "cprof/base/rng.h"
-#include "gunzip.h"
+#include "cprof/pprof.h"
 #include "report-internal.h"
 
 int report_new(struct report **ret)
@@ -69,14 +69,13 @@ int report_row(struct report *r, const struct row *row, uint32_t *ret)
 
 int report_add(struct report *r, const void *bytes, size_t sz)
 {
-	const uint8_t *magic = bytes;
 	_cleanup_free_ uint8_t *plain = NULL;
 	size_t plain_sz;
 	int error;
 
-	if (sz < 2 || magic[0] != 0x1f || magic[1] != 0x8b)
+	if (!pprof_is_gzip(bytes, sz))
 		return report_add_plain(r, bytes, sz);
-	error = gunzip(bytes, sz, REPORT_BYTES_MAX, &plain, &plain_sz);
+	error = pprof_unpack(bytes, sz, REPORT_BYTES_MAX, &plain, &plain_sz);
 	if (error < 0)
 		return error;
 	return report_add_plain(r, plain, plain_sz);

@@ -18,6 +18,7 @@ UNTESTED = {
     'collect.h': 'a live kernel is its only input: the system suite',
     'base/cleanup.h': 'macros that every other test runs',
     'base/clock.h': 'three calls of clock_gettime()',
+    'pprof_write.h': 'what writes is checked by what reads: test-pprof.c',
     'profile_name.h': 'names of files: test-output.c',
     'replay_format.h': 'the layout of a file: test-replay.c',
     'base/log.h': 'writes to stderr of a program: the system suite reads it',

@@ -9,23 +9,18 @@
  * many times the file's size out of a hostile file. Nothing is allocated or copied here.
  */
 
-#include <stddef.h>
-#include <stdint.h>
-
-struct wirefmt {
-	const uint8_t *p, *end;
-};
+#include "cprof/pprof.h"
 
 struct wirefmt_field {
 	uint32_t number;
-	uint64_t value;	       /* varint */
-	struct wirefmt bytes;  /* length-delimited; p is NULL for a varint */
-	struct wirefmt varint; /* the varint as it stands */
+	uint64_t value;		   /* varint */
+	struct pprof_bytes bytes;  /* length-delimited; p is NULL for a varint */
+	struct pprof_bytes varint; /* the varint as it stands */
 };
 
 /* 1 and *ret, 0 at the end, -EBADMSG. Fixed-size fields, which profile.proto has none of, are skipped. */
-int wirefmt_next(struct wirefmt *w, struct wirefmt_field *ret);
+int wirefmt_next(struct pprof_bytes *w, struct wirefmt_field *ret);
 /* Walks the numbers of a repeated field, packed or not: see wirefmt_next_varint(). */
-struct wirefmt wirefmt_numbers(const struct wirefmt_field *f);
+struct pprof_bytes wirefmt_numbers(const struct wirefmt_field *f);
 /* 1 and *ret_value, 0 at the end, -EBADMSG. */
-int wirefmt_next_varint(struct wirefmt *w, uint64_t *ret_value);
+int wirefmt_next_varint(struct pprof_bytes *w, uint64_t *ret_value);

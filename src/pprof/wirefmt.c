@@ -9,7 +9,7 @@
 
 enum wirefmt_type { WIREFMT_VARINT = 0, WIREFMT_I64 = 1, WIREFMT_LEN = 2, WIREFMT_I32 = 5 };
 
-int wirefmt_next_varint(struct wirefmt *w, uint64_t *ret_value)
+int wirefmt_next_varint(struct pprof_bytes *w, uint64_t *ret_value)
 {
 	uint64_t v = 0;
 
@@ -27,7 +27,7 @@ int wirefmt_next_varint(struct wirefmt *w, uint64_t *ret_value)
 	return -EBADMSG;
 }
 
-static int skip(struct wirefmt *w, uint64_t sz)
+static int skip(struct pprof_bytes *w, uint64_t sz)
 {
 	if (sz > (uint64_t)(w->end - w->p))
 		return -EBADMSG;
@@ -36,7 +36,7 @@ static int skip(struct wirefmt *w, uint64_t sz)
 }
 
 /* The payload of a field: 1 when it is of a kind that profile.proto has, 0 when it was skipped. */
-static int read_payload(struct wirefmt *w, uint64_t type, struct wirefmt_field *f)
+static int read_payload(struct pprof_bytes *w, uint64_t type, struct wirefmt_field *f)
 {
 	int r;
 
@@ -63,12 +63,12 @@ static int read_payload(struct wirefmt *w, uint64_t type, struct wirefmt_field *
 	}
 }
 
-struct wirefmt wirefmt_numbers(const struct wirefmt_field *f)
+struct pprof_bytes wirefmt_numbers(const struct wirefmt_field *f)
 {
 	return f->bytes.p ? f->bytes : f->varint;
 }
 
-int wirefmt_next(struct wirefmt *w, struct wirefmt_field *ret)
+int wirefmt_next(struct pprof_bytes *w, struct wirefmt_field *ret)
 {
 	for (;;) {
 		struct wirefmt_field f = { 0 };
