@@ -21,6 +21,7 @@
 #include "cprof/base/log.h"
 
 #define LOG_LINE_MAX 2048
+#define LOG_LIMIT_NS UINT64_C(60000000000)
 
 static struct {
 	const char *name;
@@ -93,4 +94,28 @@ int log_line(enum log_level level, int error, const char *fmt, ...)
 	write_line(line, len);
 	errno = saved_errno;
 	return error;
+}
+
+bool log_is_journal(void)
+{
+	return log_state.journal;
+}
+
+bool log_limit_pass(struct log_limit *l, uint64_t now_ns, unsigned *ret_more)
+{
+	if (now_ns < l->next_ns) {
+		l->held++;
+		return false;
+	}
+	*ret_more = l->held;
+	*l = (struct log_limit){ .next_ns = now_ns + LOG_LIMIT_NS };
+	return true;
+}
+
+const char *log_more(char buf[static LOG_MORE_SZ], unsigned more)
+{
+	buf[0] = '\0';
+	if (more > 0)
+		(void)snprintf(buf, LOG_MORE_SZ, " (and %u more like it)", more);
+	return buf;
 }

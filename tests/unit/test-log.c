@@ -120,4 +120,34 @@ TEST(journal_prefix)
 	CHECK_STR(c.text, "t: hello\n");
 }
 
+TEST(one_a_minute)
+{
+	const uint64_t minute = UINT64_C(60000000000), begin = 5;
+	struct log_limit limit = { 0 };
+	char more[LOG_MORE_SZ];
+	unsigned held = 99;
+
+	CHECK(log_limit_pass(&limit, begin, &held));
+	CHECK_EQ(held, 0);
+	CHECK_STR(log_more(more, held), "");
+	for (uint64_t i = 0; i < 41; i++)
+		CHECK(!log_limit_pass(&limit, begin + i * minute / 41, &held));
+	CHECK(log_limit_pass(&limit, begin + minute, &held));
+	CHECK_EQ(held, 41);
+	CHECK_STR(log_more(more, held), " (and 41 more like it)");
+	/* From this one on it is a minute again. */
+	CHECK(!log_limit_pass(&limit, begin + 2 * minute - 1, &held));
+	CHECK(log_limit_pass(&limit, begin + 2 * minute, &held));
+	CHECK_EQ(held, 1);
+	log_more(more, UINT32_MAX);
+	CHECK(strlen(more) < sizeof(more) && more[strlen(more) - 1] == ')');
+}
+
+TEST(is_journal)
+{
+	setenv("JOURNAL_STREAM", "1:1", 1);
+	log_open("t", LOG_LEVEL_INFO);
+	CHECK(!log_is_journal());
+}
+
 CHECK_MAIN
