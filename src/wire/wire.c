@@ -45,24 +45,11 @@ static bool check_peer(const void *msg, size_t sz)
 	return sz == sizeof(*m) && m->role >= WIRE_ROLE_SAMPLER && m->role < WIRE_ROLE_MAX;
 }
 
-static bool is_terminated(const char *s, size_t sz)
-{
-	return memchr(s, '\0', sz) != NULL;
-}
-
-/* What a reader could run over or divide by; the rest of its bounds are the configuration's own. */
 static bool check_config(const void *msg, size_t sz)
 {
 	const struct wire_config *m = msg;
-	const struct config *c = &m->config;
 
-	return sz == sizeof(*m) && is_terminated(c->event, sizeof(c->event)) &&
-	       is_terminated(c->include, sizeof(c->include)) &&
-	       is_terminated(c->exclude, sizeof(c->exclude)) &&
-	       is_terminated(c->directory, sizeof(c->directory)) &&
-	       is_terminated(c->socket, sizeof(c->socket)) &&
-	       is_terminated(c->group, sizeof(c->group)) && c->hz > 0 && c->window_ns > 0 &&
-	       c->symbolize <= 1 && c->keep_free_ppm <= CONFIG_PPM && c->cpu_ppm <= CONFIG_PPM;
+	return sz == sizeof(*m) && config_is_valid(&m->config);
 }
 
 static bool check_listen(const void *msg, size_t sz)

@@ -180,13 +180,8 @@ static int write_wire_lists(const struct corpus *to)
 /* What the launcher tells the roles of the daemon, and hears from its sampler. */
 static int write_wire_daemon(const struct corpus *to)
 {
-	const struct wire_config config = { .head = { sizeof(config), WIRE_CONFIG, 0, 0 },
-					    .config = { .hz = 99,
-							.window_ns = 60000000000,
-							.directory = "/var/lib/cprofd/profiles",
-							.socket = "/run/cprofd/cprofd.sock",
-							.group = "cprofd" },
-					    .control_gid = UINT32_MAX };
+	struct wire_config config = { .head = { sizeof(config), WIRE_CONFIG, 0, 0 },
+				      .control_gid = UINT32_MAX };
 	const struct wire_listen sock = { { sizeof(sock), WIRE_LISTEN, 0, 0 },
 					  WIRE_LISTEN_SESSION,
 					  0 };
@@ -200,6 +195,7 @@ static int write_wire_daemon(const struct corpus *to)
 					  .text = "slow" };
 	int r = 0;
 
+	config_defaults(&config.config);
 	r = r ? r : write_seed(to, "config", &config, sizeof(config));
 	r = r ? r : write_seed(to, "listen", &sock, sizeof(sock));
 	r = r ? r : write_seed(to, "roles", &roles, sizeof(roles));

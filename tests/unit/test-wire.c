@@ -120,22 +120,10 @@ static struct wire_config config(void)
 {
 	struct wire_config m = {
 		.head = { .size = sizeof(m), .type = WIRE_CONFIG },
-		.config = { .hz = 99,
-			    .frames_max = 1024,
-			    .window_ns = 60000000000,
-			    .use_max = 1 << 30,
-			    .files_max = 200000,
-			    .age_max_ns = 604800000000000,
-			    .keep_free_ppm = 150000,
-			    .directory = "/var/lib/cprofd/profiles",
-			    .symbolize = 1,
-			    .cpu_ppm = 10000,
-			    .memory = 256 << 20,
-			    .socket = "/run/cprofd/cprofd.sock",
-			    .group = "cprofd" },
 		.control_gid = UINT32_MAX,
 	};
 
+	config_defaults(&m.config);
 	return m;
 }
 
@@ -153,10 +141,10 @@ TEST(config)
 	m.config.symbolize = 2;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m = config();
-	m.config.keep_free_ppm = CONFIG_PPM + 1;
+	m.config.keep_free_ppm = CONFIG_PPM;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m = config();
-	m.config.cpu_ppm = CONFIG_PPM + 1;
+	m.config.directory[0] = '.'; /* relative to what? */
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 }
 
