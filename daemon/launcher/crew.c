@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Three phases. Running. Stopping: a signal came, the sampler was told and has 5 s to finish.
- * Ending: the sampler is gone, the others were told to stop; after 1 s what is left is killed, and
- * after one more nobody waits: a process in D state dies when the kernel lets it (measured: a FUSE
- * read that its server holds survives SIGKILL for as long as the server likes), and it has the
- * signal already.
+ * Three phases. Running. Stopping: a signal came, the sampler was told and has 5 s to finish, in the
+ * daemon 3. Ending: the sampler is gone, the others were told to stop; after a second what is left is
+ * killed, and after one more nobody waits (the daemon, which shall be gone within 5 s whatever hangs,
+ * takes half of that): a process in D state dies when the kernel lets it (measured: a FUSE read that
+ * its server holds survives SIGKILL for as long as the server likes), and it has the signal already.
  *
  * Signals come through a descriptor: no handler ever runs.
  */
@@ -15,14 +15,17 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
+#include "guard.h"
 #include "role.h"
 
 #define CREW_STOP_NS (5 * NSEC_PER_SEC)
+#define CREW_DAEMON_STOP_NS (3 * NSEC_PER_SEC)
 #define CREW_REAP_NS (1 * NSEC_PER_SEC)
 
 enum crew_phase { CREW_RUNNING, CREW_STOPPING, CREW_ENDING, CREW_KILLED };
@@ -32,6 +35,8 @@ struct crew {
 	int client;
 	int signals;
 	bool verbose;
+	struct daemon *daemon;
+	struct guard *guard;
 	struct loop_source *deadline;
 	enum crew_phase phase;
 	int status;
@@ -42,6 +47,8 @@ struct crew *crew_free(struct crew *c)
 {
 	for (int i = 0; i < ROLES_CNT; i++)
 		role_done(&c->roles[i]);
+	if (c->guard)
+		(void)guard_free(c->guard);
 	(void)loop_remove(c->deadline);
 	(void)loop_free(c->loop);
 	(void)fd_close(c->signals);
@@ -60,6 +67,21 @@ int crew_client(const struct crew *c)
 	return c->client;
 }
 
+struct daemon *crew_daemon(const struct crew *c)
+{
+	return c->daemon;
+}
+
+struct guard *crew_guard(const struct crew *c)
+{
+	return c->guard;
+}
+
+bool crew_is_stopping(const struct crew *c)
+{
+	return c->phase >= CREW_STOPPING;
+}
+
 bool crew_is_ending(const struct crew *c)
 {
 	return c->phase >= CREW_ENDING;
@@ -70,12 +92,22 @@ bool crew_is_verbose(const struct crew *c)
 	return c->verbose;
 }
 
+static bool crew_has(const struct crew *c, int i)
+{
+	return c->daemon || !role_specs[i].daemon_only;
+}
+
 struct role *crew_role(struct crew *c, enum wire_role number)
 {
 	for (int i = 0; i < ROLES_CNT; i++)
-		if (role_specs[i].number == number)
+		if (role_specs[i].number == number && crew_has(c, i))
 			return &c->roles[i];
 	return NULL;
+}
+
+static uint64_t crew_reap_ns(const struct crew *c)
+{
+	return c->daemon ? CREW_REAP_NS / 2 : CREW_REAP_NS;
 }
 
 static bool crew_is_empty(const struct crew *c)
@@ -92,14 +124,23 @@ void crew_end(struct crew *c, int status)
 		return;
 	c->phase = CREW_ENDING;
 	c->status = status;
+	if (c->guard)
+		guard_stopping(c->guard);
 	for (int i = 0; i < ROLES_CNT; i++) {
+		if (!crew_has(c, i))
+			continue;
 		loop_timer_set(c->roles[i].restart_timer, UINT64_MAX);
 		if (status == EXIT_SUCCESS)
 			role_stop(&c->roles[i]);
 		else
 			role_kill(&c->roles[i]);
 	}
-	loop_timer_set(c->deadline, clock_mono_ns() + CREW_REAP_NS);
+	loop_timer_set(c->deadline, clock_mono_ns() + crew_reap_ns(c));
+}
+
+static uint64_t crew_stop_ns(const struct crew *c)
+{
+	return c->daemon ? CREW_DAEMON_STOP_NS : CREW_STOP_NS;
 }
 
 static int crew_on_deadline(struct loop_source *source, uint64_t now_ns, void *ctx)
@@ -110,14 +151,15 @@ static int crew_on_deadline(struct loop_source *source, uint64_t now_ns, void *c
 	case CREW_RUNNING:
 		return 0;
 	case CREW_STOPPING:
-		log_error(0, "the sampler did not stop within 5 s; it is killed");
+		log_error(0, "the sampler did not stop within %llu s; it is killed",
+			  (unsigned long long)(crew_stop_ns(c) / NSEC_PER_SEC));
 		crew_end(c, EXIT_FAILURE);
 		return 0;
 	case CREW_ENDING:
 		c->phase = CREW_KILLED;
 		for (int i = 0; i < ROLES_CNT; i++)
 			role_kill(&c->roles[i]);
-		loop_timer_set(c->deadline, now_ns + CREW_REAP_NS);
+		loop_timer_set(c->deadline, now_ns + crew_reap_ns(c));
 		return 0;
 	case CREW_KILLED:
 		log_warning(0, "a role hangs in the kernel; it dies when the kernel lets it");
@@ -129,16 +171,20 @@ static int crew_on_deadline(struct loop_source *source, uint64_t now_ns, void *c
 
 static void crew_reap(struct crew *c)
 {
+	struct rusage used;
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
 		for (int i = 0; i < ROLES_CNT; i++) {
 			struct role *role = &c->roles[i];
 
-			if (role_forget(role, pid))
+			if (role_forget(role, pid)) {
+				role_count_cpu(role, &used);
 				break;
+			}
 			if (role->pid == pid) {
+				role_count_cpu(role, &used);
 				role_reaped(role, status);
 				break;
 			}
@@ -150,11 +196,19 @@ static void crew_reap(struct crew *c)
 
 static void crew_stop(struct crew *c)
 {
+	struct role *sampler = crew_role(c, WIRE_ROLE_SAMPLER);
+
 	if (c->phase != CREW_RUNNING)
 		return;
 	c->phase = CREW_STOPPING;
-	role_stop(crew_role(c, WIRE_ROLE_SAMPLER));
-	loop_timer_set(c->deadline, clock_mono_ns() + CREW_STOP_NS);
+	if (c->guard)
+		guard_stopping(c->guard);
+	if (sampler->pid == 0) { /* between two lives: there is nothing to finish */
+		crew_end(c, EXIT_SUCCESS);
+		return;
+	}
+	role_stop(sampler);
+	loop_timer_set(c->deadline, clock_mono_ns() + crew_stop_ns(c));
 }
 
 static int crew_on_signal(struct loop_source *source, uint32_t events, void *ctx)
@@ -166,6 +220,8 @@ static int crew_on_signal(struct loop_source *source, uint32_t events, void *ctx
 		return 0;
 	if (info.ssi_signo == SIGCHLD)
 		crew_reap(c);
+	else if (info.ssi_signo == SIGHUP && c->guard)
+		guard_reload(c->guard);
 	else
 		crew_stop(c);
 	return 0;
@@ -189,12 +245,16 @@ static int crew_watch_signals(struct crew *c)
 	return loop_add_io(c->loop, c->signals, EPOLLIN, CREW_SIGNALS, crew_on_signal, c, &source);
 }
 
-static int crew_init_roles(struct crew *c, const char *const programs[static ROLES_CNT])
+static int crew_init_roles(struct crew *c, const char *const *programs)
 {
 	for (int i = 0; i < ROLES_CNT; i++) {
 		struct role *role = &c->roles[i];
 		int r;
 
+		if (!crew_has(c, i)) {
+			role->spec = &role_specs[i];
+			continue;
+		}
 		r = role_init(role, c, &role_specs[i]);
 		if (r < 0)
 			return log_error(r, "%s: %m", role_specs[i].name);
@@ -208,21 +268,9 @@ static int crew_init_roles(struct crew *c, const char *const programs[static ROL
 	return 0;
 }
 
-int crew_new(int client, const char *const programs[static ROLES_CNT], bool verbose,
-	     struct crew **ret)
+static int crew_init(struct crew *c)
 {
-	_cleanup_close_ int owned_client = client;
-	_cleanup_(crew_freep) struct crew *c = NULL;
 	int r;
-
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		return log_error(-ENOMEM, "%m");
-	c->client = TAKE_FD(owned_client);
-	c->signals = -EBADF;
-	c->verbose = verbose;
-	for (int i = 0; i < ROLES_CNT; i++)
-		c->roles[i].binary = c->roles[i].control = -EBADF;
 
 	r = loop_new(&c->loop);
 	if (r < 0)
@@ -233,9 +281,36 @@ int crew_new(int client, const char *const programs[static ROLES_CNT], bool verb
 	r = loop_add_timer(c->loop, CREW_TIMERS, crew_on_deadline, c, &c->deadline);
 	if (r < 0)
 		return log_error(r, "timer: %m");
-	r = crew_init_roles(c, programs);
+	return 0;
+}
+
+int crew_new(const struct crew_opts *opts, struct crew **ret)
+{
+	_cleanup_close_ int owned_client = opts->client;
+	_cleanup_(crew_freep) struct crew *c = NULL;
+	int r;
+
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return log_error(-ENOMEM, "%m");
+	c->client = TAKE_FD(owned_client);
+	c->signals = -EBADF;
+	c->verbose = opts->verbose;
+	c->daemon = opts->daemon;
+	for (int i = 0; i < ROLES_CNT; i++)
+		c->roles[i].binary = c->roles[i].control = -EBADF;
+
+	r = crew_init(c);
 	if (r < 0)
 		return r;
+	r = crew_init_roles(c, opts->programs);
+	if (r < 0)
+		return r;
+	if (c->daemon) {
+		r = guard_new(c, c->daemon, &c->guard);
+		if (r < 0)
+			return log_error(r, "timers: %m");
+	}
 	*ret = TAKE_PTR(c);
 	return 0;
 }
@@ -245,7 +320,8 @@ int crew_run(struct crew *c)
 	int r;
 
 	for (int i = 0; i < ROLES_CNT && !crew_is_ending(c); i++)
-		(void)role_start(&c->roles[i]);
+		if (crew_has(c, i))
+			(void)role_start(&c->roles[i]);
 	c->client = fd_close(c->client); /* the sampler's alone: its end is the client's end */
 	if (crew_is_ending(c) && crew_is_empty(c))
 		return c->status;

@@ -16,9 +16,12 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "cprof/base/cleanup.h"
 
 #define IDENTITY_WORDS _LINUX_CAPABILITY_U32S_3
 
@@ -83,6 +86,39 @@ static int identity_set_ids(const struct role_identity *id)
 	if (setresuid(id->uid, id->uid, id->uid) < 0)
 		return errno == EINVAL ? 0 : -errno;
 	return 0;
+}
+
+uint64_t identity_missing(uint64_t caps, char *names, size_t names_sz)
+{
+	static const struct {
+		unsigned cap;
+		const char *name;
+	} known[] = {
+		{ CAP_BPF, "CAP_BPF" },
+		{ CAP_PERFMON, "CAP_PERFMON" },
+		{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" },
+		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE" },
+		{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH" },
+		{ CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE" },
+		{ CAP_SYSLOG, "CAP_SYSLOG" },
+		{ CAP_SETUID, "CAP_SETUID" },
+		{ CAP_SETGID, "CAP_SETGID" },
+		{ CAP_SETPCAP, "CAP_SETPCAP" },
+		{ CAP_KILL, "CAP_KILL" },
+	};
+	uint64_t have = 0, missing;
+	size_t len = 0;
+
+	(void)identity_get_permitted(&have);
+	missing = caps & ~have;
+	names[0] = '\0';
+	for (size_t i = 0; i < ELEMENTSOF(known); i++) {
+		if (!(missing & IDENTITY_CAP(known[i].cap)) || len >= names_sz)
+			continue;
+		len += (size_t)snprintf(names + len, names_sz - len, "%s%s", len > 0 ? " " : "",
+					known[i].name);
+	}
+	return missing;
 }
 
 int identity_limit(uint64_t caps)

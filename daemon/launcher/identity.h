@@ -3,6 +3,7 @@
 
 /* identity: the user and the capabilities that a role runs with. */
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,12 @@ struct role_identity {
  * that we do not have ourselves are left out. 0 or -errno.
  */
 int identity_take(const struct role_identity *id);
+
+/*
+ * Those of @caps that we do not have ourselves, with their names in @names ("CAP_BPF CAP_KILL"). All of
+ * them when we cannot tell.
+ */
+uint64_t identity_missing(uint64_t caps, char *names, size_t names_sz);
 
 /* Keeps of our own capabilities these alone, over exec as well. 0 or -errno. */
 int identity_limit(uint64_t caps);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What a role may say to the launcher is two messages: READY, once, and from the sampler alone PEER
- * with a neighbour's number: "replace that one, it hangs or lies". Anything else is a role that is
- * broken or taken over, and is treated as one that died: killed and started again. So none of them
- * can keep the launcher busy.
+ * What a role may say to the launcher is READY, once, and from the sampler alone PEER with a
+ * neighbour's number: "replace that one, it hangs or lies", and in the daemon STATE and PROGRESS.
+ * Anything else is a role that is broken or taken over, and is treated as one that died: killed and
+ * started again. So none of them can keep the launcher busy.
  *
  * Pauses before a new start go from 50 ms to 2 s and back to the beginning once a process has lived
- * for 10 s; a role that dies young twenty times in a row is given up for this session, and its
- * neighbours live on with a closed socket.
+ * for 10 s. A role that dies young twenty times in a row is given up for this recording, and its
+ * neighbours live on with a closed socket; the daemon, which nobody watches, tries once a minute.
  */
 
 #include "role.h"
@@ -18,13 +18,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/seqpacket.h"
+#include "cost.h"
 #include "crew.h"
+#include "daemon.h"
+#include "guard.h"
+#include "service.h"
 #include "spawn.h"
 #include "wiring.h"
 
@@ -32,6 +37,13 @@
 #define ROLE_PAUSE_MAX_NS (2 * NSEC_PER_SEC)
 #define ROLE_SETTLED_NS (10 * NSEC_PER_SEC)
 #define ROLE_QUICK_DEATHS_MAX 20
+#define ROLE_PAUSE_SLOW_NS (60 * NSEC_PER_SEC)
+
+union role_message {
+	struct wire_head head;
+	struct wire_peer peer;
+	struct wire_state state;
+};
 
 static int role_on_restart(struct loop_source *s, uint64_t now_ns, void *ctx)
 {
@@ -67,10 +79,17 @@ void role_done(struct role *role)
 	role->binary = fd_close(role->binary);
 }
 
+bool role_is_slow(const struct role *role)
+{
+	return crew_guard(role->crew) && role->quick_deaths >= ROLE_QUICK_DEATHS_MAX;
+}
+
 static uint64_t role_pause(const struct role *role)
 {
 	unsigned doublings = MIN(role->quick_deaths > 0 ? role->quick_deaths - 1 : 0, 16U);
 
+	if (role_is_slow(role))
+		return ROLE_PAUSE_SLOW_NS;
 	return MIN(ROLE_PAUSE_MIN_NS << doublings, ROLE_PAUSE_MAX_NS);
 }
 
@@ -83,39 +102,66 @@ static unsigned role_abandoned_cnt(const struct role *role)
 	return cnt;
 }
 
+/* A recording lasts minutes, and each line may matter; a daemon that fills the journal does not. */
+static void role_tell_end(struct role *role, const char *why, uint64_t now_ns)
+{
+	const bool daemon = crew_guard(role->crew) != NULL;
+	char text[256], more[LOG_MORE_SZ];
+	unsigned held = 0;
+
+	if (daemon && !log_limit_pass(&role->deaths, now_ns, &held))
+		return;
+	(void)snprintf(text, sizeof(text), "the %s %s; restart %u in %llu ms%s", role->spec->name,
+		       why, role->restarts, (unsigned long long)(role_pause(role) / NSEC_PER_MSEC),
+		       log_more(more, held));
+	if (daemon)
+		service_log(SERVICE_ROLE_ENDED, role->spec->name, text);
+	else
+		log_warning(0, "%s", text);
+}
+
+/* Whether with its end everything ends. */
+static bool role_is_last(const struct role *role)
+{
+	return role->spec->number == WIRE_ROLE_SAMPLER &&
+	       (!crew_guard(role->crew) || crew_is_stopping(role->crew));
+}
+
 /* There is no process any more; @why tells how it ended. */
 static void role_ended(struct role *role, const char *why)
 {
+	struct guard *guard = crew_guard(role->crew);
 	uint64_t now = clock_mono_ns();
 
 	role_disconnect(role);
 	role->pid = 0;
 	if (crew_is_ending(role->crew))
 		return;
-	if (role->spec->number == WIRE_ROLE_SAMPLER) {
-		log_error(0, "the sampler %s; the session ends", why);
+	if (role_is_last(role)) {
+		log_error(0, "the sampler %s; %s", why,
+			  guard ? "the open window is lost" : "the session ends");
 		crew_end(role->crew, EXIT_FAILURE);
 		return;
 	}
 	role->quick_deaths = now - role->started_ns < ROLE_SETTLED_NS ? role->quick_deaths + 1 : 0;
-	if (role->quick_deaths >= ROLE_QUICK_DEATHS_MAX) {
+	if (!guard && role->quick_deaths >= ROLE_QUICK_DEATHS_MAX) {
 		role->given_up = true;
 		log_error(0, "the %s %s; given up after %u quick ends in a row", role->spec->name,
 			  why, role->quick_deaths);
 		return;
 	}
 	role->restarts++;
-	log_warning(0, "the %s %s; restart %u in %llu ms", role->spec->name, why, role->restarts,
-		    (unsigned long long)(role_pause(role) / NSEC_PER_MSEC));
+	role_tell_end(role, why, now);
 	loop_timer_set(role->restart_timer, now + role_pause(role));
+	if (guard)
+		guard_role_ended(guard, role, why);
 }
 
 void role_reaped(struct role *role, int status)
 {
-	bool sampler = role->spec->number == WIRE_ROLE_SAMPLER;
 	char why[64];
 
-	if (sampler && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	if (role_is_last(role) && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		crew_end(role->crew, EXIT_SUCCESS);
 	if (WIFSIGNALED(status))
 		(void)snprintf(why, sizeof(why), "was killed by signal %d (SIG%s)",
@@ -125,11 +171,37 @@ void role_reaped(struct role *role, int status)
 	role_ended(role, why);
 }
 
+/* False when it must not say that, or not now. */
+static bool role_take(struct role *role, int type, const union role_message *m)
+{
+	struct guard *guard = crew_guard(role->crew);
+	const bool sampler = role->spec->number == WIRE_ROLE_SAMPLER;
+	const bool again = role->ready;
+	struct role *other;
+
+	switch (type) {
+	case WIRE_READY:
+		role->ready = true;
+		return !again;
+	case WIRE_PEER:
+		other = sampler ? crew_role(role->crew, m->peer.role) : NULL;
+		if (!other || other == role)
+			return false;
+		role_replace(other, "was found hanging or lying by the sampler");
+		return true;
+	case WIRE_STATE:
+		return sampler && guard && guard_state(guard, &m->state);
+	case WIRE_PROGRESS:
+		return sampler && guard && guard_progress(guard);
+	default:
+		return false;
+	}
+}
+
 static int role_on_control(struct loop_source *s, uint32_t events, void *ctx)
 {
 	struct role *role = ctx;
-	struct role *other;
-	struct wire_peer m;
+	union role_message m;
 	ssize_t n;
 	int type;
 
@@ -141,24 +213,27 @@ static int role_on_control(struct loop_source *s, uint32_t events, void *ctx)
 		return 0;
 	}
 	type = n > 0 ? wire_check(&m, (size_t)n) : -EBADMSG;
-	if (type == WIRE_READY && !role->ready) {
-		role->ready = true;
-		return 0;
-	}
-	if (type == WIRE_PEER && role->spec->number == WIRE_ROLE_SAMPLER) {
-		other = crew_role(role->crew, m.role);
-		if (other && other != role) {
-			role_replace(other, "was found hanging or lying by the sampler");
-			return 0;
-		}
-	}
-	role_replace(role, "broke the protocol");
+	if (!role_take(role, type, &m))
+		role_replace(role, "broke the protocol");
 	return 0;
+}
+
+static struct role_identity role_identity_of(const struct role *role)
+{
+	const struct daemon *daemon = crew_daemon(role->crew);
+	struct role_identity identity = roles_identity(role->spec);
+	const ptrdiff_t i = role->spec - role_specs;
+
+	if (daemon) {
+		identity.uid = daemon->users.roles[i].uid;
+		identity.gid = daemon->users.roles[i].gid;
+	}
+	return identity;
 }
 
 static int role_launch(struct role *role)
 {
-	const struct role_identity identity = roles_identity(role->spec);
+	const struct role_identity identity = role_identity_of(role);
 	_cleanup_close_ int ours = -EBADF, theirs = -EBADF;
 	int fds[2], r;
 
@@ -205,6 +280,8 @@ int role_start(struct role *role)
 		role_ended(role, why);
 		return r;
 	}
+	if (crew_guard(role->crew))
+		guard_role_started(crew_guard(role->crew), role);
 	wiring_connect(role->crew, role);
 	return 0;
 }
@@ -224,10 +301,8 @@ void role_kill(struct role *role)
 		(void)kill(role->pid, SIGKILL);
 }
 
-void role_replace(struct role *role, const char *why)
+static void role_abandon(struct role *role)
 {
-	if (role->pid == 0)
-		return;
 	role_kill(role);
 	for (unsigned i = 0; i < ROLE_ABANDONED_MAX; i++) {
 		if (role->abandoned[i] == 0) {
@@ -235,7 +310,47 @@ void role_replace(struct role *role, const char *why)
 			break;
 		}
 	}
+}
+
+void role_replace(struct role *role, const char *why)
+{
+	if (role->pid == 0)
+		return;
+	role_abandon(role);
 	role_ended(role, why);
+}
+
+void role_renew(struct role *role)
+{
+	if (role->pid == 0)
+		return;
+	role_abandon(role);
+	role_disconnect(role);
+	role->pid = 0;
+	(void)role_start(role);
+}
+
+void role_count_cpu(struct role *role, const struct rusage *used)
+{
+	const uint64_t usec = (uint64_t)used->ru_utime.tv_usec + (uint64_t)used->ru_stime.tv_usec;
+	const uint64_t sec = (uint64_t)used->ru_utime.tv_sec + (uint64_t)used->ru_stime.tv_sec;
+
+	role->dead_cpu_ns += sec * NSEC_PER_SEC + usec * (NSEC_PER_MSEC / 1000);
+}
+
+/* Of an abandoned process the CPU time comes when it is reaped, and its memory is gone but for pages. */
+void role_cost(const struct role *role, struct wire_cost *ret)
+{
+	*ret = (struct wire_cost){
+		.cpu_ns = role->dead_cpu_ns,
+		.role = role->spec->number,
+		.pid = (uint32_t)role->pid,
+		.restarts = role->restarts,
+	};
+	if (role->pid == 0)
+		return;
+	ret->cpu_ns += cost_cpu_ns(role->pid);
+	ret->pss_bytes = cost_pss_bytes(role->pid);
 }
 
 bool role_is_left(const struct role *role)

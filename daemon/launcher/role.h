@@ -12,12 +12,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cprof/base/log.h"
 #include "cprof/base/loop.h"
 #include "roles.h"
 
 #define ROLE_ABANDONED_MAX 4
 
 struct crew;
+struct rusage;
 
 struct role {
 	const struct role_spec *spec;
@@ -31,6 +33,8 @@ struct role {
 	uint64_t started_ns;
 	unsigned quick_deaths; /* in a row */
 	unsigned restarts;
+	uint64_t dead_cpu_ns; /* of its processes that are no more */
+	struct log_limit deaths;
 	bool ready;
 	bool given_up;
 };
@@ -48,8 +52,21 @@ void role_kill(struct role *role);
 /* Kills and abandons the process, with one log line that says @why, and starts another one. */
 void role_replace(struct role *role, const char *why);
 
+/*
+ * As that, without a word and at once: nothing is wrong with it, but what it still has to do is for
+ * somebody who is no more.
+ */
+void role_renew(struct role *role);
+
 /* The process is gone; @status is waitpid(2)'s. */
 void role_reaped(struct role *role, int status);
+
+/* Of the daemon: it died young so often that it is started seldom. */
+bool role_is_slow(const struct role *role);
+
+/* What all its processes have cost so far. */
+void role_cost(const struct role *role, struct wire_cost *ret);
+void role_count_cpu(struct role *role, const struct rusage *used);
 
 /* Whether any process of it may still live, an abandoned one included. */
 bool role_is_left(const struct role *role);

@@ -44,6 +44,13 @@ const struct role_spec role_specs[ROLES_CNT] = {
 		.program = "cprofd-symbolizer",
 		.identity = { .uid = 61182, .gid = 61182 },
 	},
+	{
+		.number = WIRE_ROLE_FRONT,
+		.name = "front",
+		.program = "cprofd-front",
+		.identity = { .uid = 61183, .gid = 61183 },
+		.daemon_only = true,
+	},
 };
 
 /*

@@ -3,6 +3,8 @@
 
 /* roles: what roles there are, and where their executables lie. */
 
+#include <stdbool.h>
+
 #include "cprof/wire.h"
 #include "identity.h"
 
@@ -11,10 +13,11 @@ struct role_spec {
 	const char *name;    /* "opener": in options, log lines and the build tree */
 	const char *program; /* "cprofd-opener" */
 	struct role_identity identity;
+	bool daemon_only; /* a recording has none */
 };
 
 /* In the order in which they are started. */
-#define ROLES_CNT 3
+#define ROLES_CNT 4
 extern const struct role_spec role_specs[ROLES_CNT];
 
 /* The role's identity on this kernel: one that is harder to please takes more. */

@@ -16,6 +16,7 @@
 #include "cprof/base/seqpacket.h"
 #include "role.h"
 #include "crew.h"
+#include "daemon.h"
 
 static const struct wiring_link {
 	enum wire_role a;
@@ -25,10 +26,10 @@ static const struct wiring_link {
 	{ WIRE_ROLE_OPENER, WIRE_ROLE_SYMBOLIZER },
 	{ WIRE_ROLE_SAMPLER, WIRE_ROLE_OPENER },
 	{ WIRE_ROLE_SAMPLER, WIRE_ROLE_SYMBOLIZER },
+	{ WIRE_ROLE_SAMPLER, WIRE_ROLE_FRONT },
 };
 
-/* The descriptor is lent: the caller closes it. */
-static void wiring_send(struct role *to, const void *m, size_t sz, int fd)
+void wiring_tell(struct role *to, const void *m, size_t sz, int fd)
 {
 	int r;
 
@@ -46,7 +47,7 @@ static void wiring_send_peer(struct role *to, enum wire_role whose, int fd)
 		.role = whose,
 	};
 
-	wiring_send(to, &m, sizeof(m), fd);
+	wiring_tell(to, &m, sizeof(m), fd);
 }
 
 static void wiring_link(struct role *a, struct role *b)
@@ -79,13 +80,58 @@ static void wiring_lend_kallsyms(struct role *to)
 		log_warning(-errno, "/proc/kallsyms: %m; kernel functions stay without names");
 		return;
 	}
-	wiring_send(to, &m, sizeof(m), fd);
+	wiring_tell(to, &m, sizeof(m), fd);
+}
+
+void wiring_configure(struct crew *crew, enum wire_role number)
+{
+	const struct daemon *d = crew_daemon(crew);
+	struct role *to = crew_role(crew, number);
+	struct wire_config m = {
+		.head = { .size = sizeof(m), .type = WIRE_CONFIG },
+		.config = d->config,
+		.control_gid = d->users.control,
+	};
+
+	wiring_tell(to, &m, sizeof(m), -EBADF);
+}
+
+/* Opened anew where we may: who reads a directory moves a position that duplicates share. */
+static void wiring_lend_spool(struct role *to, const struct daemon *d)
+{
+	_cleanup_close_ int own = openat(d->spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct wire_head m = { .size = sizeof(m), .type = WIRE_SPOOL };
+
+	wiring_tell(to, &m, sizeof(m), own >= 0 ? own : d->spool);
+}
+
+static void wiring_lend_sockets(struct role *to, const struct daemon *d)
+{
+	struct wire_listen m = { .head = { .size = sizeof(m), .type = WIRE_LISTEN } };
+
+	for (m.kind = 0; m.kind < WIRE_LISTEN_MAX; m.kind++)
+		wiring_tell(to, &m, sizeof(m), d->sockets.fds[m.kind]);
+}
+
+/* Before its neighbours: a sampler is to know whether it is the daemon's before anybody asks it. */
+static void wiring_equip(struct crew *crew, struct role *fresh)
+{
+	const struct daemon *d = crew_daemon(crew);
+	const enum wire_role number = fresh->spec->number;
+
+	if (!d || (number != WIRE_ROLE_SAMPLER && number != WIRE_ROLE_FRONT))
+		return;
+	wiring_configure(crew, number);
+	wiring_lend_spool(fresh, d);
+	if (number == WIRE_ROLE_FRONT)
+		wiring_lend_sockets(fresh, d);
 }
 
 void wiring_connect(struct crew *crew, struct role *fresh)
 {
 	enum wire_role number = fresh->spec->number;
 
+	wiring_equip(crew, fresh);
 	for (size_t i = 0; i < ELEMENTSOF(wiring_links); i++) {
 		const struct wiring_link *link = &wiring_links[i];
 		struct role *other;
@@ -98,6 +144,6 @@ void wiring_connect(struct crew *crew, struct role *fresh)
 	}
 	if (number == WIRE_ROLE_SYMBOLIZER)
 		wiring_lend_kallsyms(fresh);
-	if (number == WIRE_ROLE_SAMPLER)
+	if (number == WIRE_ROLE_SAMPLER && crew_client(crew) >= 0)
 		wiring_send_peer(fresh, WIRE_ROLE_CLIENT, crew_client(crew));
 }

@@ -3,6 +3,10 @@
 
 /* wiring: who talks to whom. */
 
+#include <stddef.h>
+
+#include "cprof/wire.h"
+
 struct role;
 struct crew;
 
@@ -11,3 +15,9 @@ struct crew;
  * end too), to the client, and the kernel's symbols. A role that does not take them is replaced.
  */
 void wiring_connect(struct crew *crew, struct role *fresh);
+
+/* Sends one message, with @fd when it is >= 0 (lent). A role that does not take it is replaced. */
+void wiring_tell(struct role *to, const void *m, size_t sz, int fd);
+
+/* Of the daemon: the configuration as it is now, if that role runs. */
+void wiring_configure(struct crew *crew, enum wire_role number);

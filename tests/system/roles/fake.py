@@ -2,7 +2,8 @@
 """A role for the launcher's tests: tells a file what happens to it, and does what it is told.
 
 Every event is one JSON line, appended whole. On each new socket to a neighbour it says its name, so
-that the test sees who is at the other end of what. The sampler takes orders from the client.
+that the test sees who is at the other end of what. The sampler takes orders from the client, and in
+the daemon, where there is none, every role from a socket of its own beside the events.
 """
 
 import contextlib
@@ -16,14 +17,21 @@ import time
 import wire
 
 NAMES = {wire.SAMPLER: "sampler", wire.OPENER: "opener", wire.SYMBOLIZER: "symbolizer",
-         wire.CLIENT: "client"}
+         wire.CLIENT: "client", wire.FRONT: "front"}
 CONTROL = 3
+PROGRESS_S = 0.2
 
 
 class Role:
     def __init__(self, name, events, mode):
         self.name, self.mode, self.events = name, mode, events
         self.peers = {}
+        self.configured = self.progressing = False
+        self.orders = None
+        place = os.path.join(os.path.dirname(events), "orders")
+        if os.path.isdir(place):
+            self.orders = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.orders.bind(os.path.join(place, f"{name}-{os.getpid()}"))
         self.control = socket.socket(fileno=CONTROL)
         self.control.setblocking(True)
 
@@ -56,6 +64,16 @@ class Role:
         elif kind == wire.KALLSYMS:
             with os.fdopen(fd, "rb") as f:
                 self.tell("kallsyms", first=f.readline().decode())
+        elif kind == wire.CONFIG:
+            self.on_config(data)
+        elif kind == wire.SPOOL:
+            self.on_spool(fd)
+        elif kind == wire.LISTEN:
+            self.tell("listen", kind=wire.LISTEN_BODY.unpack_from(data, wire.HEAD.size)[0],
+                      at=socket.socket(fileno=fd).getsockname())
+        elif kind == wire.ROLES:
+            self.tell("roles", costs={NAMES.get(k, "launcher"): v
+                                      for k, v in wire.costs(data).items()})
         elif kind == wire.PEER:
             role, _ = wire.PEER_BODY.unpack_from(data, wire.HEAD.size)
             with contextlib.suppress(BlockingIOError):  # killed, and not dead yet
@@ -66,6 +84,34 @@ class Role:
             if role != wire.CLIENT and self.mode != "quiet":
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     self.peers[role].send(f"{self.name} {os.getpid()}".encode())
+
+    def on_config(self, data):
+        self.tell("config", **wire.config(data))
+        if self.name != "sampler":
+            return
+        again, self.configured = self.configured, True
+        if again:
+            if self.mode != "keeps":
+                self.control.send(wire.state(wire.RELOADED))
+        elif self.mode == "dies":
+            sys.exit(1)
+        elif self.mode.startswith("failed:"):
+            self.control.send(wire.state(wire.FAILED, self.mode[7:]))
+        elif self.mode == "state-storm":
+            while True:
+                self.control.send(wire.state(wire.SAMPLING))
+        elif self.mode != "mute":
+            self.control.send(wire.state(wire.SAMPLING))
+            self.progressing = self.mode != "idle"
+
+    def on_spool(self, fd):
+        st, written = os.fstat(fd), True
+        try:
+            os.close(os.open("try", os.O_CREAT | os.O_WRONLY, 0o640, dir_fd=fd))
+        except OSError:
+            written = False
+        self.tell("spool", path=os.readlink(f"/proc/self/fd/{fd}"), mode=st.st_mode & 0o7777,
+                  written=written, names=os.listdir(fd))
 
     def on_peer(self, role):
         data, fd = wire.recv(self.peers[role])
@@ -89,6 +135,13 @@ class Role:
             sys.exit(int(rest))
         elif word == "control":
             self.control.send(bytes.fromhex(rest))
+        elif word == "progress":
+            self.progressing = rest == "on"
+        elif word == "burn":
+            begun = time.process_time()
+            while time.process_time() - begun < float(rest):
+                pass
+            self.tell("burnt")
         elif word == "opener":
             self.peers[wire.OPENER].send(bytes.fromhex(rest))
 
@@ -104,12 +157,22 @@ class Role:
             for i in range(1000):
                 self.control.send(os.urandom(1 + i))
         while True:
-            sources = {self.control: None, **{sock: role for role, sock in self.peers.items()}}
-            for sock in select.select(list(sources), [], [])[0]:
-                if sock is self.control:
-                    self.on_control()
-                elif self.peers.get(sources[sock]) is sock:  # not replaced in this round
-                    self.on_peer(sources[sock])
+            self.turn()
+
+    def turn(self):
+        sources = {self.control: None, **{sock: role for role, sock in self.peers.items()}}
+        if self.orders:
+            sources[self.orders] = None
+        ready = select.select(list(sources), [], [], PROGRESS_S if self.progressing else None)[0]
+        for sock in ready:
+            if sock is self.control:
+                self.on_control()
+            elif sock is self.orders:
+                self.obey(sock.recv(wire.MAX))
+            elif self.peers.get(sources[sock]) is sock:  # not replaced in this round
+                self.on_peer(sources[sock])
+        if self.progressing:
+            self.control.send(wire.message(wire.PROGRESS))
 
 
 def main(name, events, mode):

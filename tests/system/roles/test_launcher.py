@@ -3,7 +3,6 @@
 """cprofd, the launcher, with scripts in the place of roles: wiring, restarts, and that nothing of it
 is left behind, however it ends."""
 
-import json
 import os
 import pathlib
 import select
@@ -15,79 +14,32 @@ import tempfile
 import time
 import unittest
 
+import crew
 import fuse
 import namespaces
 import wire
+from crew import PYTHON, TIMEOUT, alive
 
-HERE = pathlib.Path(__file__).resolve().parent
 CPROFD, OPENER = (sys.argv.pop(1) for _ in range(2)) if len(sys.argv) > 2 else (None, None)
-TIMEOUT = 10
 IDS = {"sampler": 61180, "opener": 61181, "symbolizer": 61182}
 # Where kernel.perf_event_paranoid is above 2 some kernels ask for CAP_SYS_ADMIN.
 with open("/proc/sys/kernel/perf_event_paranoid", encoding="utf-8") as paranoid:
     ADMIN = 1 << 21 if int(paranoid.read()) > 2 else 0
 CAPS = {"sampler": 1 << 39 | 1 << 38 | ADMIN, "opener": 1 << 19 | 1 << 2 | 1 << 40, "symbolizer": 0}
-PYTHON = "/usr/bin/python3"
 
 
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
+class Launcher(crew.Crew):
+    """cprofd --session."""
 
-
-class Launcher:
-    """cprofd --session with fake roles; `modes` per role, `programs` instead of a fake."""
+    roles = tuple(IDS)
 
     def __init__(self, modes=None, programs=None, prefix=()):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cprof-test-"))
-        self.dir.chmod(0o755)
-        self.events_path = self.dir / "events"
-        self.events_path.touch()
-        self.events_path.chmod(0o666)
-        for name in ("wire.py", "fake.py"):
-            shutil.copy(HERE / name, self.dir)
-        args = [*prefix, CPROFD, "--session", "--session-fd=5"]
-        for role in IDS:
-            path = (programs or {}).get(role) or self.script(role, (modes or {}).get(role, ""))
-            args.append(f"--role={role}={path}")
+        super().__init__(modes, programs)
         self.client, theirs = wire.pair()
         self.client.settimeout(TIMEOUT)
-        self.log_path = self.dir / "log"
-        log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self.pid = os.posix_spawn(args[0], args, {"SECRET": "x"}, file_actions=[
-            (os.POSIX_SPAWN_DUP2, log, 2), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 5)])
-        os.close(log)
+        self.spawn([*prefix, CPROFD, "--session", "--session-fd=5", *self.role_options],
+                   {"SECRET": "x"}, [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 5)])
         theirs.close()
-
-    def script(self, role, mode):
-        path = self.dir / f"fake-{role}"
-        path.write_text(f"#!{PYTHON} -B\nimport sys\nsys.path.insert(0, {str(self.dir)!r})\n"
-                        f"import fake\nfake.main({role!r}, {str(self.events_path)!r}, {mode!r})\n")
-        path.chmod(0o755)
-        return path
-
-    def events(self, role=None, **facts):
-        # The last line may be half written.
-        whole, _, _ = self.events_path.read_text().rpartition("\n")
-        found = [json.loads(line) for line in whole.splitlines()]
-        if role:
-            facts["role"] = role
-        return [e for e in found if all(e.get(k) == v for k, v in facts.items())]
-
-    def wait_event(self, role, count=1, **facts):
-        """The count-th such event."""
-        deadline = time.monotonic() + TIMEOUT
-        while time.monotonic() < deadline:
-            found = self.events(role, **facts)
-            if len(found) >= count:
-                return found[count - 1]
-            time.sleep(0.01)
-        for event in self.events():
-            print({k: v for k, v in event.items() if k not in ("status", "environ")})
-        raise AssertionError(f"no {count} events {role} {facts}; log: {self.log()}")
 
     def wait_ready(self):
         """All have met all their neighbours."""
@@ -97,34 +49,12 @@ class Launcher:
             self.wait_event(role, event="hello", via=other)
         return self
 
-    def role_pid(self, role, count=1):
-        return self.wait_event(role, count, event="start")["pid"]
-
     def order(self, text):
         self.client.send(text.encode())
 
-    def wait(self, timeout=TIMEOUT):
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.pid = None
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.005)
-        raise AssertionError(f"cprofd did not end; log: {self.log()}")
-
-    def left(self):
-        return [e["role"] for e in self.events(event="start") if alive(e["pid"])]
-
-    def log(self):
-        return self.log_path.read_text()
-
     def close(self):
-        if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+        super().close()
         self.client.close()
-        shutil.rmtree(self.dir)
 
 
 class LauncherTest(unittest.TestCase):
@@ -382,9 +312,12 @@ class CommandLineTest(unittest.TestCase):
             self.assertIn(text, done.stdout)
 
     def test_wrong_usage(self):
-        for args in ((), ("--nonsense",), ("x",), ("--session-fd",), ("--session-fd=x",),
+        for args in (("--nonsense",), ("x",), ("--session-fd",), ("--session-fd=x",),
                      ("--session-fd=1",), ("--session=1",), ("--role=nobody=/bin/true",),
-                     ("--role=sampler",), ("--session",), ("--session", "--session-fd=99")):
+                     ("--role=sampler",), ("--session",), ("--session", "--session-fd=99"),
+                     ("--session", "--check"), ("--session", "-o", "Sampling.FrequencyHz=1"),
+                     ("--session", "--replay=x"), ("--replay=x", "--config=y"), ("--output=x",),
+                     ("-o",), ("---o", "x"), ("--config=",)):
             with self.subTest(args):
                 done = self.run_it(*args)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))

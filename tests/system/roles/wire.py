@@ -8,8 +8,8 @@ import socket
 import struct
 
 (PEER, KALLSYMS, STOP, READY, OPEN, OPENED, FILE, OBJECT, NAMES, NAMED, FORGET, MAPS,
- MAPPED) = range(1, 14)
-SAMPLER, OPENER, SYMBOLIZER, CLIENT = range(1, 5)
+ MAPPED, CONFIG, SPOOL, LISTEN, ROLES, STATE, PROGRESS) = range(1, 20)
+SAMPLER, OPENER, SYMBOLIZER, CLIENT, FRONT = range(1, 6)
 OK, GONE, CHANGED, REFUSED, FAILED, NO_MAP = range(6)
 ELF, PERF_MAP = range(2)
 
@@ -112,3 +112,32 @@ def mapped(data):
     rest = data[HEAD.size + OPENED_BODY.size:]
     assert len(rest) == cnt * RANGE.size, (len(rest), cnt)
     return ident, status, list(RANGE.iter_unpack(rest))
+
+
+CONFIG_BODY = struct.Struct("<II32s4096s4096sQQQQII1024sIIQ104s64sII")
+LISTEN_BODY = struct.Struct("<II")
+ROLES_BODY = struct.Struct("<II")
+COST = struct.Struct("<QQIIII")
+STATE_BODY = struct.Struct("<II512s")
+SAMPLING, DEGRADED, FAILED, RELOADED = range(4)
+HTTP, SESSION = range(2)
+
+
+def config(data):
+    """What the tests look at of a CONFIG message."""
+    fields = CONFIG_BODY.unpack_from(data, HEAD.size)
+    assert len(data) == HEAD.size + CONFIG_BODY.size, len(data)
+    return {"hz": fields[0], "directory": fields[11].rstrip(b"\0").decode(),
+            "socket": fields[15].rstrip(b"\0").decode(), "gid": fields[17]}
+
+
+def costs(data):
+    """{role: (cpu_ns, pss_bytes, pid, restarts)} of a ROLES message."""
+    cnt, _ = ROLES_BODY.unpack_from(data, HEAD.size)
+    rows = list(COST.iter_unpack(data[HEAD.size + ROLES_BODY.size:]))
+    assert len(rows) == 8, len(rows)
+    return {role: (cpu, pss, pid, restarts) for cpu, pss, role, pid, restarts, _ in rows[:cnt]}
+
+
+def state(kind, text=""):
+    return message(STATE, STATE_BODY.pack(kind, len(text), text.encode()))

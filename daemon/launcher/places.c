@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * All of this happens as root, before the launcher drops its rights, and with paths of root's own
+ * configuration. What exists is taken over only if it can be meant: a directory, no link to one, and
+ * either empty or the sampler's already. Directory=/etc must not give /etc away.
+ *
+ * Whether the sampler will be able to write is tried as the sampler: flags and free blocks of a file
+ * system tell less than one write does, and root may write where others may not.
+ */
+
+#include "places.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/base/log.h"
+#include "identity.h"
+
+#define PLACES_MODE 02750
+#define PLACES_TRY_SZ 4096
+
+/* Makes what is missing of the directories above the last part of @path. */
+static int places_make_parents(const char *path)
+{
+	char part[CONFIG_PATH_SZ];
+	int n = snprintf(part, sizeof(part), "%s", path);
+
+	if (n >= (int)sizeof(part))
+		return -ENAMETOOLONG;
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	return 0;
+}
+
+int places_runtime(const char *socket, int *ret_lock)
+{
+	_cleanup_close_ int lock = -EBADF;
+	char path[CONFIG_SOCKET_SZ + 32];
+	int r, dir = (int)(strrchr(socket, '/') - socket);
+
+	r = places_make_parents(socket);
+	if (r < 0)
+		return log_error(r, "Socket=%s: cannot make its directory: %m", socket);
+	(void)snprintf(path, sizeof(path), "%.*s/cprofd.lock", dir, socket);
+	lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (lock < 0)
+		return log_error(-errno, "%s: %m; it must be possible to make it", path);
+	if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK)
+			return log_error(-EBUSY, "%s: locked: another cprofd runs; stop it first",
+					 path);
+		return log_error(-errno, "%s: cannot lock: %m", path);
+	}
+	*ret_lock = TAKE_FD(lock);
+	return 0;
+}
+
+/* 1 when there is nothing in it, 0 when there is, or -errno. */
+static int places_is_empty(int fd)
+{
+	const struct dirent *e;
+	int own, r = 1;
+	DIR *d;
+
+	own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (own < 0)
+		return -errno;
+	d = fdopendir(own);
+	if (!d) {
+		(void)close(own);
+		return -errno;
+	}
+	while (r == 1 && (e = readdir(d)))
+		r = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	(void)closedir(d);
+	return r;
+}
+
+/* A change of owner leaves the mode alone; a change of mode by a stranger to the group would not. */
+static int places_give(int fd, const struct stat *st, const struct places_owner *owner)
+{
+	if (st->st_uid == owner->uid && st->st_gid == owner->gid &&
+	    (st->st_mode & 07777) == PLACES_MODE)
+		return 0;
+	if (fchown(fd, 0, 0) < 0 || fchmod(fd, PLACES_MODE) < 0 ||
+	    fchown(fd, owner->uid, owner->gid) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Writes a block and removes it again, in a directory that is ours; 0 or -errno. */
+static int places_write(int dir)
+{
+	static const char block[PLACES_TRY_SZ];
+	_cleanup_close_ int fd =
+		openat(dir, ".new-try", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int r = 0;
+
+	if (fd < 0 && errno == EEXIST) {
+		(void)unlinkat(dir, ".new-try", 0);
+		fd = openat(dir, ".new-try", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	}
+	if (fd < 0)
+		return -errno;
+	if (write(fd, block, sizeof(block)) != (ssize_t)sizeof(block))
+		r = errno ? -errno : -ENOSPC;
+	else if (fsync(fd) < 0)
+		r = -errno;
+	(void)unlinkat(dir, ".new-try", 0);
+	return r;
+}
+
+/* As the sampler, in a process of its own. */
+static int places_try(int dir, const struct places_owner *owner)
+{
+	const struct role_identity id = { .uid = owner->uid, .gid = owner->uid_gid };
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		int r = identity_take(&id);
+
+		_exit(-(r < 0 ? r : places_write(dir)));
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	return -WEXITSTATUS(status);
+}
+
+static int places_take(const char *path, int fd, const struct places_owner *owner)
+{
+	struct stat st;
+	int empty, r;
+
+	if (fstat(fd, &st) < 0)
+		return log_error(-errno, "Directory=%s: %m", path);
+	empty = places_is_empty(fd);
+	if (empty < 0)
+		return log_error(empty, "Directory=%s: cannot be read: %m", path);
+	if (!empty && st.st_uid != owner->uid)
+		return log_error(
+			-EPERM,
+			"Directory=%s: not empty, and user %u's: profiles go to a directory"
+			" of their own; name another, or chown -R %u it",
+			path, st.st_uid, owner->uid);
+	r = places_give(fd, &st, owner);
+	if (r < 0)
+		return log_error(r, "Directory=%s: cannot give it to user %u: %m", path,
+				 owner->uid);
+	r = places_try(fd, owner);
+	/* What is there can be evicted: the sampler makes room. */
+	if ((r == -ENOSPC || r == -EDQUOT) && !empty) {
+		log_warning(r, "Directory=%s: %m; older profiles will go", path);
+		return 0;
+	}
+	if (r < 0)
+		return log_error(r, "Directory=%s: cannot be written: %m; free or name another",
+				 path);
+	return 0;
+}
+
+int places_profiles(const char *path, const struct places_owner *owner, int *ret_fd)
+{
+	_cleanup_close_ int fd = -EBADF;
+	int r;
+
+	r = places_make_parents(path);
+	if (r < 0)
+		return log_error(r, "Directory=%s: cannot make the directories above: %m", path);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return log_error(-errno, "Directory=%s: cannot be made: %m", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+		return log_error(-ENOTDIR,
+				 "Directory=%s: a link or no directory; name the directory itself",
+				 path);
+	if (fd < 0)
+		return log_error(-errno, "Directory=%s: %m", path);
+	r = places_take(path, fd, owner);
+	if (r < 0)
+		return r;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
