@@ -136,7 +136,9 @@ static void print_state(struct json_value s, FILE *f, bool colour)
 
 static void print_event(struct json_value s, FILE *f)
 {
-	char event[TEXT_SZ];
+	uint64_t sessions = json_text_u64(json_text_member(s, "sessions"));
+	struct json_value gap = json_text_member(s, "gap_s");
+	char event[TEXT_SZ], text[32];
 
 	(void)json_text_string(json_text_member(s, "event"), event, sizeof(event));
 	if (!*event)
@@ -144,6 +146,15 @@ static void print_event(struct json_value s, FILE *f)
 	label(f, "sampling");
 	fprintf(f, "%s, %" PRIu64 " times a second on each busy CPU\n", event,
 		json_text_u64(json_text_member(s, "hz")));
+	if (sessions > 0) {
+		label(f, "recordings");
+		fprintf(f, "%" PRIu64 " under way beside that\n", sessions);
+	}
+	if (json_text_double(gap) > 0) {
+		label(f, "gap");
+		fprintf(f, "%s were not sampled between the run before and this one\n",
+			seconds(gap, text));
+	}
 }
 
 static void print_books(struct json_value s, FILE *f, bool colour)
@@ -299,6 +310,7 @@ static void print_spool(struct json_value s, FILE *f)
 	uint64_t files = json_text_u64(json_text_member(spool, "files"));
 	uint64_t evicted = json_text_u64(json_text_member(spool, "evicted"));
 	uint64_t quarantined = json_text_u64(json_text_member(spool, "quarantined"));
+	uint64_t failed = json_text_u64(json_text_member(spool, "windows_failed"));
 	char text[32];
 
 	if (!spool.at)
@@ -308,6 +320,9 @@ static void print_spool(struct json_value s, FILE *f)
 		bytes(json_text_member(spool, "bytes"), text));
 	if (evicted > 0)
 		fprintf(f, "; %" PRIu64 " removed, for their age or to make room", evicted);
+	if (failed > 0)
+		fprintf(f, "; %" PRIu64 " window%s could not be written and %s lost", failed,
+			failed == 1 ? "" : "s", failed == 1 ? "is" : "are");
 	if (quarantined > 0)
 		fprintf(f, "; %" PRIu64 " things that are not cprofd's set aside", quarantined);
 	fputc('\n', f);

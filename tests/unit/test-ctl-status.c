@@ -78,6 +78,9 @@ TEST(status_ill)
 		" \"degraded\": [\"the disk is full: \\u001b[31mno window is stored\"],"
 		" \"books\": {\"missed\": 0, \"dropped\": {\"drop_ring_full\": 40},"
 		"  \"discarded\": {\"discard_memory\": 2}, \"difference\": 7},"
+		" \"event\": \"cycles\", \"hz\": 49, \"sessions\": 2, \"gap_s\": 0.25,"
+		" \"spool\": {\"files\": 1, \"bytes\": 512, \"windows_failed\": 1, "
+		"\"quarantined\": 4},"
 		" \"counters\": {\"runs\": 1045, \"drop_ring_full\": 40, \"discard_memory\": 2}}",
 		false);
 
@@ -88,9 +91,14 @@ TEST(status_ill)
 		"  ! this cprofctl is " CPROF_VERSION
 		": after an upgrade, systemctl restart cprofd\n"
 		"\n"
+		"  sampling      cycles, 49 times a second on each busy CPU\n"
+		"  recordings    2 under way beside that\n"
+		"  gap           250ms were not sampled between the run before and this one\n"
 		"  samples       0 in profiles, 0 in the open window; 0 missed, 42 lost\n"
 		"  books         THE BOOKS DO NOT BALANCE: 7 samples are unaccounted for; this is "
 		"a fault of cprofd, please report it\n"
+		"  spool         1 profile, 512B; 1 window could not be written and is lost; 4 "
+		"things that are not cprofd's set aside\n"
 		"  problems      since the start:\n"
 		"                40  drop_ring_full  the sample ring had no room\n"
 		"                 2  discard_memory  samples that found no memory\n");
