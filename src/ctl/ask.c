@@ -97,6 +97,10 @@ static int ask_refused(struct ask_problem *p, const struct http_answer *a, const
 	case 401:
 	case 403:
 		return ask_problem(p, -EPERM, "the daemon refuses: %s; run it with sudo", text);
+	case 400:
+		return ask_problem(p, -EINVAL,
+				   "the daemon does not understand the question: %s; " ASK_VERSIONS,
+				   text);
 	case 404:
 		return ask_problem(p, -ENOENT, "the daemon has no %.*s: %s; " ASK_VERSIONS,
 				   (int)strcspn(target, "?"), target, text);

@@ -86,7 +86,7 @@ static unsigned int check_run(struct check *c, const struct root *root)
 	struct check_machine machine = { .root = root, .euid = geteuid() };
 	struct sampler_problem problem;
 	struct utsname uts = { 0 };
-	int r = sampler_find(&c->client, c->globals, &problem);
+	int r = sampler_find(&c->client, c->globals, true, &problem);
 
 	(void)uname(&uts);
 	machine.release = uts.release;

@@ -74,7 +74,8 @@ static int record_find_targets(struct record *c)
 static int record_find_sampler(struct record *c)
 {
 	struct sampler_problem problem;
-	int r = sampler_find(&c->client, c->globals, &problem);
+	bool by_pid = c->args.pids.cnt > 0 || c->args.command;
+	int r = sampler_find(&c->client, c->globals, by_pid, &problem);
 
 	if (r < 0)
 		log_error(0, "record: %s", problem.why);

@@ -121,7 +121,7 @@ static int top_live(struct top *t)
 	int r;
 
 	(void)sigprocmask(SIG_SETMASK, NULL, &mask);
-	r = sampler_find(&client, g, &problem);
+	r = sampler_find(&client, g, false, &problem);
 	if (r == 0)
 		r = sampler_start(&client, &t->args.sampler, g->verbose, &mask, &problem);
 	if (r < 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * One question. connect(2) on a Unix socket whose queue is full fails at once with EAGAIN, and poll(2)
- * cannot wait for it, so that this is tried again in short pauses.
+ * One question. Silence has one limit and the whole another: a daemon that sends a byte now and then
+ * is as good as one that hangs.
  */
 
 #include <errno.h>
@@ -10,14 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
 #include "http-client.h"
-
-#define HTTP_CONNECT_PAUSE_NS (20 * NSEC_PER_MSEC)
+#include "unix-connect.h"
 
 struct http_call {
 	int fd;
@@ -43,24 +40,8 @@ static int http_connect_failed(struct http_call *c, int r)
 
 static int http_connect(struct http_call *c, const char *socket_path)
 {
-	const struct timespec pause = { .tv_nsec = HTTP_CONNECT_PAUSE_NS };
-	uint64_t until = clock_mono_ns() + c->limits->silence_ns;
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-
-	if (strlen(socket_path) >= sizeof(sa.sun_path))
-		return http_failed(c, -ENAMETOOLONG, HTTP_SYSTEM);
-	memcpy(sa.sun_path, socket_path, strlen(socket_path));
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0)
-		return http_failed(c, -errno, HTTP_SYSTEM);
-	while (connect(c->fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			return http_connect_failed(c, -errno);
-		if (clock_mono_ns() >= until)
-			return http_connect_failed(c, -EAGAIN);
-		(void)nanosleep(&pause, NULL);
-	}
-	return 0;
+	c->fd = unix_connect(socket_path, SOCK_STREAM, c->limits->silence_ns);
+	return c->fd < 0 ? http_connect_failed(c, c->fd) : 0;
 }
 
 /* Waits for @events, as long as silence may last; 0 or -ETIMEDOUT. */

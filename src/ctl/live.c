@@ -13,6 +13,7 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/str.h"
 #include "live.h"
+#include "sampler.h"
 
 #define LIVE_SILENCE_NS (60 * NSEC_PER_SEC) /* a sampler that says nothing for so long hangs */
 
@@ -21,6 +22,21 @@ static int live_failed(struct live *l, int r, const char *what, const char *next
 	(void)snprintf(l->why, sizeof(l->why), "%s%s%s; %s", what, r == -EPROTO ? "" : ": ",
 		       r == -EPROTO ? "" : strerrordesc_np(-r), next);
 	return r;
+}
+
+/* Of a daemon that does not even begin there is more to say. */
+static int live_unanswered(struct live *l, int r)
+{
+	struct sampler_problem problem;
+
+	sampler_explain(l->client, r == -EPROTO ? 0 : r, &problem);
+	(void)snprintf(l->why, sizeof(l->why), "%s", problem.why);
+	return r;
+}
+
+static bool live_is_unanswered(const struct live *l)
+{
+	return l->client->daemon && l->cpus == 0;
 }
 
 static void live_phase(struct live *l, bool sampling)
@@ -110,6 +126,8 @@ static int live_step(struct live *l)
 		return live_dispatch(l, type, &m, fd);
 	if (type == -EAGAIN)
 		return type;
+	if (live_is_unanswered(l) && (type == 0 || type == -EBADMSG))
+		return live_unanswered(l, type == 0 ? -EPROTO : type);
 	if (type == 0)
 		return live_failed(l, -EPROTO, "cprofd ended before the recording did",
 				   "see its messages");
@@ -120,11 +138,14 @@ static int live_step(struct live *l)
 static int live_wait(struct live *l)
 {
 	struct pollfd pfd = { .fd = l->client->fd, .events = POLLIN };
-	uint64_t limit_ns = l->start.duration_ns + LIVE_SILENCE_NS;
+	uint64_t limit_ns = live_is_unanswered(l) ? SAMPLER_FIRST_ANSWER_NS
+						  : l->start.duration_ns + LIVE_SILENCE_NS;
 	int n = poll(&pfd, 1, (int)MIN(limit_ns / NSEC_PER_MSEC, (uint64_t)INT32_MAX));
 
 	if (n < 0 && errno != EINTR)
 		return live_failed(l, -errno, "cannot wait for the sampler", "try again");
+	if (n == 0 && live_is_unanswered(l))
+		return live_unanswered(l, -ETIMEDOUT);
 	return n == 0 ? live_failed(l, -EPROTO, "the sampler does not answer", "see its messages")
 		      : 0;
 }

@@ -55,12 +55,26 @@ static void recording_broken(struct recording *rec, int error, const char *what,
 	recording_over(rec);
 }
 
+/* It did not come to a recording, or the daemon is another one than we think. */
+static void recording_explain(struct recording *rec, int error)
+{
+	struct sampler_problem problem;
+
+	progress_clear(&rec->progress);
+	rec->failed = true;
+	sampler_explain(rec->client, error, &problem);
+	log_error(0, "record: %s", problem.why);
+	recording_over(rec);
+}
+
 /* The sampler's silence has a limit, except while it has to sample until we say stop. */
 static void recording_watchdog_arm(struct recording *rec)
 {
 	uint64_t now = clock_mono_ns();
 
-	if (rec->phase != RECORDING_SAMPLING)
+	if (rec->phase == RECORDING_STARTING && rec->client->daemon)
+		loop_timer_set(rec->watchdog, now + SAMPLER_FIRST_ANSWER_NS);
+	else if (rec->phase != RECORDING_SAMPLING)
 		loop_timer_set(rec->watchdog, now + WATCHDOG_NS);
 	else if (rec->args->duration_ns)
 		loop_timer_set(rec->watchdog, now + rec->args->duration_ns + WATCHDOG_NS);
@@ -212,10 +226,11 @@ static int on_session(struct loop_source *s, uint32_t events, void *ctx)
 	if (type > 0)
 		recording_dispatch(rec, type, &m, fd);
 	else if (type == 0 && rec->phase == RECORDING_STARTING)
-		recording_broken(rec, 0, "cprofd ended before the recording began",
-				 "see its messages");
+		recording_explain(rec, 0);
 	else if (type == 0)
 		recording_broken(rec, 0, "the sampler died", RECEIVED_KEPT);
+	else if (type == -EBADMSG && rec->phase == RECORDING_STARTING)
+		recording_explain(rec, type);
 	else if (type != -EAGAIN)
 		recording_broken(rec, type, "cprofd does not keep the protocol", RECEIVED_KEPT);
 	return 0;
@@ -276,7 +291,12 @@ static int on_grace(struct loop_source *s, uint64_t now_ns, void *ctx)
 
 static int on_watchdog(struct loop_source *s, uint64_t now_ns, void *ctx)
 {
-	recording_broken(ctx, 0, "the sampler does not answer", RECEIVED_KEPT);
+	struct recording *rec = ctx;
+
+	if (rec->phase == RECORDING_STARTING)
+		recording_explain(rec, -ETIMEDOUT);
+	else
+		recording_broken(rec, 0, "the sampler does not answer", RECEIVED_KEPT);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "cprof/base/log.h"
 #include "cprof/base/str.h"
 #include "find-cprofd.h"
@@ -62,21 +63,46 @@ __attribute__((format(printf, 3, 4))) static int sampler_problem(struct sampler_
 	return r;
 }
 
-int sampler_find(struct session_client *c, const struct ctl_globals *globals,
+/* A daemon is there, and we cannot have it. */
+static int sampler_unreachable(struct sampler_problem *p, int r, const char *socket)
+{
+	if (r == -EAGAIN)
+		return sampler_problem(p, r,
+				       "the daemon of %s takes no connection: its queue is full; "
+				       "try again, or see journalctl -u cprofd",
+				       socket);
+	if (r == -EXDEV)
+		return sampler_problem(
+			p, r,
+			"the daemon of %s is outside of this pid namespace and knows "
+			"processes by other numbers; run cprofctl beside it",
+			socket);
+	return sampler_problem(p, r, "cannot speak to the daemon of %s: %m; run it with sudo",
+			       socket);
+}
+
+int sampler_find(struct session_client *c, const struct ctl_globals *globals, bool by_pid,
 		 struct sampler_problem *ret_problem)
 {
-	const char *socket = globals->socket;
-	int r;
+	const char *socket = globals->socket ? globals->socket : CTL_SOCKET;
+	bool may_start = !globals->socket && geteuid() == 0;
+	int r = session_client_connect(c, socket);
 
-	r = session_client_connect(c, socket ? socket : CTL_SOCKET);
-	if (r == 0)
+	if (r == 0 && by_pid && c->outside) {
+		session_client_hang_up(c);
+		c->daemon = NULL;
+		r = -EXDEV;
+	}
+	if (r == 0 || (r == -EXDEV && may_start))
 		return 0;
-	if (socket)
+	if (r == -EAGAIN || r == -EACCES || r == -EPERM || r == -EXDEV)
+		return sampler_unreachable(ret_problem, r, socket);
+	if (globals->socket)
 		return sampler_problem(ret_problem, r,
 				       "cannot reach a daemon at %s: %m; start cprofd, or leave "
 				       "--socket out",
 				       socket);
-	if (geteuid() == 0)
+	if (may_start)
 		return 0;
 	return sampler_problem(ret_problem, -EPERM,
 			       "no daemon is running and this is not root; start cprofd or run it "
@@ -112,4 +138,61 @@ int sampler_start(struct session_client *c, const struct sampler_choice *choice,
 		return sampler_problem(ret_problem, r,
 				       "cannot start %s: %m; check the installation", program.path);
 	return 0;
+}
+
+/* The daemon's own word of its version; "" when it has none. */
+static void daemon_version(const char *socket, char *dst, size_t dst_sz)
+{
+	const struct ctl_globals globals = { .socket = socket };
+	_cleanup_(ask_answer_done) struct ask_answer answer = ASK_ANSWER_INIT;
+	struct ask_problem unused;
+
+	(void)ask_daemon(&globals, "/status", &answer, &unused);
+	(void)json_text_string(json_text_member(answer.root, "version"), dst, dst_sz);
+}
+
+static void daemon_explain(const struct session_client *c, int error, struct sampler_problem *p)
+{
+	char version[64] = "";
+
+	if (error != -ETIMEDOUT)
+		daemon_version(c->daemon, version, sizeof(version));
+	if (*version && strcmp(version, CPROF_VERSION) != 0)
+		(void)sampler_problem(
+			p, error,
+			"the daemon is of version %s and this is cprofctl " CPROF_VERSION
+			", which it does not understand; systemctl restart cprofd "
+			"after an upgrade",
+			version);
+	else if (error == -ETIMEDOUT)
+		(void)sampler_problem(
+			p, error,
+			"the daemon of %s does not answer; see journalctl -u cprofd, or "
+			"systemctl stop cprofd to record without it",
+			c->daemon);
+	else if (error == 0)
+		(void)sampler_problem(p, error,
+				      "the daemon hung up before the recording began; see "
+				      "journalctl -u cprofd");
+	else
+		(void)sampler_problem(p, error,
+				      "the daemon does not keep the protocol: %m; are cprofctl and "
+				      "cprofd of one version? try systemctl restart cprofd");
+}
+
+void sampler_explain(const struct session_client *c, int error, struct sampler_problem *ret_problem)
+{
+	if (c->daemon)
+		daemon_explain(c, error, ret_problem);
+	else if (error == -ETIMEDOUT)
+		(void)sampler_problem(ret_problem, error,
+				      "cprofd does not answer; see its messages");
+	else if (error == 0)
+		(void)sampler_problem(ret_problem, error,
+				      "cprofd ended before the recording began; see its messages");
+	else
+		(void)sampler_problem(
+			ret_problem, error,
+			"cprofd does not keep the protocol: %m; are cprofctl and cprofd "
+			"of one version?");
 }

@@ -11,29 +11,36 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
+#include "cprof/base/clock.h"
 #include "cprof/base/sealed.h"
 #include "cprof/base/seqpacket.h"
 #include "session-client.h"
+#include "unix-connect.h"
 
 #define CPROFD_FINISH_MS 5000
+#define SESSION_CONNECT_NS (5 * NSEC_PER_SEC)
 #define SESSION_SOCKET "session.sock"
 
 int session_client_connect(struct session_client *c, const char *socket_path)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	const char *slash = strrchr(socket_path, '/');
 	int dir_len = slash ? (int)(slash + 1 - socket_path) : 0;
-	_cleanup_close_ int fd = -EBADF;
+	_cleanup_free_ char *path = NULL;
+	struct ucred peer;
+	int fd;
 
-	if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%.*s" SESSION_SOCKET, dir_len,
-		     socket_path) >= (int)sizeof(sa.sun_path))
-		return -ENAMETOOLONG;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return -errno;
-	c->fd = TAKE_FD(fd);
+	if (asprintf(&path, "%.*s" SESSION_SOCKET, dir_len, socket_path) < 0)
+		return -ENOMEM;
+	fd = unix_connect(path, SOCK_SEQPACKET, SESSION_CONNECT_NS);
+	if (fd < 0)
+		return fd;
+	c->fd = fd;
+	c->daemon = socket_path;
+	/* Whoever listens there (the daemon, or systemd for it) has no number in our pid namespace. */
+	c->outside =
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &(socklen_t){ sizeof(peer) }) == 0 &&
+		peer.pid == 0;
 	return 0;
 }
 

@@ -17,12 +17,19 @@
 struct session_client {
 	int fd;		     /* non-blocking */
 	struct child cprofd; /* none when a daemon answers */
+	const char
+		*daemon; /* borrowed: the path of its HTTP socket; NULL: it is a private cprofd */
+	bool outside;	 /* the daemon sees other pids than we do */
 };
 
 #define SESSION_CLIENT_INIT ((struct session_client){ .fd = -EBADF, .cprofd = CHILD_INIT })
 
-/* To a daemon: by the session socket that lies beside the @socket_path of its HTTP interface. */
+/*
+ * To a daemon: by the session socket that lies beside the @socket_path of its HTTP interface. 0 or
+ * -errno; -EAGAIN: it takes no connection.
+ */
 int session_client_connect(struct session_client *c, const char *socket_path);
+
 /* A private cprofd, and how it is to be started. */
 struct session_program {
 	const char *path;

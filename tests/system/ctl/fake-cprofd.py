@@ -5,6 +5,8 @@
 Speaks the session protocol (include/cprof/session.h) on descriptor 3. `--role fault=NAME` chooses
 what goes wrong; without one it keeps the protocol, so that each fault is one step away from a
 recording that works. `--role note=FILE` names a file where it writes what it was asked for.
+
+`--listen PATH` makes it a daemon instead: it listens there and serves one connection after the other.
 """
 
 import array
@@ -16,6 +18,7 @@ import os
 import pathlib
 import re
 import select
+import signal
 import socket
 import struct
 import sys
@@ -61,15 +64,17 @@ def pprof(function):
 
 
 class Fake:
-    def __init__(self, fault):
+    def __init__(self, fault, sock):
         self.fault = fault
-        self.sock = socket.socket(fileno=3)
+        self.sock = sock
         self.sock.setblocking(True)
         self.flags = self.hz = self.duration = 0
         self.pids = []
 
     def receive_start(self):
         got = self.sock.recv(65536)
+        if not got:
+            sys.exit(0)
         kind = struct.unpack_from("<IHHQ", got)[1]
         assert kind == START, kind
         self.flags, self.hz, self.duration, _, cnt = struct.unpack_from("<IIQII", got, 16)
@@ -160,6 +165,18 @@ class Fake:
     # Faults, by the moment at which they show.
 
     def before_exits(self):
+        sys.exit(1)
+
+    def start_hangs(self):
+        self.linger()
+        sys.exit(0)
+
+    def start_not_permitted(self):
+        self.failed("process 1 is of another user: only root and the group cprofd may record it; ask "
+                    "to become a member")
+        sys.exit(1)
+
+    def start_hangs_up(self):
         sys.exit(1)
 
     def start_refuses(self):
@@ -290,10 +307,31 @@ def note_surroundings(path, fake):
         "pgid": os.getpgid(0)}), encoding="utf-8")
 
 
+def listen(path, fault):
+    """Each connection is a process, as each session is on its own."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock.bind(path)
+    os.chmod(path, 0o666)
+    sock.listen(8)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        conn, _ = sock.accept()
+        if os.fork() == 0:
+            sock.close()
+            try:
+                Fake(fault, conn).run()
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            sys.exit(0)
+        conn.close()
+
+
 def main():
     roles = dict(a.split("=", 1) for a in sys.argv[1:] if "=" in a)
+    if "--listen" in sys.argv:
+        listen(sys.argv[sys.argv.index("--listen") + 1], roles.get("fault", "none"))
     assert "--session" in sys.argv
-    fake = Fake(roles.get("fault", "none"))
+    fake = Fake(roles.get("fault", "none"), socket.socket(fileno=3))
     if "note" in roles:
         note_surroundings(roles["note"], fake)
     if fake.fault == "stays":

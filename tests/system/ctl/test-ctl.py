@@ -11,6 +11,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -502,6 +503,196 @@ class Check(Case):
             done = subprocess.run([CPROFCTL, "check", *args], capture_output=True, text=True,
                                   check=False)
             self.assertEqual((done.returncode, done.stdout), (2, ""))
+
+
+class ThroughDaemon(Case):
+    """`record` where a daemon answers: it is asked, and no cprofd is started."""
+
+    def setUp(self):
+        super().setUp()
+        self.dir.chmod(0o777)
+        self.sock = self.dir / "run" / "cprofd.sock"
+        self.sock.parent.mkdir()
+
+    def daemon(self, fault="none"):
+        path = self.sock.parent / "session.sock"
+        p = subprocess.Popen([sys.executable, FAKE, "--listen", path, "--role", f"fault={fault}"])
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        for _ in range(200):
+            if path.exists() and path.stat().st_mode & 0o777 == 0o666:
+                return p
+            time.sleep(0.05)
+        self.fail("the daemon did not come")
+
+    def http(self, version):
+        """The daemon's other socket, where it tells its version."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(self.sock))
+        sock.listen(8)
+        self.addCleanup(sock.close)
+        body = json.dumps({"version": version}).encode()
+
+        def serve():
+            with sock.accept()[0] as conn:
+                conn.recv(4096)
+                conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+        threading.Thread(target=serve, daemon=True).start()
+
+    def through(self, *args, command="record", **kwargs):
+        """A private cprofd could not be started here."""
+        argv = [CPROFCTL, "--socket", str(self.sock), command, "--cprofd", "/nonexistent",
+                *map(str, args)]
+        return subprocess.run(argv, check=False, **{
+            "cwd": self.dir, "capture_output": True, "text": True, "timeout": 90,
+            "stdin": subprocess.DEVNULL, **kwargs})
+
+    def recorded(self):
+        return [name for name in self.files() if name != "run"]
+
+    def test_good(self):
+        self.daemon()
+        done = self.through("--pid", os.getpid(), "--seconds=1")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(len(self.recorded()), 1)
+        # What a daemon costs is not what this recording costs.
+        self.assertIn("5 samples, 0 missed, 0 lost; 100.0% of stacks reached their root, 90.0% of "
+                      "frames have names; our own cost: 12ms in BPF\n", done.stdout)
+        out = json.loads(self.through("--json", "-a", "--seconds=1").stdout)
+        self.assertIsNone(out["cost"]["cpu_s"])
+        self.assertEqual(self.through("--", "sh", "-c", "exit 7").returncode, 7)
+
+    def test_plain_user(self):
+        """Who may sample nothing by themselves get files of their own."""
+        self.daemon()
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+        with subprocess.Popen(["sleep", "60"], **nobody) as target:
+            self.addCleanup(target.kill)
+            done = self.through("--pid", target.pid, "--seconds=1", **nobody)
+            target.kill()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual((self.dir / self.recorded()[0]).stat().st_uid, 65534)
+        done = self.through("-q", "--", "id", "-u", **nobody)
+        self.assertEqual((done.returncode, done.stdout), (0, "65534\n"))
+
+    def test_not_permitted(self):
+        self.daemon("not_permitted")
+        done = self.through("--pid", 1, user=65534, group=65534, extra_groups=[])
+        self.assert_line(done, "process 1 is of another user: only root and the group cprofd may record "
+                               "it; ask to become a member")
+        self.assertEqual(self.recorded(), [])
+
+    def test_socket_not_permitted(self):
+        self.daemon()
+        (self.sock.parent / "session.sock").chmod(0o600)
+        done = self.through("-a", user=65534, group=65534, extra_groups=[])
+        self.assert_line(done, f"cannot speak to the daemon of {self.sock}: Permission denied; run it "
+                               "with sudo")
+
+    def test_hangs(self):
+        """Neither the command nor we wait for ever."""
+        self.daemon("hangs")
+        begun = time.monotonic()
+        done = self.through("--", "touch", "ran")
+        self.assert_line(done, f"the daemon of {self.sock} does not answer; see journalctl -u cprofd, or "
+                               "systemctl stop cprofd to record without it")
+        self.assertLess(time.monotonic() - begun, 40)
+        self.assertEqual(self.recorded(), [])
+        done = self.through(command="top")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "^cprofctl: top: the daemon of .* does not answer; see journalctl")
+
+    def test_stopped(self):
+        """One that does not even take the connection: it waits in the queue."""
+        self.daemon().send_signal(signal.SIGSTOP)
+        self.assert_line(self.through("-a"), "does not answer; see journalctl -u cprofd")
+
+    def test_full_queue(self):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sock.bind(str(self.sock.parent / "session.sock"))
+        sock.listen(0)
+        self.addCleanup(sock.close)
+        for _ in range(4):
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.addCleanup(s.close)
+            s.setblocking(False)
+            try:
+                s.connect(str(self.sock.parent / "session.sock"))
+            except BlockingIOError:
+                break
+        self.assert_line(self.through("-a"), "takes no connection: its queue is full; try again")
+
+    def test_other_version(self):
+        """It hangs up, or answers what we do not know; its other socket tells its version."""
+        version = subprocess.run([CPROFCTL, "version"], capture_output=True, text=True,
+                                 check=True).stdout.split()[1]
+        for fault, said in (("hangs_up", "the daemon hung up before the recording began; see journalctl"),
+                            ("old_version", "the daemon does not keep the protocol: Bad message; are "
+                                            "cprofctl and cprofd of one version?")):
+            for other, expected in ((None, said), (version, said),
+                                    ("0.0.1", f"the daemon is of version 0.0.1 and this is cprofctl {version}, "
+                                              "which it does not understand; systemctl restart cprofd")):
+                with self.subTest(f"{fault} {other}"):
+                    self.setUp()
+                    self.daemon(fault)
+                    if other:
+                        self.http(other)
+                    self.assert_line(self.through("--", "touch", "ran"), expected)
+                    self.assertEqual(self.recorded(), [])
+                    if other == "0.0.1":
+                        self.http_again(other)
+                        self.assertIn("is of version 0.0.1", self.through(command="top").stderr)
+
+    def http_again(self, version):
+        self.sock.unlink()
+        self.http(version)
+
+    def test_dies(self):
+        self.daemon("dies")
+        done = self.through("--pid", os.getpid(), "--seconds=1")
+        self.assert_line(done, "the sampler died; profiles already received are kept")
+
+    def test_other_pids(self):
+        """From another pid namespace: its numbers are other processes there."""
+        self.daemon()
+        argv = ["unshare", "--pid", "--fork", "--mount-proc", CPROFCTL, "--socket", str(self.sock)]
+        for args in (["--pid", "1"], ["--", "true"]):
+            done = subprocess.run([*argv, "record", *args], capture_output=True, text=True, check=False,
+                                  cwd=self.dir)
+            self.assert_line(done, "is outside of this pid namespace and knows processes by other numbers")
+        done = subprocess.run([*argv, "record", "-a", "--seconds=1"], capture_output=True, text=True,
+                              check=False, cwd=self.dir)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def at_usual_place(self, script, **kwargs):
+        """Runs a shell with a /run of its own, in which @script may make sockets."""
+        whole = f"mount -t tmpfs none /run && mkdir /run/cprofd && {script}"
+        return subprocess.run(["unshare", "--mount", "sh", "-c", whole], capture_output=True, text=True,
+                              check=False, cwd=self.dir, timeout=60, **kwargs)
+
+    def test_falls_back(self):
+        """Nobody listens, or its numbers are of another namespace: root gets a cprofd of its own."""
+        stale = ("python3 -c 'import socket; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)"
+                 ".bind(\"/run/cprofd/session.sock\")' && ")
+        listening = (f"{sys.executable} {FAKE} --listen /run/cprofd/session.sock --role fault=hangs & "
+                     "sleep 1; unshare --pid --fork --mount-proc ")
+        own = f"{CPROFCTL} record --cprofd {FAKE} --seconds=1 --pid "
+        for script in ("", stale, listening):
+            with self.subTest(script):
+                pid = 1 if script == listening else os.getpid()
+                done = self.at_usual_place(f"{script}{own}{pid}; r=$?; kill $! 2>/dev/null; exit $r")
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertIn("5 samples", done.stdout)
+
+    def test_usual_place(self):
+        """A daemon there is used without being named, and a cprofd of our own is not."""
+        done = self.at_usual_place(f"{sys.executable} {FAKE} --listen /run/cprofd/session.sock & "
+                                   "sleep 1; kill=$!; "
+                                   f"{CPROFCTL} record --cprofd /nonexistent --seconds=1 -a; r=$?; "
+                                   "kill $kill; exit $r")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("5 samples, 0 missed".replace("5", "15"), done.stdout)
 
 
 class Faults(Case):
