@@ -4,7 +4,7 @@
  * cputime — the kernel's own account of a process's CPU time, to hold the samples against.
  *
  * The CPU clock of any process may be read by its pid (clock_getcpuclockid(3)) with nanosecond
- * precision and without opening anything. Read once for every process when the recording begins; for
+ * precision and without opening anything. Read once for every process when an interval begins; for
  * the sampled ones again at the end; processes that ended told theirs in their exit record. Where
  * the account is not exactly of what was sampled (a process that changed its program meanwhile), the
  * figure stays unknown.
@@ -18,7 +18,7 @@
 
 #include "cprof/base/clock.h"
 #include "cprof/procfs.h"
-#include "sampler.h"
+#include "interval.h"
 
 static int read_clock(uint32_t pid, uint64_t *ret_ns)
 {
@@ -31,11 +31,11 @@ static int read_clock(uint32_t pid, uint64_t *ret_ns)
 	return 0;
 }
 
-uint64_t cputime_start_ticks(const struct sampler *s, uint32_t pid)
+uint64_t cputime_start_ticks(const struct root *root, uint32_t pid)
 {
 	uint64_t ticks;
 
-	return procfs_start_ticks(&s->root, pid, &ticks) < 0 ? 0 : ticks;
+	return procfs_start_ticks(root, pid, &ticks) < 0 ? 0 : ticks;
 }
 
 static void closedirp(DIR **d)
@@ -51,9 +51,9 @@ static int compare_pids(const void *a, const void *b)
 	return CMP(x->pid, y->pid);
 }
 
-int cputime_baseline(struct sampler *s)
+int cputime_baseline(struct interval *iv)
 {
-	_cleanup_close_ int fd = root_open_file(&s->root, "proc", O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int fd = root_open_file(&iv->sampler->root, "proc", O_RDONLY | O_DIRECTORY);
 	_cleanup_(closedirp) DIR *dir = NULL;
 	const struct dirent *e;
 
@@ -71,45 +71,46 @@ int cputime_baseline(struct sampler *s)
 
 		if (*end != '\0' || pid == 0 || read_clock(t.pid, &t.cpu_ns) < 0)
 			continue;
-		r = vec_push(&s->baseline, t);
+		r = vec_push(&iv->baseline, t);
 		if (r < 0)
 			return r;
 	}
-	if (s->baseline.cnt > 0)
-		qsort(s->baseline.v, s->baseline.cnt, sizeof(*s->baseline.v), compare_pids);
+	if (iv->baseline.cnt > 0)
+		qsort(iv->baseline.v, iv->baseline.cnt, sizeof(*iv->baseline.v), compare_pids);
 	return 0;
 }
 
-static uint64_t baseline_of(const struct sampler *s, const struct window_process *p)
+static uint64_t baseline_of(const struct interval *iv, const struct window_process *p)
 {
 	const struct cputime key = { .pid = p->pid }, *found;
 
-	if (p->start_ns > s->window->from_boot_ns)
+	if (p->start_ns > iv->window->from_boot_ns)
 		return 0;
-	found = s->baseline.cnt == 0
-			? NULL
-			: bsearch(&key, s->baseline.v, s->baseline.cnt, sizeof(key), compare_pids);
+	found = iv->baseline.cnt == 0 ? NULL
+				      : bsearch(&key, iv->baseline.v, iv->baseline.cnt, sizeof(key),
+						compare_pids);
 	return found ? found->cpu_ns : UINT64_MAX;
 }
 
 /* Those that live when the window ends are asked now, if they are still the same process. */
-void cputime_read(struct sampler *s)
+void cputime_read(struct interval *iv)
 {
-	for (size_t i = 0; i < s->window->processes.cnt; i++) {
-		struct window_process *p = &s->window->processes.v[i];
+	for (size_t i = 0; i < iv->window->processes.cnt; i++) {
+		struct window_process *p = &iv->window->processes.v[i];
 		uint64_t total;
 
 		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX &&
-		    cputime_start_ticks(s, p->pid) == p->start_ns / NSEC_PER_TICK &&
+		    cputime_start_ticks(&iv->sampler->root, p->pid) ==
+			    p->start_ns / NSEC_PER_TICK &&
 		    read_clock(p->pid, &total) == 0)
 			p->cpu_true_ns = total;
 	}
 }
 
 /* Of one generation that is alone of its process: the account is of both otherwise. */
-static void settle_one(struct sampler *s, struct window_process *p, bool alone)
+static void settle_one(struct interval *iv, struct window_process *p, bool alone)
 {
-	uint64_t total = p->cpu_true_ns, before = baseline_of(s, p);
+	uint64_t total = p->cpu_true_ns, before = baseline_of(iv, p);
 
 	p->cpu_true_ns = UINT64_MAX;
 	if (p->pid == 0 || total == UINT64_MAX || before == UINT64_MAX || !alone)
@@ -132,15 +133,15 @@ static int compare_generations(const void *a, const void *b)
 	return x->pid != y->pid ? CMP(x->pid, y->pid) : CMP(x->start_ns, y->start_ns);
 }
 
-void cputime_settle(struct sampler *s)
+void cputime_settle(struct interval *iv)
 {
-	size_t cnt = s->window->processes.cnt;
+	size_t cnt = iv->window->processes.cnt;
 	_cleanup_free_ struct generation *g = calloc(MAX(cnt, (size_t)1), sizeof(*g));
 
 	if (!g)
 		return;
 	for (uint32_t i = 0; i < cnt; i++) {
-		const struct window_process *p = &s->window->processes.v[i];
+		const struct window_process *p = &iv->window->processes.v[i];
 
 		g[i] = (struct generation){ .start_ns = p->start_ns, .pid = p->pid, .process = i };
 	}
@@ -149,6 +150,6 @@ void cputime_settle(struct sampler *s)
 		bool alone = (i == 0 || compare_generations(&g[i - 1], &g[i]) != 0) &&
 			     (i + 1 == cnt || compare_generations(&g[i], &g[i + 1]) != 0);
 
-		settle_one(s, &s->window->processes.v[g[i].process], alone);
+		settle_one(iv, &iv->window->processes.v[g[i].process], alone);
 	}
 }

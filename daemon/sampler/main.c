@@ -13,7 +13,7 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/rng.h"
-#include "sampler.h"
+#include "recording.h"
 
 static int sampler_init(struct sampler *s)
 {
@@ -49,8 +49,10 @@ static int sampler_init(struct sampler *s)
 
 static void sampler_done(struct sampler *s)
 {
-	recording_drop(s);
-	s->client_fd = fd_close(s->client_fd);
+	session_done(s);
+	while (s->intervals.cnt > 0)
+		(void)interval_free(s->intervals.v[0]);
+	vec_done(&s->intervals);
 	s->symbolize = symbolize_free(s->symbolize);
 	s->loop = loop_free(s->loop);
 	s->cgroups = cgroups_free(s->cgroups);
@@ -89,8 +91,6 @@ int main(int argc, char **argv)
 {
 	_cleanup_(sampler_done) struct sampler s = {
 		.root = ROOT_INIT,
-		.client_fd = -EBADF,
-		.profile_fd = -EBADF,
 	};
 	struct sampler_options o = { 0 };
 	int r;

@@ -2,15 +2,14 @@
 
 /*
  * naming — files are opened as they are announced, names asked for a few times a second, and roles
- * that hang or lie are replaced. What is still owed when a recording ends is waited for only as long
- * as answers keep coming.
+ * that hang or lie are replaced. What it is all for, the intervals, ask by themselves.
  */
 
 #include <stdio.h>
 
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
-#include "sampler.h"
+#include "stream.h"
 
 /* Under emulation everything takes longer: tests in there are built with more. */
 #ifndef CPROF_PATIENCE
@@ -18,18 +17,35 @@
 #endif
 
 #define STUCK_NS (CPROF_PATIENCE * 2 * NSEC_PER_SEC)
-#define NAMING_QUIET_NS (CPROF_PATIENCE * 2500 * NSEC_PER_MSEC)
-#define NAMING_MAX_NS (CPROF_PATIENCE * 15 * NSEC_PER_SEC)
+
+/* Since when the opener owes the oldest answer to any of them but one; UINT64_MAX: none. */
+static uint64_t maps_owed_ns(const struct sampler *s, const struct interval *but)
+{
+	uint64_t since = UINT64_MAX;
+
+	for (size_t i = 0; i < s->intervals.cnt; i++) {
+		const struct interval *iv = s->intervals.v[i];
+
+		if (iv != but && iv->remap)
+			since = MIN(since, remap_opener_owes_ns(iv->remap));
+	}
+	return since;
+}
 
 /* The one before may have died unnoticed, of what it was asked first: a file, or mappings. */
 void naming_set_opener(struct sampler *s, int fd)
 {
 	uint64_t files_ns = symbolize_opener_owes_ns(s->symbolize);
-	uint64_t maps_ns = s->remap ? remap_opener_owes_ns(s->remap) : UINT64_MAX;
+	uint64_t maps_ns[SYMBOLIZE_VIEWS_MAX];
+	size_t cnt = MIN(s->intervals.cnt, ELEMENTSOF(maps_ns));
 
-	symbolize_set_opener(s->symbolize, fd, maps_ns, clock_mono_ns());
-	if (s->remap)
-		remap_opener_lost(s->remap, files_ns);
+	for (size_t i = 0; i < cnt; i++)
+		maps_ns[i] = maps_owed_ns(s, s->intervals.v[i]);
+	symbolize_set_opener(s->symbolize, fd, maps_owed_ns(s, NULL), clock_mono_ns());
+	for (size_t i = 0; i < cnt; i++) {
+		if (s->intervals.v[i]->remap)
+			remap_opener_lost(s->intervals.v[i]->remap, MIN(files_ns, maps_ns[i]));
+	}
 }
 
 static void lose_opener(struct sampler *s, bool replace)
@@ -48,6 +64,14 @@ static void lose_symbolizer(struct sampler *s, bool replace)
 		roles_replace(s, WIRE_ROLE_SYMBOLIZER);
 }
 
+static void tell_heard(const struct sampler *s, uint64_t now_ns)
+{
+	for (size_t i = 0; i < s->intervals.cnt; i++) {
+		if (s->intervals.v[i]->remap)
+			remap_opener_heard(s->intervals.v[i]->remap, now_ns);
+	}
+}
+
 /* One that is gone is restarted by the launcher anyhow; a liar only when we say so. */
 int naming_on_opener(struct loop_source *src, uint32_t events, void *ctx)
 {
@@ -56,8 +80,8 @@ int naming_on_opener(struct loop_source *src, uint32_t events, void *ctx)
 
 	if (r < 0)
 		lose_opener(s, r == -EBADMSG);
-	else if (s->remap)
-		remap_opener_heard(s->remap, clock_mono_ns());
+	else
+		tell_heard(s, clock_mono_ns());
 	return 0;
 }
 
@@ -73,8 +97,14 @@ int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx)
 
 static bool opener_is_stuck(const struct sampler *s, uint64_t now_ns)
 {
-	return symbolize_opener_is_stuck(s->symbolize, now_ns, STUCK_NS) ||
-	       (s->remap && remap_opener_is_stuck(s->remap, now_ns, STUCK_NS));
+	if (symbolize_opener_is_stuck(s->symbolize, now_ns, STUCK_NS))
+		return true;
+	for (size_t i = 0; i < s->intervals.cnt; i++) {
+		if (s->intervals.v[i]->remap &&
+		    remap_opener_is_stuck(s->intervals.v[i]->remap, now_ns, STUCK_NS))
+			return true;
+	}
+	return false;
 }
 
 static void replace_stuck(struct sampler *s, uint64_t now_ns)
@@ -101,34 +131,10 @@ static void on_ksym(const struct collect_ksym *k, void *ctx)
 void naming_tick(struct sampler *s, uint64_t now_ns)
 {
 	replace_stuck(s, now_ns);
-	if (s->collect)
-		collect_consume_ksyms(s->collect, on_ksym, s);
-	symbolize_pump(s->symbolize, now_ns);
-	remapping_tick(s, now_ns);
-	if (s->view)
-		(void)symbolize_window(s->view, now_ns);
-	forget_tick(s, now_ns);
-}
-
-/* After the end: true when nothing is owed any more, or nothing more came for too long. */
-bool naming_is_done(struct sampler *s, uint64_t now_ns)
-{
-	unsigned int owed;
-	uint64_t answers;
-
-	naming_tick(s, now_ns);
-	answers = symbolize_answers(s->symbolize);
-	owed = symbolize_pending(s->view) + (s->remap ? remap_pending(s->remap) : 0);
-	/* A role that is gone will be back, and then what it owed is asked again. */
-	if (owed == 0 && s->opener && s->symbolizer)
-		return true;
-	/* What a successor is asked again is no progress: one that never answers is waited for once. */
-	if (owed < s->naming_owed || answers != s->naming_answers) {
-		s->naming_owed = MIN(owed, s->naming_owed);
-		s->naming_answers = answers;
-		s->naming_since_ns = now_ns;
+	for (unsigned int i = 0; i < SAMPLER_STREAMS_MAX; i++) {
+		if (s->streams[i])
+			collect_consume_ksyms(s->streams[i]->collect, on_ksym, s);
 	}
-	/* The tick in which the recording ended may be of a moment before it. */
-	return now_ns > s->naming_since_ns + NAMING_QUIET_NS ||
-	       now_ns > s->naming_began_ns + NAMING_MAX_NS;
+	symbolize_pump(s->symbolize, now_ns);
+	forget_tick(s, now_ns);
 }

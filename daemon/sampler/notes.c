@@ -13,18 +13,18 @@
 #include <string.h>
 
 #include "cprof/base/seqpacket.h"
-#include "sampler.h"
+#include "recording.h"
 
-static bool is_queued(const struct sampler *s, const struct session_note *note)
+static bool is_queued(const struct recording *rec, const struct session_note *note)
 {
-	for (unsigned int i = 0; i < s->notes_cnt; i++) {
-		if (strcmp(s->notes[i]->text, note->text) == 0)
+	for (unsigned int i = 0; i < rec->notes_cnt; i++) {
+		if (strcmp(rec->notes[i]->text, note->text) == 0)
 			return true;
 	}
 	return false;
 }
 
-bool session_note(struct sampler *s, const char *text)
+bool session_note(struct recording *rec, const char *text)
 {
 	_cleanup_free_ struct session_note *note = calloc(1, sizeof(*note));
 	bool kept;
@@ -34,33 +34,34 @@ bool session_note(struct sampler *s, const char *text)
 	note->head = (struct wire_head){ .size = sizeof(*note), .type = SESSION_NOTE };
 	note->text_len = strnlen(text, sizeof(note->text) - 1);
 	memcpy(note->text, text, note->text_len);
-	kept = is_queued(s, note);
-	if (!kept && s->notes_cnt < SAMPLER_NOTES_MAX) {
-		s->notes[s->notes_cnt++] = TAKE_PTR(note);
+	kept = is_queued(rec, note);
+	if (!kept && rec->notes_cnt < RECORDING_NOTES_MAX) {
+		rec->notes[rec->notes_cnt++] = TAKE_PTR(note);
 		kept = true;
 	}
-	(void)session_send_notes(s); /* whoever waits for the client sees that it is gone */
+	(void)session_send_notes(rec); /* whoever waits for the client sees that it is gone */
 	return kept;
 }
 
-int session_send_notes(struct sampler *s)
+int session_send_notes(struct recording *rec)
 {
-	while (s->notes_cnt > 0) {
-		int r = seqpacket_send(s->client_fd, s->notes[0], sizeof(*s->notes[0]), -EBADF);
+	while (rec->notes_cnt > 0) {
+		int r = seqpacket_send(rec->client_fd, rec->notes[0], sizeof(*rec->notes[0]),
+				       -EBADF);
 
 		if (r == -EAGAIN)
 			return 0;
 		if (r < 0)
 			return r;
-		free(s->notes[0]);
-		s->notes_cnt--;
-		memmove(s->notes, s->notes + 1, s->notes_cnt * sizeof(s->notes[0]));
+		free(rec->notes[0]);
+		rec->notes_cnt--;
+		memmove(rec->notes, rec->notes + 1, rec->notes_cnt * sizeof(rec->notes[0]));
 	}
 	return 1;
 }
 
-void session_drop_notes(struct sampler *s)
+void session_drop_notes(struct recording *rec)
 {
-	while (s->notes_cnt > 0)
-		free(s->notes[--s->notes_cnt]);
+	while (rec->notes_cnt > 0)
+		free(rec->notes[--rec->notes_cnt]);
 }

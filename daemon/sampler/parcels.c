@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "cprof/base/str.h"
-#include "sampler.h"
+#include "writing.h"
 
 #define EXE_SEED 0 /* ids of executables are the same in every recording */
 
@@ -53,28 +53,28 @@ static int intern_place(const struct sampler *s, const struct window_process *p,
 	return r < 0 ? r : strtab_add(strings, container, strlen(container), &m->container);
 }
 
-static bool was_asked_for(const struct sampler *s, uint32_t pid)
+static bool was_asked_for(const struct writing *w, uint32_t pid)
 {
-	for (uint32_t i = 0; i < s->start.pids_cnt; i++) {
-		if (s->start.pids[i] == (int32_t)pid)
+	for (uint32_t i = 0; i < w->about.pids_cnt; i++) {
+		if (w->about.pids[i] == (int32_t)pid)
 			return true;
 	}
 	return false;
 }
 
-static int member_of(const struct sampler *s, uint32_t process, struct strtab *strings,
+static int member_of(const struct writing *w, uint32_t process, struct strtab *strings,
 		     struct member *ret)
 {
-	const struct window_process *p = &s->window->processes.v[process];
+	const struct window_process *p = &w->interval->window->processes.v[process];
 
 	*ret = (struct member){ .kind = SESSION_PROFILE_PROCESS, .process = process };
-	if (s->start.flags & SESSION_MERGED || p->pid == 0) {
+	if (w->about.flags & REPLAY_MERGED || p->pid == 0) {
 		ret->kind = SESSION_PROFILE_MERGED;
-	} else if (p->brief && !was_asked_for(s, p->pid)) {
+	} else if (p->brief && !was_asked_for(w, p->pid)) {
 		ret->kind = SESSION_PROFILE_ENDED;
 		ret->exe = p->exe;
 		ret->uid = p->uid;
-		return intern_place(s, p, strings, ret);
+		return intern_place(w->interval->sampler, p, strings, ret);
 	} else {
 		ret->alone = process;
 	}
@@ -103,60 +103,56 @@ static int compare_members(const void *a, const void *b)
 	return r ? r : CMP(x->process, y->process);
 }
 
-static int list_members(const struct sampler *s, struct member *members, size_t *ret_cnt)
+static int list_members(const struct writing *w, struct member *members, size_t *ret_cnt)
 {
+	const struct window *window = w->interval->window;
 	struct strtab strings;
-	int r = strtab_init(&strings, s->window->seed);
+	int r = strtab_init(&strings, window->seed);
 
 	*ret_cnt = 0;
-	for (uint32_t i = 0; r == 0 && i < s->window->processes.cnt; i++) {
-		if (s->window->processes.v[i].samples > 0)
-			r = member_of(s, i, &strings, &members[(*ret_cnt)++]);
+	for (uint32_t i = 0; r == 0 && i < window->processes.cnt; i++) {
+		if (window->processes.v[i].samples > 0)
+			r = member_of(w, i, &strings, &members[(*ret_cnt)++]);
 	}
 	strtab_done(&strings);
 	return r;
 }
 
-static int add_parcels(struct sampler *s, const struct member *members, size_t cnt)
+static int add_parcels(struct writing *w, const struct member *members, size_t cnt)
 {
-	int r = vec_reserve(&s->parcel_processes, cnt);
+	const struct sampler *s = w->interval->sampler;
+	int r = vec_reserve(&w->processes, cnt);
 
 	for (size_t i = 0; r == 0 && i < cnt; i++) {
 		const struct member *m = &members[i];
 		const struct parcel parcel = {
 			.kind = m->kind,
 			.exe_id = m->kind == SESSION_PROFILE_ENDED ? exe_id(s, m->exe) : 0,
-			.at = (uint32_t)s->parcel_processes.cnt,
+			.at = (uint32_t)w->processes.cnt,
 		};
 
 		if (i == 0 || compare_files(&members[i - 1], m) != 0)
-			r = vec_push(&s->parcels, parcel);
+			r = vec_push(&w->parcels, parcel);
 		if (r < 0)
 			break;
-		s->parcel_processes.v[s->parcel_processes.cnt++] = m->process;
-		s->parcels.v[s->parcels.cnt - 1].cnt++;
+		w->processes.v[w->processes.cnt++] = m->process;
+		w->parcels.v[w->parcels.cnt - 1].cnt++;
 	}
 	return r;
 }
 
-int parcels_make(struct sampler *s)
+int parcels_make(struct writing *w)
 {
-	size_t cnt = MAX(s->window->processes.cnt, (size_t)1);
+	size_t cnt = MAX(w->interval->window->processes.cnt, (size_t)1);
 	_cleanup_free_ struct member *members = calloc(cnt, sizeof(*members));
 	int r;
 
 	if (!members)
 		return -ENOMEM;
-	r = list_members(s, members, &cnt);
+	r = list_members(w, members, &cnt);
 	if (r < 0)
 		return r;
 	if (cnt > 0)
 		qsort(members, cnt, sizeof(*members), compare_members);
-	return add_parcels(s, members, cnt);
-}
-
-void parcels_done(struct sampler *s)
-{
-	vec_done(&s->parcels);
-	vec_done(&s->parcel_processes);
+	return add_parcels(w, members, cnt);
 }

@@ -11,21 +11,19 @@
 #include "cprof/decode.h"
 #include "cprof/fold.h"
 #include "cprof/locate.h"
-#include "sampler.h"
+#include "stream.h"
 
-/*
- * Of a window and the objects that it names. Stacks stop at the first (then samples count without their
- * stack), all samples at the second: processes that were sampled once take the rest of the room.
- */
-#define WINDOW_STACKS_MAX (((size_t)128 << 20) >> CPROF_BOUNDS_SHIFT)
-#define WINDOW_BYTES_MAX (((size_t)192 << 20) >> CPROF_BOUNDS_SHIFT)
 /* What an object and what symbolize keeps for it take beside objects_bytes(), and a stack beside its
  * bytes and frames. */
 #define OBJECT_EXTRA 256
 #define STACK_EXTRA 128
+/* What part of a window's room a small one has. */
+#define SMALL_PART 4
+/* SUID_DUMP_USER: others than root may look, if the process is theirs. */
+#define DUMPABLE_USER 1
 
 /* Sequence numbers are dense on each CPU: what is missing between two was dropped in the kernel. */
-static void check_sequence(struct sampler *s, const struct cprof_sample *h)
+static void check_sequence(struct stream *s, const struct cprof_sample *h)
 {
 	while (s->seqs.cnt <= h->cpu) {
 		if (vec_push(&s->seqs, 0) < 0)
@@ -36,133 +34,178 @@ static void check_sequence(struct sampler *s, const struct cprof_sample *h)
 	s->seqs.v[h->cpu] = h->seq;
 }
 
-static size_t used_bytes(const struct sampler *s)
+/* Those of clients share one window's room, however many there are. */
+static size_t small_bytes(const struct sampler *s)
 {
-	return window_bytes(s->window) + objects_bytes(s->objects) +
-	       objects_cnt(s->objects) * (size_t)OBJECT_EXTRA;
+	size_t sum = 0;
+
+	for (size_t i = 0; i < s->intervals.cnt; i++) {
+		if (s->intervals.v[i]->is_small && s->intervals.v[i]->window)
+			sum += window_bytes(s->intervals.v[i]->window);
+	}
+	return sum;
+}
+
+/* Is more taken than @max, of what a window of full size may take? */
+static bool is_over(const struct interval *iv, size_t max)
+{
+	const struct objects *objects = iv->sampler->objects;
+	size_t shared = objects_bytes(objects) + objects_cnt(objects) * (size_t)OBJECT_EXTRA;
+	size_t own = window_bytes(iv->window);
+
+	if (!iv->is_small)
+		return own + shared > max;
+	return own > max / SMALL_PART || small_bytes(iv->sampler) + shared > max;
 }
 
 /* Room for another stack of this user, who is charged for it. */
-static bool take_room(struct sampler *s, const struct cprof_sample *h)
+static bool take_room(struct interval *iv, const struct cprof_sample *h)
 {
 	size_t sz = h->head.size + STACK_EXTRA +
 		    (h->kernel_cnt + h->user_cnt) * sizeof(struct window_frame);
+	size_t max = INTERVAL_STACKS_MAX / (iv->is_small ? SMALL_PART : 1);
 
-	if (used_bytes(s) > WINDOW_STACKS_MAX ||
-	    !shares_allow(&s->stacks, h->uid, sz, WINDOW_STACKS_MAX))
+	if (is_over(iv, INTERVAL_STACKS_MAX) || !shares_allow(&iv->stacks, h->uid, sz, max))
 		return false;
-	shares_take(&s->stacks, h->uid, sz);
+	shares_take(&iv->stacks, h->uid, sz);
 	return true;
 }
 
-static int add_stack(struct sampler *s, const struct record *rec, uint32_t *ret_stack)
+static int add_stack(struct interval *iv, const struct record *rec, uint32_t *ret_stack)
 {
 	struct window_frame frames[CPROF_KERNEL_FRAMES_MAX + CPROF_USER_FRAMES_MAX];
 	int cnt;
 
-	cnt = locate_stack(s->objects, rec, frames);
+	cnt = locate_stack(iv->sampler->objects, rec, frames);
 	if (cnt < 0)
 		return cnt;
-	return fold_add_stack(s->window, rec, frames, (uint32_t)cnt, ret_stack);
+	return fold_add_stack(iv->window, rec, frames, (uint32_t)cnt, ret_stack);
 }
 
 /* The sample counts, and its time, but not where it was. */
-static int find_no_stack(struct sampler *s, const struct record *rec, uint32_t *ret_stack)
+static int find_no_stack(struct interval *iv, const struct record *rec, uint32_t *ret_stack)
 {
 	struct cprof_sample head = *rec->sample.head;
 	struct record bare = *rec;
 
-	s->counters.v[COUNTER_stacks_limited]++;
+	iv->counters->v[COUNTER_stacks_limited]++;
 	head.kernel_cnt = head.user_cnt = head.interp_cnt = head.keys_cnt = 0;
 	head.kernel_end = head.interp_end = CPROF_END_NONE;
 	head.user_end = CPROF_END_LIMIT;
 	head.flags = 0;
 	bare.sample.head = &head;
-	if (fold_find_stack(s->window, &bare, ret_stack))
+	if (fold_find_stack(iv->window, &bare, ret_stack))
 		return 0;
-	return fold_add_stack(s->window, &bare, NULL, 0, ret_stack);
+	return fold_add_stack(iv->window, &bare, NULL, 0, ret_stack);
 }
 
-static int find_stack(struct sampler *s, const struct record *rec, uint32_t *ret_stack)
+static int find_stack(struct interval *iv, const struct record *rec, uint32_t *ret_stack)
 {
-	if (used_bytes(s) > WINDOW_BYTES_MAX)
+	if (is_over(iv, INTERVAL_BYTES_MAX))
 		return -ENOMEM;
-	if (fold_find_stack(s->window, rec, ret_stack))
+	if (fold_find_stack(iv->window, rec, ret_stack))
 		return 0;
-	if (!take_room(s, rec->sample.head))
-		return find_no_stack(s, rec, ret_stack);
-	return add_stack(s, rec, ret_stack);
+	if (!take_room(iv, rec->sample.head))
+		return find_no_stack(iv, rec, ret_stack);
+	return add_stack(iv, rec, ret_stack);
 }
 
-static int add_sample(struct sampler *s, const struct record *rec)
+static int add_sample(struct stream *st, struct interval *iv, const struct record *rec)
 {
 	uint32_t stack, process, exe;
 	int r;
 
-	r = find_stack(s, rec, &stack);
+	r = find_stack(iv, rec, &stack);
 	if (r < 0)
 		return r;
-	r = locate_exe(s->objects, rec, &exe);
+	r = locate_exe(iv->sampler->objects, rec, &exe);
 	if (r < 0)
 		return r;
-	r = fold_process(s->window, rec, exe, &process);
+	r = fold_process(iv->window, rec, exe, &process);
 	if (r < 0)
 		return r;
-	r = fold_add(s->window, rec, process, stack);
-	if (r == 0)
-		raw_keep(s, rec->sample.head, process, stack);
-	return r;
+	r = fold_add(iv->window, rec, process, stack);
+	if (r < 0)
+		return r;
+	iv->samples++;
+	if (st->opts.on_kept)
+		st->opts.on_kept(rec->sample.head, process, stack, st->opts.ctx);
+	return 0;
+}
+
+/* One that ended lately and has not all yet that ran in it; else the open one. */
+static struct interval *interval_at(const struct stream *st, uint64_t time_ns)
+{
+	const struct sampler *s = st->sampler;
+
+	if (time_ns >= st->open->window->from_boot_ns)
+		return st->open;
+	for (size_t i = 0; i < s->intervals.cnt; i++) {
+		struct interval *iv = s->intervals.v[i];
+
+		if (iv->stream == st && !iv->settled && iv->window->from_boot_ns <= time_ns &&
+		    time_ns < iv->window->to_boot_ns)
+			return iv;
+	}
+	return st->open;
 }
 
 /* Told later than the window's end, of one that ended in it; others lived on beyond. */
-static bool is_exit_within(const struct sampler *s, const struct cprof_exit *e)
+static void take_exit(const struct stream *st, const struct cprof_exit *e)
 {
-	if (s->phase != PHASE_SAMPLING && s->phase != PHASE_NAMING)
-		return false;
-	return s->window->to_boot_ns == 0 || e->time_ns <= s->window->to_boot_ns;
+	const struct interval *iv = interval_at(st, e->time_ns);
+
+	if (iv->settled || (iv->window->to_boot_ns > 0 && e->time_ns > iv->window->to_boot_ns))
+		return;
+	fold_exit(iv->window, e);
+}
+
+/* As the kernel would let him look at the process: its own, and never another's. */
+static bool may_see(const struct stream *st, const struct cprof_sample *h)
+{
+	const uint32_t uid = st->opts.uid;
+
+	return !st->opts.own_only || (h->uid == uid && h->euid == uid &&
+				      (h->cred & CPROF_CRED_DUMPABLE) == DUMPABLE_USER &&
+				      !(h->cred & (CPROF_CRED_CHANGED | CPROF_CRED_KTHREAD)));
+}
+
+static void take_sample(struct stream *st, const struct record *rec)
+{
+	const struct cprof_sample *h = rec->sample.head;
+
+	check_sequence(st, h);
+	if (!may_see(st, h))
+		st->counters.v[COUNTER_discard_forbidden]++;
+	else if (add_sample(st, interval_at(st, h->time_ns), rec) < 0)
+		st->counters.v[COUNTER_discard_memory]++;
 }
 
 int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)
 {
-	struct sampler *s = ctx;
+	struct stream *st = ctx;
 	struct record rec;
 	int r;
 
 	r = decode_record(bytes, sz, &rec);
 	if (r == 0 && rec.type == CPROF_RECORD_EXIT) {
-		if (is_exit_within(s, rec.exit))
-			fold_exit(s->window, rec.exit);
+		take_exit(st, rec.exit);
 		return 0;
 	}
 #ifdef CPROF_DROP_ONE_IN
-	if (++s->drop_count % CPROF_DROP_ONE_IN == 0)
+	if (++st->drop_count % CPROF_DROP_ONE_IN == 0)
 		return 0;
 #endif
-	s->counters.v[COUNTER_delivered]++;
-	if (r < 0 || rec.type != CPROF_RECORD_SAMPLE) {
-		s->counters.v[COUNTER_discard_malformed]++;
-		return 0;
-	}
-	check_sequence(s, rec.sample.head);
-	if (add_sample(s, &rec) < 0)
-		s->counters.v[COUNTER_discard_memory]++;
+	st->counters.v[COUNTER_delivered]++;
+	if (r < 0 || rec.type != CPROF_RECORD_SAMPLE)
+		st->counters.v[COUNTER_discard_malformed]++;
+	else
+		take_sample(st, &rec);
 	return 0;
 }
 
-/* The unit that is recorded was started again: its new group is wanted, the old one is gone. */
-static void want_cgroup(struct sampler *s, const struct cprof_cgroup *c)
-{
-	char path[CGROUPS_PATH_SZ];
-
-	if (c->removed)
-		collect_remove_group(s->collect, c->hierarchy, c->id);
-	else if (cgroups_path(s->cgroups, c->hierarchy, c->id, path) == 0 &&
-		 cgroups_is_unit(path, s->start.unit))
-		(void)collect_add_group(s->collect, c->hierarchy, c->id);
-}
-
 /* One that cannot be kept has no path: units_unknown tells of its processes. */
-static void take_cgroup(struct sampler *s, const struct cprof_cgroup *c)
+static void take_cgroup(struct stream *st, const struct cprof_cgroup *c)
 {
 	const struct cgroups_group g = {
 		.id = c->id,
@@ -172,25 +215,25 @@ static void take_cgroup(struct sampler *s, const struct cprof_cgroup *c)
 		.hierarchy = c->hierarchy,
 	};
 
-	(void)cgroups_put(s->cgroups, &g);
+	(void)cgroups_put(st->sampler->cgroups, &g);
 	if (c->removed)
-		cgroups_remove(s->cgroups, c->hierarchy, c->id);
-	if (s->start.flags & SESSION_UNIT)
-		want_cgroup(s, c);
+		cgroups_remove(st->sampler->cgroups, c->hierarchy, c->id);
+	if (st->opts.on_cgroup)
+		st->opts.on_cgroup(c, st->opts.ctx);
 }
 
 int pipeline_on_event(const void *bytes, size_t sz, void *ctx)
 {
-	struct sampler *s = ctx;
+	struct stream *st = ctx;
 	struct record rec;
 
 	if (decode_record(bytes, sz, &rec) < 0)
-		s->counters.v[COUNTER_events_malformed]++;
+		st->counters.v[COUNTER_events_malformed]++;
 	else if (rec.type == CPROF_RECORD_OBJECT || rec.type == CPROF_RECORD_EXEC)
-		symbolize_announce(s->symbolize, rec.announce, clock_mono_ns());
+		symbolize_announce(st->sampler->symbolize, rec.announce, clock_mono_ns());
 	else if (rec.type == CPROF_RECORD_CGROUP)
-		take_cgroup(s, rec.cgroup);
+		take_cgroup(st, rec.cgroup);
 	else
-		s->counters.v[COUNTER_events_malformed]++;
+		st->counters.v[COUNTER_events_malformed]++;
 	return 0;
 }

@@ -15,9 +15,8 @@
 #include <sys/mman.h>
 
 #include "cprof/replay.h"
-#include "sampler.h"
+#include "recording.h"
 
-#define RAW_LOG_MAX (256ULL << 20)
 /* What comes behind the samples: 32 bytes of each process, the counters. */
 #define RAW_END_ROOM (64ULL << 10)
 #define RAW_KEPT 256
@@ -32,6 +31,7 @@ struct raw {
 	int fd;
 	bool broken; /* a write failed: no more is kept */
 	uint64_t written;
+	uint64_t written_max;
 	size_t cnt; /* that wait to be written */
 	struct raw_entry kept[RAW_KEPT];
 };
@@ -45,12 +45,13 @@ struct raw *raw_free(struct raw *raw)
 	return NULL;
 }
 
-int raw_new(struct raw **ret)
+int raw_new(uint64_t bytes_max, struct raw **ret)
 {
 	_cleanup_(raw_freep) struct raw *raw = calloc(1, sizeof(*raw));
 
 	if (!raw)
 		return -ENOMEM;
+	raw->written_max = bytes_max;
 	raw->fd = memfd_create("cprof-raw-log", MFD_CLOEXEC);
 	if (raw->fd < 0)
 		return -errno;
@@ -58,45 +59,49 @@ int raw_new(struct raw **ret)
 	return 0;
 }
 
-static void flush(struct sampler *s, struct raw *raw)
+/* How many were lost. */
+static size_t flush(struct raw *raw)
 {
-	const size_t sz = raw->cnt * sizeof(*raw->kept);
+	const size_t sz = raw->cnt * sizeof(*raw->kept), cnt = raw->cnt;
 
-	if (finish_write(raw->kept, sz, &raw->fd) < 0) {
-		s->counters.v[COUNTER_raw_lost] += raw->cnt;
-		raw->broken = true;
-	} else {
-		raw->written += sz;
-	}
 	raw->cnt = 0;
+	if (writing_write(raw->kept, sz, &raw->fd) < 0) {
+		raw->broken = true;
+		return cnt;
+	}
+	raw->written += sz;
+	return 0;
 }
 
-void raw_keep(struct sampler *s, const struct cprof_sample *head, uint32_t process, uint32_t stack)
+void raw_keep(const struct cprof_sample *head, uint32_t process, uint32_t stack, void *ctx)
 {
-	struct raw *raw = s->raw;
+	struct recording *rec = ctx;
+	struct raw *raw = rec->raw;
+	__u64 *lost = &rec->stream->counters.v[COUNTER_raw_lost];
 
 	if (!raw)
 		return;
-	if (raw->broken || raw->written + sizeof(raw->kept) > RAW_LOG_MAX) {
-		s->counters.v[COUNTER_raw_lost]++;
+	if (raw->broken || raw->written + sizeof(raw->kept) > raw->written_max) {
+		(*lost)++;
 		return;
 	}
 	raw->kept[raw->cnt++] = (struct raw_entry){ *head, process, stack };
 	if (raw->cnt == RAW_KEPT)
-		flush(s, raw);
+		*lost += flush(raw);
 }
 
-static int write_entries(struct sampler *s, struct replay_writer *w, size_t cnt)
+static int write_entries(struct recording *rec, struct replay_writer *w, size_t cnt)
 {
+	struct stream *st = rec->stream;
 	const uint64_t room = SESSION_PROFILE_BYTES_MAX - RAW_END_ROOM -
-			      s->window->processes.cnt * sizeof(struct replay_process);
+			      st->open->window->processes.cnt * sizeof(struct replay_process);
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < cnt; i++) {
-		const struct raw_entry *e = &s->raw->kept[i];
+		const struct raw_entry *e = &rec->raw->kept[i];
 
 		if (replay_writer_bytes(w) + REPLAY_CHUNK_MAX > room)
-			s->counters.v[COUNTER_raw_lost]++;
+			st->counters.v[COUNTER_raw_lost]++;
 		else
 			r = replay_write_sample(w, &e->head, e->process, e->stack);
 	}
@@ -104,85 +109,93 @@ static int write_entries(struct sampler *s, struct replay_writer *w, size_t cnt)
 }
 
 /* The log, from its beginning; a part of an entry is never written. */
-static int write_samples(struct sampler *s, struct replay_writer *w)
+static int write_samples(struct recording *rec, struct replay_writer *w)
 {
+	struct raw *raw = rec->raw;
 	uint64_t at = 0;
 	int r = 0;
 
-	while (r == 0 && at < s->raw->written) {
-		const size_t sz = MIN(sizeof(s->raw->kept), s->raw->written - at);
-		const ssize_t n = pread(s->raw->fd, s->raw->kept, sz, (off_t)at);
+	while (r == 0 && at < raw->written) {
+		const size_t sz = MIN(sizeof(raw->kept), raw->written - at);
+		const ssize_t n = pread(raw->fd, raw->kept, sz, (off_t)at);
 
 		if (n != (ssize_t)sz)
 			return n < 0 ? -errno : -EIO;
 		at += sz;
-		r = write_entries(s, w, sz / sizeof(*s->raw->kept));
+		r = write_entries(rec, w, sz / sizeof(*raw->kept));
 	}
 	return r;
 }
 
-static int write_file(struct sampler *s, int fd)
+static void describe(struct recording *rec, uint64_t bytes)
+{
+	const struct window *window = rec->stream->open->window;
+
+	rec->writing.profile = (struct session_profile){
+		.head = { .size = sizeof(rec->writing.profile), .type = SESSION_PROFILE },
+		.bytes = bytes,
+		.from_real_ns = window->from_real_ns,
+		.to_real_ns = window->from_real_ns + (window->to_boot_ns - window->from_boot_ns),
+		.kind = SESSION_PROFILE_RAW,
+		.processes = (uint32_t)window->processes.cnt,
+	};
+}
+
+static int write_file(struct recording *rec, int fd)
 {
 	_cleanup_(replay_writer_freep) struct replay_writer *w = NULL;
+	const struct sampler *s = rec->sampler;
 	const struct replay_writer_opts opts = {
-		.session = &s->about,
-		.window = s->window,
+		.session = &rec->writing.about,
+		.window = rec->stream->open->window,
 		.objects = s->objects,
 		.names = s->names,
 		.cgroups = s->cgroups,
-		.write = finish_write,
+		.write = writing_write,
 		.ctx = &fd,
 	};
 	struct counters counters;
 	struct books books;
 	int r;
 
-	flush(s, s->raw);
+	rec->stream->counters.v[COUNTER_raw_lost] += flush(rec->raw);
 	r = replay_writer_new(&opts, &w);
 	if (r == 0)
-		r = write_samples(s, w);
+		r = write_samples(rec, w);
 	if (r < 0)
 		return r;
-	(void)recording_books(s, &counters, &books);
+	(void)stream_books(rec->stream, &counters, &books);
 	r = replay_write_end(w, &counters);
 	if (r < 0)
 		return r;
-	s->profile = (struct session_profile){
-		.head = { .size = sizeof(s->profile), .type = SESSION_PROFILE },
-		.bytes = replay_writer_bytes(w),
-		.from_real_ns = s->window->from_real_ns,
-		.to_real_ns =
-			s->window->from_real_ns + (s->window->to_boot_ns - s->window->from_boot_ns),
-		.kind = SESSION_PROFILE_RAW,
-		.processes = (uint32_t)s->window->processes.cnt,
-	};
+	describe(rec, replay_writer_bytes(w));
 	return 0;
 }
 
-static int make_file(struct sampler *s)
+static int make_file(struct recording *rec)
 {
 	_cleanup_close_ int fd = memfd_create("cprof-raw", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = write_file(s, fd);
+	r = write_file(rec, fd);
 	if (r < 0)
 		return r;
-	if (fcntl(fd, F_ADD_SEALS, FINISH_SEALS) < 0)
+	if (fcntl(fd, F_ADD_SEALS, SAMPLER_SEALS) < 0)
 		return -errno;
-	s->profile_fd = TAKE_FD(fd);
+	rec->writing.fd = TAKE_FD(fd);
 	return 0;
 }
 
-void raw_finish(struct sampler *s)
+void raw_finish(struct recording *rec)
 {
 	char text[256];
-	int r = make_file(s);
+	int r = make_file(rec);
 
 	if (r >= 0)
 		return;
-	s->counters.v[COUNTER_raw_lost] += s->raw->written / sizeof(*s->raw->kept);
+	rec->stream->counters.v[COUNTER_raw_lost] += rec->raw->written / sizeof(*rec->raw->kept);
 	(void)snprintf(text, sizeof(text), "no raw file: %s; the profiles are whole", strerror(-r));
-	(void)session_note(s, text);
+	(void)session_note(rec, text);
 }

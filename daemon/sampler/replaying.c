@@ -20,10 +20,13 @@
 #include "cprof/base/str.h"
 #include "cprof/output.h"
 #include "cprof/profile_name.h"
-#include "sampler.h"
+#include "cprof/replay.h"
+#include "recording.h"
 
 struct replaying {
 	struct sampler *s;
+	struct stream stream; /* without a collection: its samples come from the file */
+	struct writing writing;
 	struct replay_tables tables;
 	struct output output;
 	const char *file; /* as shown in messages */
@@ -43,28 +46,34 @@ static ssize_t read_file(void *dst, size_t sz, void *ctx)
 	return n < 0 ? -errno : n;
 }
 
+static int open_interval(struct replaying *rp, const struct replay_session *about)
+{
+	struct interval *iv;
+	int r = interval_new(rp->s, &rp->stream.counters, &iv);
+
+	if (r < 0)
+		return r;
+	rp->stream.open = iv;
+	iv->settled = true; /* no exits are told */
+	iv->window = window_new(about->from_boot_ns, about->from_real_ns, rng_seed());
+	if (!iv->window)
+		return -ENOMEM;
+	iv->window->to_boot_ns = about->to_boot_ns;
+	iv->window->missed = about->missed;
+	iv->window->lost = about->lost;
+	iv->window->hz = about->hz;
+	rp->writing.interval = iv;
+	rp->tables.window = iv->window;
+	return 0;
+}
+
 static int on_session(struct replaying *rp, const struct replay_session *about)
 {
-	struct sampler *s = rp->s;
-
-	s->event = event_find(about->event);
-	if (!s->event || event_check_count(s->event, about->event_count) < 0)
+	rp->writing.event = event_find(about->event);
+	if (!rp->writing.event || event_check_count(rp->writing.event, about->event_count) < 0)
 		return -EBADMSG;
-	s->start.event_count = about->event_count;
-	s->about = *about;
-	s->start.flags = about->flags & REPLAY_MERGED ? SESSION_MERGED : 0;
-	s->window = window_new(about->from_boot_ns, about->from_real_ns, rng_seed());
-	if (!s->window)
-		return -ENOMEM;
-	s->window->to_boot_ns = about->to_boot_ns;
-	s->window->missed = about->missed;
-	s->window->lost = about->lost;
-	s->window->hz = about->hz;
-	s->cpus = about->cpus;
-	s->start.pids_cnt = about->pids_cnt;
-	memcpy(s->start.pids, about->pids, about->pids_cnt * sizeof(*about->pids));
-	rp->tables.window = s->window;
-	return 0;
+	rp->writing.about = *about;
+	return open_interval(rp, about);
 }
 
 static void on_end(struct replaying *rp, const struct replay_end *end)
@@ -84,8 +93,8 @@ static int on_entry(enum replay_type type, const void *entry, void *ctx)
 	case REPLAY_SESSION:
 		return on_session(rp, entry);
 	case REPLAY_RECORDS:
-		(void)pipeline_on_sample(entry, head->size, rp->s);
-		return rp->s->counters.v[COUNTER_discard_malformed] > 0 ? -EBADMSG : 0;
+		(void)pipeline_on_sample(entry, head->size, &rp->stream);
+		return rp->stream.counters.v[COUNTER_discard_malformed] > 0 ? -EBADMSG : 0;
 	case REPLAY_END:
 		on_end(rp, entry);
 		return 0;
@@ -97,9 +106,9 @@ static int on_entry(enum replay_type type, const void *entry, void *ctx)
 /* In the recording it was named after the command, of which the file has the process. */
 static void name_merged(const struct replaying *rp, struct profile_label *label)
 {
-	const struct window *w = rp->s->window;
+	const struct window *w = rp->tables.window;
 
-	label->pid = (uint32_t)rp->s->about.pids[0];
+	label->pid = (uint32_t)rp->writing.about.pids[0];
 	label->comm = "merged";
 	for (size_t i = 0; i < w->processes.cnt; i++)
 		if (w->processes.v[i].pid == label->pid)
@@ -108,7 +117,7 @@ static void name_merged(const struct replaying *rp, struct profile_label *label)
 
 static void name_file(const struct replaying *rp, char name[static PROFILE_NAME_MAX])
 {
-	const struct session_profile *m = &rp->s->profile;
+	const struct session_profile *m = &rp->writing.profile;
 	struct profile_label label = {
 		.comm = m->comm,
 		.pid = m->pid,
@@ -123,7 +132,7 @@ static void name_file(const struct replaying *rp, char name[static PROFILE_NAME_
 		profile_name_ended(name, PROFILE_NAME_MAX, &label);
 	} else if (m->kind == SESSION_PROFILE_PROCESS) {
 		profile_name(name, PROFILE_NAME_MAX, &label);
-	} else if (rp->s->start.flags & SESSION_MERGED) {
+	} else if (rp->writing.about.flags & REPLAY_MERGED) {
 		name_merged(rp, &label);
 		profile_name_merged(name, PROFILE_NAME_MAX, &label);
 	} else {
@@ -133,32 +142,31 @@ static void name_file(const struct replaying *rp, char name[static PROFILE_NAME_
 
 static int write_profile(struct replaying *rp)
 {
-	_cleanup_close_ int fd = TAKE_FD(rp->s->profile_fd);
+	_cleanup_close_ int fd = TAKE_FD(rp->writing.fd);
 	_cleanup_free_ char *path = NULL;
 	char name[PROFILE_NAME_MAX];
 	int r;
 
 	name_file(rp, name);
-	r = output_copy(&rp->output, name, fd, rp->s->profile.bytes, &path);
+	r = output_copy(&rp->output, name, fd, rp->writing.profile.bytes, &path);
 	if (r < 0)
 		return log_error(r,
 				 "replay: cannot write %s%s: %m; make room or choose another "
 				 "place with -o",
 				 rp->output.dir, name);
-	rp->s->counters.v[COUNTER_in_profiles] += rp->s->profile.samples;
+	writing_settle(&rp->writing, COUNTER_in_profiles);
 	rp->files++;
 	return 0;
 }
 
 static int write_profiles(struct replaying *rp)
 {
-	struct sampler *s = rp->s;
-	int r;
-
-	finish_parcels(s);
+	writing_begin(&rp->writing);
 	for (;;) {
-		finish_next_profile(s);
-		if (s->profile_fd < 0)
+		int r;
+
+		writing_next(&rp->writing);
+		if (rp->writing.fd < 0)
 			return 0;
 		r = write_profile(rp);
 		if (r < 0)
@@ -221,16 +229,16 @@ static int open_output(struct replaying *rp, const char *dir)
 /* Without the decoder's consent to every record it is not the recording again. */
 static int account(const struct replaying *rp)
 {
-	const struct counters *c = &rp->s->counters;
+	const struct counters *c = &rp->stream.counters;
+	const struct window *w = rp->tables.window;
 	const uint64_t delivered = c->v[COUNTER_delivered];
 
 	(void)printf("replayed %" PRIu64 " samples of %zu processes into %" PRIu32
 		     " files in %s (%" PRIu64 " missed, %" PRIu64 " lost, %" PRIu64
 		     " not in the raw file; %" PRIu64 " of %" PRIu64 " frames named)\n",
-		     (uint64_t)c->v[COUNTER_in_profiles], rp->s->window->processes.cnt, rp->files,
-		     rp->output.dir[0] ? rp->output.dir : "./", rp->s->window->missed,
-		     rp->s->window->lost, rp->raw_lost, (uint64_t)c->v[COUNTER_frames_named],
-		     (uint64_t)c->v[COUNTER_frames]);
+		     (uint64_t)c->v[COUNTER_in_profiles], w->processes.cnt, rp->files,
+		     rp->output.dir[0] ? rp->output.dir : "./", w->missed, w->lost, rp->raw_lost,
+		     (uint64_t)c->v[COUNTER_frames_named], (uint64_t)c->v[COUNTER_frames]);
 	if (c->v[COUNTER_in_profiles] == delivered)
 		return 0;
 	return log_error(-EBADMSG,
@@ -242,6 +250,9 @@ static int account(const struct replaying *rp)
 static void replaying_done(struct replaying *rp)
 {
 	output_done(&rp->output);
+	writing_done(&rp->writing);
+	rp->stream.open = interval_free(rp->stream.open);
+	vec_done(&rp->stream.seqs);
 	rp->fd = fd_close(rp->fd);
 }
 
@@ -249,6 +260,8 @@ int replaying_main(struct sampler *s, const char *file, const char *dir)
 {
 	_cleanup_(replaying_done) struct replaying rp = {
 		.s = s,
+		.stream = { .sampler = s },
+		.writing = WRITING_INIT,
 		.tables = { .objects = s->objects, .names = s->names, .cgroups = s->cgroups },
 		.output = OUTPUT_INIT,
 		.fd = -EBADF,

@@ -10,7 +10,7 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/seqpacket.h"
-#include "sampler.h"
+#include "recording.h"
 
 #define PRIORITY_CONTROL 0
 #define PRIORITY_NEIGHBOUR 20
@@ -31,6 +31,15 @@ static int take_symbolizer(struct sampler *s, int fd)
 			   &s->symbolizer);
 }
 
+/* The client whose private sampler we are: it runs with root's rights, or in root's stead. */
+static int take_client(struct sampler *s, int fd)
+{
+	const struct session_peer peer = { .fd = fd, .sees_all = true };
+
+	s->is_private = true;
+	return session_attach(s, &peer);
+}
+
 /* Takes the descriptor over in every case. */
 static int take_peer(struct sampler *s, const struct wire_peer *m, int peer_fd)
 {
@@ -44,7 +53,7 @@ static int take_peer(struct sampler *s, const struct wire_peer *m, int peer_fd)
 	case WIRE_ROLE_SYMBOLIZER:
 		return take_symbolizer(s, TAKE_FD(fd));
 	case WIRE_ROLE_CLIENT:
-		return session_attach(s, TAKE_FD(fd));
+		return take_client(s, TAKE_FD(fd));
 	default:
 		return 0;
 	}
@@ -67,9 +76,7 @@ static int on_control(struct loop_source *src, uint32_t events, void *ctx)
 	case WIRE_PEER:
 		return take_peer(s, (const void *)buf, TAKE_FD(fd));
 	case WIRE_STOP:
-		if (s->phase == PHASE_SAMPLING)
-			recording_end(s, SESSION_ENDED_STOP);
-		else if (s->phase == PHASE_NONE)
+		if (!session_stop_all(s))
 			loop_exit(s->loop, 0);
 		return 0;
 	default:

@@ -12,45 +12,46 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sampler.h"
+#include "recording.h"
 
 static int on_pid_gone(struct loop_source *src, uint32_t events, void *ctx)
 {
-	struct sampler *s = ctx;
+	struct recording *rec = ctx;
 	bool all_gone = true;
 
-	for (size_t i = 0; i < s->pid_sources.cnt; i++) {
-		if (s->pid_sources.v[i] == src)
-			s->pid_sources.v[i] = loop_remove(src);
-		all_gone = all_gone && !s->pid_sources.v[i];
+	for (size_t i = 0; i < rec->pid_sources.cnt; i++) {
+		if (rec->pid_sources.v[i] == src)
+			rec->pid_sources.v[i] = loop_remove(src);
+		all_gone = all_gone && !rec->pid_sources.v[i];
 	}
 	/* A tree may outlive the processes that it began with. */
-	s->roots_gone = all_gone;
-	if (all_gone && s->phase == PHASE_SAMPLING && !(s->start.flags & SESSION_TREE))
-		recording_end(s, SESSION_ENDED_GONE);
+	rec->roots_gone = all_gone;
+	if (all_gone && rec->phase == PHASE_SAMPLING && !(rec->start.flags & SESSION_TREE))
+		recording_end(rec, SESSION_ENDED_GONE);
 	return 0;
 }
 
-static int watch_pid(struct sampler *s, int *pidfd)
+static int watch_pid(struct recording *rec, int *pidfd)
 {
 	struct loop_source *source;
 	int fd = *pidfd, r;
 
-	r = vec_push(&s->pidfds, fd);
+	r = vec_push(&rec->pidfds, fd);
 	if (r < 0)
 		return r;
 	(void)TAKE_FD(*pidfd);
-	r = loop_add_io(s->loop, fd, EPOLLIN, PRIORITY_EVENTS, on_pid_gone, s, &source);
+	r = loop_add_io(rec->sampler->loop, fd, EPOLLIN, PRIORITY_EVENTS, on_pid_gone, rec,
+			&source);
 	if (r < 0)
 		return r;
-	return vec_push(&s->pid_sources, source);
+	return vec_push(&rec->pid_sources, source);
 }
 
 /*
  * Held first, asked then, and still there: the start is its own. Without one BPF would record whoever takes
  * the pid later.
  */
-static int add_pid(struct sampler *s, pid_t pid)
+static int add_pid(struct recording *rec, pid_t pid)
 {
 	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	uint64_t start;
@@ -58,55 +59,55 @@ static int add_pid(struct sampler *s, pid_t pid)
 
 	if (fd < 0)
 		return -errno;
-	start = cputime_start_ticks(s, (uint32_t)pid);
+	start = cputime_start_ticks(&rec->sampler->root, (uint32_t)pid);
 	if (start == 0 || (syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0 && errno == ESRCH))
 		return -ESRCH;
-	r = collect_add_pid(s->collect, pid, start);
-	return r < 0 ? r : watch_pid(s, &fd);
+	r = collect_add_pid(rec->stream->collect, pid, start);
+	return r < 0 ? r : watch_pid(rec, &fd);
 }
 
 /* One that is gone by now costs nothing of the others. */
-int targets_add_pids(struct sampler *s)
+int targets_add_pids(struct recording *rec)
 {
 	uint32_t added = 0;
 
-	for (uint32_t i = 0; i < s->start.pids_cnt; i++) {
+	for (uint32_t i = 0; i < rec->start.pids_cnt; i++) {
 		char text[128];
-		int r = add_pid(s, s->start.pids[i]);
+		int r = add_pid(rec, rec->start.pids[i]);
 
 		added += r == 0;
 		if (r == 0 || r == -ESRCH)
 			continue;
-		(void)snprintf(text, sizeof(text), "cannot record process %d: %s", s->start.pids[i],
-			       strerror(-r));
-		(void)session_fail(s, r, text);
+		(void)snprintf(text, sizeof(text), "cannot record process %d: %s",
+			       rec->start.pids[i], strerror(-r));
+		(void)session_fail(rec, r, text);
 		return r;
 	}
-	if (added > 0 || s->start.pids_cnt == 0)
+	if (added > 0 || rec->start.pids_cnt == 0)
 		return 0;
-	(void)session_fail(s, -ESRCH,
+	(void)session_fail(rec, -ESRCH,
 			   "no process to record: it has exited; see ps -e, or record a command");
 	return -ESRCH;
 }
 
 static int add_group(uint8_t hierarchy, uint64_t id, void *ctx)
 {
-	struct sampler *s = ctx;
+	struct recording *rec = ctx;
 
-	s->groups_cnt++;
-	return collect_add_group(s->collect, hierarchy, id);
+	rec->groups_cnt++;
+	return collect_add_group(rec->stream->collect, hierarchy, id);
 }
 
 /* Its groups of all hierarchies that samples tell; those that are made later come by events. */
-int targets_add_unit(struct sampler *s)
+int targets_add_unit(struct recording *rec)
 {
 	char text[SESSION_TEXT_MAX];
 	int r;
 
-	if (!(s->start.flags & SESSION_UNIT))
+	if (!(rec->start.flags & SESSION_UNIT))
 		return 0;
-	r = cgroups_find_unit(s->cgroups, s->start.unit, add_group, s);
-	if (r == 0 && s->groups_cnt == 0)
+	r = cgroups_find_unit(rec->sampler->cgroups, rec->start.unit, add_group, rec);
+	if (r == 0 && rec->groups_cnt == 0)
 		r = -ENOENT;
 	if (r == 0)
 		return 0;
@@ -114,10 +115,26 @@ int targets_add_unit(struct sampler *s)
 		(void)snprintf(text, sizeof(text),
 			       "no unit %s runs here: no control group has that name; see "
 			       "systemctl",
-			       s->start.unit);
+			       rec->start.unit);
 	else
-		(void)snprintf(text, sizeof(text), "cannot record unit %s: %s", s->start.unit,
+		(void)snprintf(text, sizeof(text), "cannot record unit %s: %s", rec->start.unit,
 			       strerror(-r));
-	(void)session_fail(s, r, text);
+	(void)session_fail(rec, r, text);
 	return r;
+}
+
+/* The unit that is recorded was started again: its new group is wanted, the old one is gone. */
+void targets_on_cgroup(const struct cprof_cgroup *c, void *ctx)
+{
+	struct recording *rec = ctx;
+	const struct cgroups *cgroups = rec->sampler->cgroups;
+	char path[CGROUPS_PATH_SZ];
+
+	if (!(rec->start.flags & SESSION_UNIT))
+		return;
+	if (c->removed)
+		collect_remove_group(rec->stream->collect, c->hierarchy, c->id);
+	else if (cgroups_path(cgroups, c->hierarchy, c->id, path) == 0 &&
+		 cgroups_is_unit(path, rec->start.unit))
+		(void)collect_add_group(rec->stream->collect, c->hierarchy, c->id);
 }

@@ -61,10 +61,10 @@ struct object {
 	enum object_state state;
 	enum object_elf elf;
 	bool foreign; /* a superblock of another user namespace */
-	bool told;    /* BPF has its id */
 	uint8_t build_id_sz;
 	uint8_t segments_cnt;
 	uint32_t owner;
+	uint32_t told; /* those whose BPF has its id, a bit each */
 	const uint8_t *build_id;
 	const struct object_segment *segments;
 	const char *path;      /* clean UTF-8, as the process saw it; NULL: not known */

@@ -31,6 +31,7 @@ struct remap_opts {
 	int (*ask)(const struct wire_maps *m, void *ctx);
 	/* A mapped file, as BPF would have announced it: to be opened while the process lives. */
 	void (*on_file)(const struct cprof_announce *a, void *ctx);
+	uint64_t first_id; /* of its questions; the next ones count up from it */
 	void *ctx;
 };
 

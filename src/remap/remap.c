@@ -20,7 +20,7 @@ int remap_new(const struct remap_opts *opts, uint64_t seed, struct remap **ret)
 	r->opts = *opts;
 	r->seed = seed;
 	r->process_map = r->file_map = MAP_INIT;
-	r->next_id = 1;
+	r->next_id = opts->first_id;
 	*ret = r;
 	return 0;
 }

@@ -79,7 +79,7 @@ void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uin
 		return;
 	if (o->state != OBJECT_SEEN && o->state != OBJECT_GONE) {
 		/* Known by now; the announcement was on its way, or BPF had to forget the id. */
-		if (!o->told && o->state != OBJECT_ASKED && o->state != OBJECT_OPENED)
+		if (o->state != OBJECT_ASKED && o->state != OBJECT_OPENED)
 			s->opts.on_object(object, s->opts.ctx);
 		return;
 	}

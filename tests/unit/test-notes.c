@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cprof/base/seqpacket.h"
-#include "sampler.h"
+#include "recording.h"
 
 /* Whatever the socket holds, all else is refused. */
 static int fill(int fd)
@@ -43,7 +43,7 @@ static void expect_note(int fd, const char *text)
 
 TEST(a_note_waits_for_the_client)
 {
-	struct sampler s = { 0 };
+	struct recording s = { 0 };
 	int fds[2], cnt;
 	char text[8];
 
@@ -52,7 +52,7 @@ TEST(a_note_waits_for_the_client)
 	CHECK(session_note(&s, "at once"));
 	expect_note(fds[1], "at once");
 	cnt = fill(fds[0]);
-	for (int i = 0; i < SAMPLER_NOTES_MAX; i++) {
+	for (int i = 0; i < RECORDING_NOTES_MAX; i++) {
 		(void)snprintf(text, sizeof(text), "note %d", i);
 		CHECK(session_note(&s, text));
 		CHECK(session_note(&s, text)); /* twice the same is one */
@@ -61,7 +61,7 @@ TEST(a_note_waits_for_the_client)
 	CHECK_EQ(session_send_notes(&s), 0);
 	drain(fds[1], cnt);
 	CHECK_EQ(session_send_notes(&s), 1);
-	for (int i = 0; i < SAMPLER_NOTES_MAX; i++) {
+	for (int i = 0; i < RECORDING_NOTES_MAX; i++) {
 		(void)snprintf(text, sizeof(text), "note %d", i);
 		expect_note(fds[1], text);
 	}
@@ -74,7 +74,7 @@ TEST(a_note_waits_for_the_client)
 
 TEST(a_client_that_is_gone)
 {
-	struct sampler s = { 0 };
+	struct recording s = { 0 };
 	int fds[2];
 
 	CHECK_EQ(seqpacket_pair(fds), 0);

@@ -64,7 +64,7 @@ static void on_file(const struct cprof_announce *a, void *ctx)
 static struct bench *begin(void)
 {
 	struct bench *b = calloc(1, sizeof(*b));
-	struct remap_opts opts = { .ask = on_ask, .on_file = on_file, .ctx = b };
+	struct remap_opts opts = { .ask = on_ask, .on_file = on_file, .first_id = 1, .ctx = b };
 
 	CHECK(b);
 	CHECK_EQ(objects_new(1, &b->objects), 0);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * stream — one collection: BPF objects and rings of its own, the interval that they fill, its counters
+ * and books. Whose it is (a recording, the machine's rotation) hears of it by callbacks, and writes its
+ * intervals.
+ *
+ * While it runs it consumes its rings, asks for names and looks after its events by timers of its own.
+ * What is known of files serves every stream: a new one's BPF is told at once.
+ */
+
+#include "cprof/base/vec.h"
+#include "cprof/collect.h"
+#include "interval.h"
+
+struct stream_opts {
+	struct sampler *sampler;
+	const struct event *event;
+	uint64_t event_count; /* a sample for every so many of it; 0: by hz */
+	uint32_t hz;
+	uint32_t frames_max;	/* of a user stack; 0: CPROF_USER_FRAMES_MAX */
+	size_t ring_bytes;	/* 0: by the number of CPUs */
+	bool all, tree, groups; /* as of struct collect_opts */
+	bool is_small;		/* its windows have a part of the room that is of all small ones */
+	/* Only samples that this user may see: those of others are discard_forbidden. */
+	bool own_only;
+	uint32_t uid;
+	/* All may be NULL. */
+	void (*on_kept)(const struct cprof_sample *head, uint32_t process, uint32_t stack,
+			void *ctx);
+	void (*on_cgroup)(const struct cprof_cgroup *c, void *ctx);
+	/* Something works less well than it should; false: to be told again. */
+	bool (*on_note)(const char *text, void *ctx);
+	void *ctx;
+};
+
+struct stream {
+	struct stream_opts opts;
+	struct sampler *sampler;
+	unsigned int slot;	  /* in the role's list, and its bit */
+	struct collect *collect;  /* NULL: a replay */
+	struct interval *open;	  /* where samples go; after the end it stays here */
+	struct counters counters; /* user space's, of this stream alone */
+	struct counters before;	  /* the role's when it began */
+	uint32_t told;		  /* objects whose ids its BPF has */
+	uint32_t hz;		  /* 0: one sample for every so many of the event */
+	uint32_t cpus;		  /* with an event */
+	bool running;
+	bool walk_told;	    /* that it is switched off */
+	VEC(uint64_t) seqs; /* last of each CPU */
+	uint64_t maintain_ns;
+	struct loop_source *events;
+	struct loop_source *samples;
+	struct loop_source *tick; /* consume, names: every 100 ms */
+	struct loop_source *redraw;
+	uint64_t drop_count; /* of the build that loses one in N on purpose */
+};
+
+/* Loads and attaches, samples nothing yet: 0, or -errno with @failure. */
+int stream_new(const struct stream_opts *opts, struct stream **ret,
+	       struct collect_failure *failure);
+struct stream *stream_free(struct stream *st);
+/*
+ * Opens the first interval and switches the events on. 0, or -errno with @failure; which also tells
+ * what works less well than it should where it is 0.
+ */
+int stream_start(struct stream *st, struct collect_failure *failure);
+/* Fetches what is in the rings, ends the open interval and opens the next: *ret is the caller's. */
+int stream_cut(struct stream *st, struct interval **ret);
+/* No new run from now on; what is in the rings is fetched, and the open interval ended. */
+void stream_stop(struct stream *st);
+/* After stop: has all that ran arrived? */
+bool stream_is_drained(struct stream *st, uint64_t now_ns);
+/* Its counters, BPF's and what the role counted since it began, and the books; 0 or -errno (no BPF's). */
+int stream_books(const struct stream *st, struct counters *ret_counters, struct books *ret_books);
+
+/* pipeline.c */
+int pipeline_on_sample(const void *bytes, size_t sz, void *ctx);
+int pipeline_on_event(const void *bytes, size_t sz, void *ctx);
+
+DEFINE_CLEANUP(struct stream *, stream_free);
