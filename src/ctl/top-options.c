@@ -122,7 +122,7 @@ void top_args_help(void)
 	      "The functions that took most, of all sources together, as `go tool pprof -top`\n"
 	      "prints them. A SOURCE is a profile, a directory with profiles below it, or - for\n"
 	      "standard input. Without any the whole machine is recorded for 5 seconds, which\n"
-	      "needs root.\n"
+	      "needs a daemon or root.\n"
 	      "\n"
 	      "Options:\n",
 	      stdout);

@@ -290,6 +290,9 @@ class Faults(Case):
         stale.bind(str(self.path))
         stale.close()
         self.assert_says(self.ctl("status"), "Connection refused; start it with systemctl start cprofd")
+        done = subprocess.run([CPROFCTL, "--socket", "/\033[31m\n", "ps"], capture_output=True, text=True,
+                              check=False)
+        self.assert_says(done, "no daemon answers on /\ufffd[31m\ufffd: ")
 
     def test_usual_place(self):
         if os.path.exists("/run/cprofd/cprofd.sock"):
