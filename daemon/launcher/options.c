@@ -129,22 +129,20 @@ static int option_help(struct options *o, const char *value)
 	(void)puts(
 		"Usage: cprofd [OPTION...]\n\n"
 		"Profiles every process of this machine, always. Runs in the foreground, as root;\n"
-		"SIGHUP reads the configuration again, SIGTERM ends it.\n");
+		"SIGHUP reads the configuration again, SIGTERM ends it.\n\n"
+		"Options:");
 	for (size_t i = 0; i < ELEMENTSOF(option_table); i++) {
 		const struct option_spec *spec = &option_table[i];
-		const bool is_short = spec->name[0] == '-';
 		char form[64];
 
-		(void)snprintf(form, sizeof(form), "%s%s%s%s", is_short ? "" : "--", spec->name,
-			       !spec->argument ? ""
-			       : is_short      ? " "
-					       : "=",
-			       spec->argument ?: "");
-		(void)printf("  %-22s %s\n", form, spec->help);
+		(void)snprintf(form, sizeof(form), "%s%s%s%s", spec->name[0] == '-' ? "" : "    --",
+			       spec->name, spec->argument ? " " : "", spec->argument ?: "");
+		(void)printf("  %-24s %s\n", form, spec->help);
 	}
 	(void)puts("\nExamples:\n"
 		   "  systemctl start cprofd                  for good, as a service\n"
 		   "  cprofd --check                          after the configuration was changed\n"
+		   "  systemctl reload cprofd                 and then this\n"
 		   "  cprofd -o Sampling.FrequencyHz=19 -o Profiles.Directory=/tmp/profiles\n"
 		   "\nTo record now, with or without the daemon: cprofctl record --help");
 	o->done = true;

@@ -70,7 +70,8 @@ LIBRARIES = {
                    ['libprotobuf-c', 'protobuf-c', 'protobuf_c', 'libprotobuf_c'],
                    ['src/pprof', 'proto']),
     'zlib': (['zlib.h'], ['zlib', 'z'], ['src/pprof']),
-    'libsystemd': (['systemd/*'], ['libsystemd', 'systemd'], ['daemon/launcher']),
+    # In systemd/ its directories are asked for, and nothing is linked.
+    'libsystemd': (['systemd/*'], ['libsystemd', 'systemd'], ['daemon/launcher', 'systemd']),
 }
 
 # Parts of the C library that are linked by name.

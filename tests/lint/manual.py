@@ -22,6 +22,7 @@ import source
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
 PAGE = 'docs/man/cprofctl.1'
+DAEMON_PAGE = 'docs/man/cprofd.8'
 COMPLETION = 'src/ctl/completion/cprofctl.bash'
 COUNTERS = 'include/cprof/counters.def'
 PLAIN = ('help', 'version')  # commands without options or a help of their own
@@ -233,6 +234,15 @@ def check_config(build, root, write):
     return problems + formatted(os.path.join(root, configpages.PAGE))
 
 
+def check_daemon(build, root):
+    program = os.path.join(build, 'daemon/launcher/cprofd')
+    if not os.path.exists(program):
+        source.skip(f'{program} is not built')
+    part = parts_of_page(source.read(root, DAEMON_PAGE)).get('OPTIONS', [])
+    return compare('cprofd', 'the help', options_of_help(help_of(program, '')), 'the manual',
+                   options_of_part(part)) + formatted(os.path.join(root, DAEMON_PAGE))
+
+
 def check(build, root=ROOT, write=False):
     program = os.path.join(build, 'src/ctl/cprofctl')
     path, completion = os.path.join(root, PAGE), os.path.realpath(os.path.join(root, COMPLETION))
@@ -258,7 +268,7 @@ def check(build, root=ROOT, write=False):
 def main():
     words = [w for w in sys.argv[1:] if w != '--write']
     build, root, write = os.path.abspath(words[0]), (words[1:] or [ROOT])[0], '--write' in sys.argv
-    problems = check(build, root, write) + check_config(build, root, write)
+    problems = check(build, root, write) + check_config(build, root, write) + check_daemon(build, root)
     for problem in problems:
         print(problem)
     print(f'manual.py: {len(problems)} problems')

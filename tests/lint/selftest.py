@@ -24,6 +24,7 @@ import sizes
 import source
 import spdx
 import tree
+import units
 import warnfree
 
 APACHE = '/* SPDX-License-Identifier: Apache-2.0 */\n'
@@ -507,6 +508,40 @@ class ManualTest(unittest.TestCase):
         for words, expected in ((('',), ['go', 'help']), (('go', '--'), sorted(self.OFFERED['go', '--'])),
                                 (('go', '--event', ''), ['c', 'clock']), (('go', '--p'), ['--pid'])):
             self.assertEqual(manual.complete(completion, program, words), expected)
+
+
+class UnitsTest(unittest.TestCase):
+    """A key that systemd does not know, a unit that is loose, and what the code says otherwise."""
+
+    UNIT = '[Service]\nExecStart=/nowhere/cprofd\nCapabilityBoundingSet=CAP_KILL CAP_CHOWN\n'
+    SOCKET = '[Socket]\nListenStream=/run/cprofd/cprofd.sock\n'
+    USERS = 'u cprofd-front 61183 "front"\n'
+    CODE = '.program = "cprofd-front",\n\t\t.identity = { .uid = 61183 },\nIDENTITY_CAP(CAP_KILL)\n'
+
+    def setUp(self):
+        self.place = tempfile.mkdtemp(prefix='lint-')
+        self.addCleanup(shutil.rmtree, self.place)
+
+    @unittest.skipUnless(shutil.which('systemd-analyze'), 'no systemd-analyze')
+    def test_systemd(self):
+        self.assertEqual(units.check_verify(self.place, self.UNIT, self.SOCKET), [])
+        self.assertNotEqual(units.check_exposure(self.place), [])
+        for unit, sock in ((self.UNIT + 'WatchdogSeconds=3\n', self.SOCKET),
+                           (self.UNIT, self.SOCKET.replace('ListenStream', 'ListenOn')),
+                           (self.UNIT + 'Type=sometimes\n', self.SOCKET)):
+            self.assertNotEqual(units.check_verify(self.place, unit, sock), [])
+        self.assertEqual(units.check_users(self.place, self.USERS), [])
+        self.assertNotEqual(units.check_users(self.place, self.USERS.replace('61183', 'many')), [])
+        if os.geteuid() == 0:
+            self.assertNotEqual(units.check_tmpfiles(self.place, 'd /run/cprofd 0755 root root\n'), [])
+
+    def test_code(self):
+        self.assertEqual(units.check_code(self.UNIT, self.USERS, self.CODE), [])
+        for unit, users, code in ((self.UNIT.replace('CAP_KILL', ''), self.USERS, self.CODE),
+                                  (self.UNIT.replace('CAP_KILL', 'CAP_KILL CAP_BPF'), self.USERS, self.CODE),
+                                  (self.UNIT, self.USERS.replace('61183', '61184'), self.CODE),
+                                  (self.UNIT, '', self.CODE), (self.UNIT, self.USERS, '')):
+            self.assertNotEqual(units.check_code(unit, users, code), [])
 
 
 if __name__ == '__main__':

@@ -306,7 +306,7 @@ class CommandLineTest(unittest.TestCase):
                               text=True, timeout=TIMEOUT, check=False)
 
     def test_help_and_version(self):
-        for option, text in (("--help", "--session-fd=N"), ("--version", "cprofd ")):
+        for option, text in (("--help", "--session-fd N"), ("--version", "cprofd ")):
             done = self.run_it(option)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn(text, done.stdout)

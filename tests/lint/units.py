@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What systemd is given: it parses, it is as tight as promised, and it says what the code says.
+
+The unit as configured goes through systemd's own checks, which need no running systemd: unknown keys
+and sections, and the exposure score. The capabilities and the users' numbers stand in the code too.
+
+    units.py BUILD_ROOT [SOURCE_ROOT]
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import source
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
+ROLES = 'daemon/launcher/roles.c'
+EXPOSURE = 30  # tenths
+AT_START = {'CAP_CHOWN'}  # for the directory of profiles, and not kept
+
+
+def run(*command, **environ):
+    done = subprocess.run(command, capture_output=True, text=True, check=False,
+                          env={**os.environ, **environ})
+    return done.returncode, done.stdout + done.stderr
+
+
+def check_verify(place, unit, sock):
+    """Of the installed paths none need be there: another program stands in."""
+    with open(os.path.join(place, 'cprofd.service'), 'w', encoding='utf-8') as f:
+        f.write(re.sub(r'^ExecStart=.*$', 'ExecStart=/bin/true', unit, flags=re.M))
+    with open(os.path.join(place, 'cprofd.socket'), 'w', encoding='utf-8') as f:
+        f.write(sock)
+    status, said = run('systemd-analyze', 'verify', '--man=no', '--recursive-errors=no',
+                       os.path.join(place, 'cprofd.service'), os.path.join(place, 'cprofd.socket'),
+                       SYSTEMD_UNIT_PATH=place + ':')
+    # A key that is not known is told and passes.
+    ours = [line for line in said.splitlines() if 'cprofd' in line]
+    return ours if ours or status == 0 else [f'systemd-analyze verify: {said}']
+
+
+def check_exposure(place):
+    path = os.path.join(place, 'cprofd.service')
+    status, said = run('systemd-analyze', 'security', '--offline=true', '--no-pager',
+                       f'--threshold={EXPOSURE}', path)
+    found = re.search(r'Overall exposure level.*: ([\d.]+)', said)
+    if status == 0 and found:
+        return []
+    return [f'cprofd.service: exposure {found[1] if found else said}, at most {EXPOSURE / 10}']
+
+
+def check_users(place, users):
+    os.makedirs(os.path.join(place, 'etc'), exist_ok=True)
+    path = os.path.join(place, 'sysusers.conf')
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write(users)
+    status, said = run('systemd-sysusers', '--dry-run', f'--root={place}', path)
+    return [] if status == 0 else [f'cprofd.sysusers: {said}']
+
+
+def check_tmpfiles(place, text):
+    if os.geteuid() != 0:
+        return []  # its directories are root's
+    path = os.path.join(place, 'tmpfiles.conf')
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write(text)
+    status, said = run('systemd-tmpfiles', '--create', f'--root={place}', path)
+    made = [d for d in ('run/cprofd', 'var/lib/cprofd') if os.path.isdir(os.path.join(place, d))]
+    return [] if status == 0 and len(made) == 2 else [f'cprofd.tmpfiles: {said} {made}']
+
+
+def check_code(unit, users, roles):
+    """Both directions, as the launcher drops what it has not and asks for what it has."""
+    given = set(re.findall(r'CAP_\w+', ' '.join(re.findall(r'^CapabilityBoundingSet=(.*)$', unit, re.M))))
+    taken = set(re.findall(r'IDENTITY_CAP\((CAP_\w+)\)', roles)) | AT_START
+    problems = [f'cprofd.service: {cap} is in the unit, but nobody has it' for cap in given - taken]
+    problems += [f'cprofd.service: {cap} is not in the unit' for cap in taken - given]
+    named = dict(re.findall(r'^u (\S+) (\d+)', users, re.M))
+    coded = dict(re.findall(r'\.program = "(\S+)",\s+\.identity = \{ \.uid = (\d+)', roles))
+    if named != coded or not coded:
+        problems.append(f'cprofd.sysusers: {named}, in {ROLES}: {coded}')
+    return problems
+
+
+def main():
+    build, root = os.path.abspath(sys.argv[1]), (sys.argv[2:] or [ROOT])[0]
+    for program in ('systemd-analyze', 'systemd-sysusers', 'systemd-tmpfiles'):
+        if not shutil.which(program):
+            source.skip(f'no {program}')
+    unit = source.read(build, 'systemd/cprofd.service')
+    users = source.read(root, 'systemd/cprofd.sysusers')
+    with tempfile.TemporaryDirectory() as place:
+        problems = check_verify(place, unit, source.read(root, 'systemd/cprofd.socket'))
+        problems += check_exposure(place)
+        problems += check_users(place, users)
+        problems += check_tmpfiles(place, source.read(root, 'systemd/cprofd.tmpfiles'))
+    problems += check_code(unit, users, source.read(root, ROLES))
+    for problem in problems:
+        print(problem)
+    print(f'units.py: {len(problems)} problems')
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == '__main__':
+    main()
