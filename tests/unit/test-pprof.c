@@ -10,23 +10,7 @@
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
 #include "cprof/pprof_write.h"
-
-struct file {
-	VEC(uint8_t) v;
-	size_t fail_at; /* the size at which the writer fails; 0: never */
-};
-
-static int write_file(const void *bytes, size_t sz, void *ctx)
-{
-	struct file *f = ctx;
-
-	if (f->fail_at && f->v.cnt + sz >= f->fail_at)
-		return -ENOSPC;
-	CHECK_EQ(vec_reserve(&f->v, sz), 0);
-	memcpy(f->v.v + f->v.cnt, bytes, sz);
-	f->v.cnt += sz;
-	return 0;
-}
+#include "sink.h"
 
 static const struct pprof_type types[] = { { 1, 2 }, { 3, 4 } };
 
@@ -99,7 +83,7 @@ static int put_all(struct pprof_writer *w, const struct strtab *strings, uint64_
 }
 
 /* The file of all that can be put; -errno: the writer's. */
-static int write_all(struct file *file)
+static int write_all(struct sink *file)
 {
 	static const char *const texts[] = { "samples", "count", "cpu",	 "nanoseconds",
 					     "/bin/x",	"abcd",	 "main", "inlined" };
@@ -115,14 +99,14 @@ static int write_all(struct file *file)
 		CHECK_EQ(strtab_add(&strings, texts[i], strlen(texts[i]), &id), 0);
 		CHECK_EQ(id, i + 1);
 	}
-	CHECK_EQ(pprof_writer_new(write_file, file, &w), 0);
+	CHECK_EQ(pprof_writer_new(sink_write, file, &w), 0);
 	r = put_all(w, &strings, &bytes);
 	if (r == 0)
 		CHECK_EQ(bytes, file->v.cnt);
 	return r;
 }
 
-static void unpack(const struct file *file, uint8_t **ret, struct pprof_bytes *ret_bytes)
+static void unpack(const struct sink *file, uint8_t **ret, struct pprof_bytes *ret_bytes)
 {
 	size_t sz;
 
@@ -186,7 +170,7 @@ static int check_sample(const struct pprof_sample *s, void *ctx)
 
 TEST(round_trip)
 {
-	struct file file = { 0 };
+	struct sink file = { 0 };
 	_cleanup_free_ uint8_t *plain = NULL;
 	_cleanup_(pprof_done) struct pprof p = { 0 };
 	struct pprof_bytes bytes;
@@ -213,7 +197,7 @@ TEST(round_trip)
 
 TEST(limits)
 {
-	struct file file = { 0 };
+	struct sink file = { 0 };
 	_cleanup_free_ uint8_t *plain = NULL;
 	_cleanup_(pprof_done) struct pprof p = { 0 };
 	struct pprof_bytes bytes;
@@ -227,11 +211,11 @@ TEST(limits)
 /* Every byte that the writer's writer refuses ends it with its error. */
 TEST(write_fails)
 {
-	struct file whole = { 0 };
+	struct sink whole = { 0 };
 
 	CHECK_EQ(write_all(&whole), 0);
 	for (size_t i = 1; i <= whole.v.cnt; i++) {
-		struct file file = { .fail_at = i };
+		struct sink file = { .fail_at = i };
 
 		CHECK_EQ(write_all(&file), -ENOSPC);
 		vec_done(&file.v);
