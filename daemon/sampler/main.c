@@ -13,6 +13,7 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/rng.h"
+#include "always.h"
 #include "recording.h"
 
 static int sampler_init(struct sampler *s)
@@ -50,6 +51,8 @@ static int sampler_init(struct sampler *s)
 static void sampler_done(struct sampler *s)
 {
 	session_done(s);
+	s->always = always_free(s->always);
+	front_done(s);
 	while (s->intervals.cnt > 0)
 		(void)interval_free(s->intervals.v[0]);
 	vec_done(&s->intervals);
@@ -91,6 +94,7 @@ int main(int argc, char **argv)
 {
 	_cleanup_(sampler_done) struct sampler s = {
 		.root = ROOT_INIT,
+		.front_fd = -EBADF,
 	};
 	struct sampler_options o = { 0 };
 	int r;

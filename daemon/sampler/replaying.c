@@ -119,25 +119,16 @@ static void name_file(const struct replaying *rp, char name[static PROFILE_NAME_
 {
 	const struct session_profile *m = &rp->writing.profile;
 	struct profile_label label = {
-		.comm = m->comm,
-		.pid = m->pid,
-		.exec = m->exec,
-		.start_ticks = m->start_ticks,
-		.exe_id = m->exe_id,
 		.from_real_ns = m->from_real_ns,
 		.to_real_ns = m->to_real_ns,
 	};
 
-	if (m->kind == SESSION_PROFILE_ENDED) {
-		profile_name_ended(name, PROFILE_NAME_MAX, &label);
-	} else if (m->kind == SESSION_PROFILE_PROCESS) {
-		profile_name(name, PROFILE_NAME_MAX, &label);
-	} else if (rp->writing.about.flags & REPLAY_MERGED) {
-		name_merged(rp, &label);
-		profile_name_merged(name, PROFILE_NAME_MAX, &label);
-	} else {
-		profile_name_outside(name, PROFILE_NAME_MAX, &label);
+	if (!(rp->writing.about.flags & REPLAY_MERGED)) {
+		writing_name(m, name);
+		return;
 	}
+	name_merged(rp, &label);
+	profile_name_merged(name, PROFILE_NAME_MAX, &label);
 }
 
 static int write_profile(struct replaying *rp)

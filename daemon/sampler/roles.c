@@ -10,6 +10,7 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/seqpacket.h"
+#include "always.h"
 #include "recording.h"
 
 #define PRIORITY_CONTROL 0
@@ -54,15 +55,45 @@ static int take_peer(struct sampler *s, const struct wire_peer *m, int peer_fd)
 		return take_symbolizer(s, TAKE_FD(fd));
 	case WIRE_ROLE_CLIENT:
 		return take_client(s, TAKE_FD(fd));
+	case WIRE_ROLE_FRONT:
+		return s->always ? front_attach(s, TAKE_FD(fd)) : 0;
 	default:
 		return 0;
 	}
 }
 
+/* The first makes us the daemon's. */
+static int take_config(struct sampler *s, const struct wire_config *m)
+{
+	int r = 0;
+
+	if (!s->always)
+		r = always_new(s, &s->always);
+	return r < 0 ? r : always_configure(s->always, m);
+}
+
+static int take_spool(struct sampler *s, int dir_fd)
+{
+	_cleanup_close_ int fd = dir_fd;
+
+	return s->always && fd >= 0 ? always_set_spool(s->always, TAKE_FD(fd)) : 0;
+}
+
+/* Recordings keep what they can hand over until the last window is on the disk. */
+static void take_stop(struct sampler *s)
+{
+	const bool waits = session_stop_all(s);
+
+	if (s->always)
+		always_stop(s->always);
+	else if (!waits)
+		loop_exit(s->loop, 0);
+}
+
 static int on_control(struct loop_source *src, uint32_t events, void *ctx)
 {
 	struct sampler *s = ctx;
-	uint8_t buf[1024] __attribute__((aligned(8)));
+	uint8_t buf[sizeof(struct wire_config)] __attribute__((aligned(8)));
 	_cleanup_close_ int fd = -EBADF;
 	ssize_t sz = seqpacket_recv(WIRE_CONTROL_FD, buf, sizeof(buf), &fd);
 
@@ -75,9 +106,16 @@ static int on_control(struct loop_source *src, uint32_t events, void *ctx)
 	switch (wire_check(buf, (size_t)sz)) {
 	case WIRE_PEER:
 		return take_peer(s, (const void *)buf, TAKE_FD(fd));
+	case WIRE_CONFIG:
+		return take_config(s, (const void *)buf);
+	case WIRE_SPOOL:
+		return take_spool(s, TAKE_FD(fd));
+	case WIRE_ROLES:
+		if (s->always)
+			always_set_roles(s->always, (const void *)buf);
+		return 0;
 	case WIRE_STOP:
-		if (!session_stop_all(s))
-			loop_exit(s->loop, 0);
+		take_stop(s);
 		return 0;
 	default:
 		return 0;

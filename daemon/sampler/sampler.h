@@ -29,6 +29,7 @@
  *	targets.c	whom it is of: processes, the groups of a unit
  *	tree.c		descendants that were there before, and when the last is gone
  *	finish.c	hands over the profiles, closes the books
+ *	always.c	the daemon's own collection, and its parts (always.h)
  *	raw.c		the file for replay, when the session asks for one
  *	replaying.c	that file through the same pipeline, by a plain user
  */
@@ -44,6 +45,7 @@
 #include "cprof/object.h"
 #include "cprof/symbolize.h"
 
+struct always;
 struct interval;
 struct recording;
 struct stream;
@@ -78,6 +80,9 @@ struct sampler {
 	VEC(struct interval *) intervals;		   /* that live: filled, named or written */
 	uint64_t serial;				   /* the latest interval's */
 	struct recording *recordings[SAMPLER_CLIENTS_MAX]; /* also before and after */
+	struct always *always; /* NULL: a private session, or not configured yet */
+	int front_fd;
+	struct loop_source *front;
 	bool is_private; /* of one client: we end with its recording */
 };
 

@@ -72,15 +72,50 @@ static uint64_t samples_of(const struct writing *w, const struct parcel *parcel)
 	return sum;
 }
 
+static void leave_out(struct writing *w)
+{
+	struct window *window = w->interval->window;
+
+	for (size_t i = 0; w->wants && i < window->processes.cnt; i++) {
+		struct window_process *p = &window->processes.v[i];
+
+		if (p->samples == 0 || w->wants(p, w->wants_ctx))
+			continue;
+		settle(w->interval, COUNTER_discard_excluded, p->samples);
+		p->samples = 0;
+	}
+}
+
 void writing_begin(struct writing *w)
 {
 	fold_settle(w->interval->window);
+	leave_out(w);
 	w->next = 0;
 	if (parcels_make(w) == 0)
 		return;
 	vec_done(&w->parcels);
 	vec_done(&w->processes);
 	settle(w->interval, COUNTER_discard_encode, samples_of(w, NULL));
+}
+
+void writing_name(const struct session_profile *m, char name[static PROFILE_NAME_MAX])
+{
+	const struct profile_label label = {
+		.comm = m->comm,
+		.pid = m->pid,
+		.exec = m->exec,
+		.start_ticks = m->start_ticks,
+		.exe_id = m->exe_id,
+		.from_real_ns = m->from_real_ns,
+		.to_real_ns = m->to_real_ns,
+	};
+
+	if (m->kind == SESSION_PROFILE_ENDED)
+		profile_name_ended(name, PROFILE_NAME_MAX, &label);
+	else if (m->kind == SESSION_PROFILE_PROCESS)
+		profile_name(name, PROFILE_NAME_MAX, &label);
+	else
+		profile_name_outside(name, PROFILE_NAME_MAX, &label);
 }
 
 int writing_write(const void *bytes, size_t sz, void *ctx)

@@ -7,6 +7,7 @@
  */
 
 #include "cprof/event.h"
+#include "cprof/profile_name.h"
 #include "cprof/replay_format.h"
 #include "cprof/session.h"
 #include "stream.h"
@@ -22,6 +23,9 @@ struct parcel {
 struct writing {
 	struct interval *interval; /* borrowed */
 	const struct event *event;
+	/* Processes that are not wanted are discard_excluded; NULL: all are. */
+	bool (*wants)(const struct window_process *p, void *ctx);
+	void *wants_ctx;
 	struct replay_session about; /* what files say of the machine and the recording */
 	VEC(struct parcel) parcels;
 	VEC(uint32_t) processes;
@@ -41,6 +45,8 @@ void writing_next(struct writing *w);
 /* What became of it: COUNTER_in_profiles, or a discard. */
 void writing_settle(struct writing *w, enum counter counter);
 void writing_done(struct writing *w);
+/* The name of a file; one of several processes is of those outside of our pid namespace. */
+void writing_name(const struct session_profile *m, char name[static PROFILE_NAME_MAX]);
 /* Writes all bytes to the descriptor that @ctx points to. */
 int writing_write(const void *bytes, size_t sz, void *ctx);
 

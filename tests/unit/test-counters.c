@@ -95,7 +95,8 @@ TEST(json)
 	CHECK(strstr(text, "{\"books\": {\"produced\": 7, \"runs\": 7, \"missed\": 0, "
 			   "\"delivered\": 0, \"dropped\": {\"drop_ring_full\": 5, "));
 	CHECK(strstr(text, "\"open_window\": 3, \"discarded\": {"));
-	CHECK(strstr(text, "\"discard_client\": 2, \"discard_forbidden\": 0}, \"difference\": 7}, "
+	CHECK(strstr(text, "\"discard_client\": 2, \"discard_forbidden\": 0, \"discard_spool\": 0, "
+			   "\"discard_excluded\": 0}, \"difference\": 7}, "
 			   "\"counters\": {\"runs\": 7, "));
 }
 

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * front — the link to the role that talks to people (cprof/control.h).
+ *
+ * It is the weaker side: each of its messages is checked, one that makes no sense has it replaced, and
+ * an answer that it does not take is dropped, for it asks again. Connections that it passes on become
+ * recordings of their own.
+ */
+
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <fcntl.h>
+
+#include "always.h"
+#include "cprof/base/clock.h"
+#include "cprof/base/seqpacket.h"
+#include "cprof/control.h"
+#include "recording.h"
+
+#define PRIORITY_FRONT 40
+
+/* Of the questions; what is longer is none. */
+#define FRONT_MESSAGE_MAX 64
+
+static void lose_front(struct sampler *s, bool replace)
+{
+	s->front = loop_remove(s->front);
+	s->front_fd = fd_close(s->front_fd);
+	if (replace)
+		roles_replace(s, WIRE_ROLE_FRONT);
+}
+
+static int send_status(struct sampler *s, uint64_t id)
+{
+	_cleanup_free_ struct control_status *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return -ENOMEM;
+	status_fill(s->always, m);
+	m->head = (struct wire_head){ .size = sizeof(*m), .type = CONTROL_STATUS, .id = id };
+	return seqpacket_send(s->front_fd, m, sizeof(*m), -EBADF);
+}
+
+/* Each asker has a file of his own: the position in it is shared with whom it is passed on to. */
+static int make_memfd(const struct always_processes *p)
+{
+	_cleanup_close_ int fd = memfd_create("cprof-processes", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = writing_write(p->v.v, p->v.cnt * sizeof(*p->v.v), &fd);
+	if (r < 0)
+		return r;
+	if (lseek(fd, 0, SEEK_SET) < 0 || fcntl(fd, F_ADD_SEALS, SAMPLER_SEALS) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int send_processes(struct sampler *s, uint64_t id)
+{
+	const struct always_processes *p = &s->always->processes;
+	_cleanup_close_ int fd = make_memfd(p);
+	const struct control_processes m = {
+		.head = { .size = sizeof(m), .type = CONTROL_PROCESSES, .id = id },
+		.window_ns = p->window_ns,
+		.from_real_ns = p->from_real_ns,
+		.cnt = fd < 0 ? 0 : (uint32_t)p->v.cnt,
+		.cpus = p->cpus,
+	};
+
+	return seqpacket_send(s->front_fd, &m, sizeof(m), fd);
+}
+
+static int attach_client(struct sampler *s, const struct control_client *m, int fd)
+{
+	const struct session_peer peer = {
+		.fd = fd,
+		.uid = m->uid,
+		.sees_all = m->flags & CONTROL_ALL,
+	};
+
+	return session_attach(s, &peer);
+}
+
+/* What it makes no sense to answer is a lie; what cannot be sent now is asked for again. */
+static int answer(struct sampler *s, const void *msg, size_t sz, int passed_fd)
+{
+	_cleanup_close_ int fd = passed_fd;
+	const struct wire_head *head = msg;
+	const struct control_client *client = msg;
+
+	switch (control_check(msg, sz)) {
+	case CONTROL_STATUS:
+		return sz == sizeof(*head) ? send_status(s, head->id) : -EBADMSG;
+	case CONTROL_PROCESSES:
+		return sz == sizeof(*head) ? send_processes(s, head->id) : -EBADMSG;
+	case CONTROL_CLIENT:
+		return fd < 0 ? -EBADMSG : attach_client(s, client, TAKE_FD(fd));
+	default:
+		return -EBADMSG;
+	}
+}
+
+static int on_front(struct loop_source *src, uint32_t events, void *ctx)
+{
+	struct sampler *s = ctx;
+	uint8_t buf[FRONT_MESSAGE_MAX] __attribute__((aligned(8)));
+	int fd = -EBADF, r;
+	ssize_t sz = seqpacket_recv(s->front_fd, buf, sizeof(buf), &fd);
+
+	if (sz == -EAGAIN)
+		return 0;
+	if (sz == 0 || sz == -ECONNRESET || sz == -EPIPE) {
+		lose_front(s, false);
+		return 0;
+	}
+	r = sz < 0 ? -EBADMSG : answer(s, buf, (size_t)sz, fd);
+	if (r == -EBADMSG)
+		lose_front(s, true);
+	return 0;
+}
+
+void front_done(struct sampler *s)
+{
+	lose_front(s, false);
+}
+
+int front_attach(struct sampler *s, int fd)
+{
+	lose_front(s, false);
+	s->front_fd = fd;
+	return loop_add_io(s->loop, fd, EPOLLIN, PRIORITY_FRONT, on_front, s, &s->front);
+}

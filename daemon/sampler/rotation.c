@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * rotation — what becomes of a window when it has ended.
+ *
+ * It waits for its last names, for as long as answers come; then its files are made, some milliseconds
+ * at a time, for the rings are to be looked at meanwhile; then the spool's thread has it, and the
+ * window's memory is given back. What comes back from there is in profiles, or discarded.
+ */
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "always.h"
+#include "cprof/base/clock.h"
+
+#define PAUSE_NS (100 * NSEC_PER_MSEC)
+#define PAUSE_NAMING_NS (20 * NSEC_PER_MSEC)
+#define PAUSE_DEFERRED_NS (500 * NSEC_PER_MSEC)
+#define DRAIN_MAX_NS (200 * NSEC_PER_MSEC)
+#define LATE_NS (200 * NSEC_PER_MSEC)
+#define PIECE_NS (5 * NSEC_PER_MSEC)
+/* Of all files of a window, encoded: more than any host makes in one. */
+#define BYTES_MAX ((size_t)64 << 20)
+
+static void closing_done(struct closing *c)
+{
+	writing_done(&c->writing);
+	c->interval = interval_free(c->interval);
+	c->out = spooler_window_free(c->out);
+}
+
+/* What never reached a window, so far. */
+static struct always_losses losses_of(const struct stream *st)
+{
+	struct counters c;
+	struct books books;
+
+	(void)stream_books(st, &c, &books);
+	return (struct always_losses){
+		.missed = books.missed,
+		.lost = books.dropped + c.v[COUNTER_discard_memory] +
+			c.v[COUNTER_discard_malformed],
+	};
+}
+
+static void add_closing(struct always *a, struct stream *st, struct interval *iv)
+{
+	const struct always_losses now = losses_of(st);
+
+	iv->window->missed = now.missed - a->cut.missed;
+	iv->window->lost = now.lost - a->cut.lost;
+	a->closing[a->closing_cnt++] = (struct closing){
+		.stream = st,
+		.interval = iv,
+		.first = a->first,
+		.writing = WRITING_INIT,
+	};
+	a->cut = now;
+	a->first = false;
+}
+
+/* Nobody waits for names any longer: what will the files say, and which are there? */
+static int settle(struct always *a, struct closing *c)
+{
+	struct window *w = c->interval->window;
+
+	if (c->first && a->end_boot_ns > 0 && w->from_boot_ns > a->end_boot_ns)
+		w->gap_ns = w->from_boot_ns - a->end_boot_ns;
+	a->end_boot_ns = w->to_boot_ns;
+	interval_settle(c->interval);
+	status_settled(a, c->interval, c->stream->cpus);
+	c->out = calloc(1, sizeof(*c->out));
+	if (!c->out)
+		return -ENOMEM;
+	c->out->from_real_ns = w->from_real_ns;
+	c->out->to_real_ns = w->from_real_ns + (w->to_boot_ns - w->from_boot_ns);
+	c->out->to_boot_ns = w->to_boot_ns;
+	writing_describe(&c->writing, c->stream, c->interval);
+	c->writing.wants = filter_wants;
+	c->writing.wants_ctx = a;
+	writing_begin(&c->writing);
+	return 0;
+}
+
+/* The file's bytes, to be freed; NULL: there is no memory, or too much is taken already. */
+static void *read_file(const struct closing *c, int fd, size_t sz)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+
+	if (sz > BYTES_MAX - MIN(c->out->bytes, BYTES_MAX))
+		return NULL;
+	bytes = malloc(MAX(sz, (size_t)1));
+	if (!bytes || pread(fd, bytes, sz, 0) != (ssize_t)sz)
+		return NULL;
+	return TAKE_PTR(bytes);
+}
+
+static void keep_file(struct always *a, struct closing *c)
+{
+	const struct session_profile *m = &c->writing.profile;
+	_cleanup_close_ int fd = TAKE_FD(c->writing.fd);
+	char name[PROFILE_NAME_MAX];
+	void *bytes = read_file(c, fd, m->bytes);
+
+	writing_name(m, name);
+	c->interval->samples -= m->samples;
+	if (!bytes || spooler_window_add(c->out, name, bytes, m->bytes) < 0) {
+		a->counters.v[COUNTER_discard_memory] += m->samples;
+		return;
+	}
+	c->out->samples += m->samples;
+	a->with_spooler += m->samples;
+}
+
+/* True when all files are made. */
+static bool encode_piece(struct always *a, struct closing *c, uint64_t now_ns)
+{
+	do {
+		writing_next(&c->writing);
+		if (c->writing.fd < 0)
+			return true;
+		keep_file(a, c);
+	} while (clock_mono_ns() < now_ns + PIECE_NS);
+	return false;
+}
+
+static void hand_over(struct always *a, struct closing *c)
+{
+	const uint64_t samples = c->out->samples;
+
+	if (spooler_submit(a->spooler, &c->out) < 0) {
+		a->counters.v[COUNTER_discard_spool] += samples;
+		a->with_spooler -= samples;
+	}
+}
+
+/* Another CPU may be about to finish a record, and exits are told some time later. */
+static bool may_settle(const struct always *a, struct closing *c, uint64_t now_ns)
+{
+	if (a->phase >= ALWAYS_ENDING || a->closing_cnt > ALWAYS_CLOSING_MAX)
+		return true;
+	if (now_ns < c->interval->ended_ns + LATE_NS)
+		return false;
+	return !a->config.symbolize || interval_is_named(c->interval, now_ns);
+}
+
+/* True when the spool has it. */
+static bool closing_step(struct always *a, struct closing *c, uint64_t now_ns)
+{
+	if (!c->interval->settled) {
+		if (!may_settle(a, c, now_ns))
+			return false;
+		if (settle(a, c) < 0) {
+			a->counters.v[COUNTER_discard_memory] += c->interval->samples;
+			return true;
+		}
+	}
+	if (!encode_piece(a, c, now_ns))
+		return false;
+	hand_over(a, c);
+	return true;
+}
+
+static void remove_first(struct always *a)
+{
+	closing_done(&a->closing[0]);
+	a->closing_cnt--;
+	memmove(a->closing, a->closing + 1, a->closing_cnt * sizeof(*a->closing));
+}
+
+static bool is_needed(const struct always *a, const struct stream *st)
+{
+	for (unsigned int i = 0; i < a->closing_cnt; i++) {
+		if (a->closing[i].stream == st)
+			return true;
+	}
+	return false;
+}
+
+/* A collection that samples no more goes when its last window is gone; its counts stay. */
+static void drop_streams(struct always *a)
+{
+	unsigned int kept = a->phase < ALWAYS_LAST ? 1 : 0;
+
+	for (unsigned int i = kept; i < a->streams_cnt; i++) {
+		struct stream *st = a->streams[i];
+
+		if (is_needed(a, st)) {
+			a->streams[kept++] = st;
+			continue;
+		}
+		for (int n = 0; n < COUNTER_MAX; n++)
+			a->counters.v[n] += st->counters.v[n];
+		(void)collect_counters(st->collect, &a->counters);
+		(void)stream_free(st);
+	}
+	a->streams_cnt = MIN(a->streams_cnt, kept);
+}
+
+/* The oldest of too many waits for nothing: encoding it is all that there is to do. */
+static void make_room(struct always *a)
+{
+	while (a->closing_cnt > ALWAYS_CLOSING_MAX)
+		(void)rotation_step(a, clock_mono_ns());
+}
+
+void rotation_cut(struct always *a, uint64_t now_ns)
+{
+	struct stream *st = always_stream(a);
+	struct interval *iv;
+
+	a->rotate_ns += a->config.window_ns;
+	if (a->rotate_ns <= now_ns)
+		a->rotate_ns = now_ns + a->config.window_ns;
+	make_room(a);
+	if (stream_cut(st, &iv) < 0)
+		return; /* no memory: the window goes on */
+	add_closing(a, st, iv);
+}
+
+void rotation_take_last(struct always *a, struct stream *st)
+{
+	const uint64_t until_ns = clock_mono_ns() + DRAIN_MAX_NS;
+
+	/* Another CPU may be about to finish a record. */
+	while (!stream_is_drained(st, clock_mono_ns()) && clock_mono_ns() < until_ns)
+		;
+	/* Nobody fetches from its rings any more. */
+	st->samples = loop_remove(st->samples);
+	st->events = loop_remove(st->events);
+	make_room(a);
+	add_closing(a, st, TAKE_PTR(st->open));
+}
+
+/* Those that wait ask for what they miss. */
+static uint64_t ask_for_names(struct always *a, uint64_t now_ns)
+{
+	const uint64_t pause = a->ceiling.defer ? PAUSE_DEFERRED_NS : PAUSE_NAMING_NS;
+
+	if (now_ns < a->ask_ns || !a->config.symbolize)
+		return a->ask_ns;
+	for (unsigned int i = 0; i < a->closing_cnt; i++) {
+		if (!a->closing[i].interval->settled)
+			interval_tick(a->closing[i].interval, now_ns);
+	}
+	a->ask_ns = now_ns + pause;
+	return a->ask_ns;
+}
+
+uint64_t rotation_step(struct always *a, uint64_t now_ns)
+{
+	uint64_t next = ask_for_names(a, now_ns);
+
+	/* In their order: a window's end is the next one's beginning. */
+	while (a->closing_cnt > 0 && closing_step(a, &a->closing[0], now_ns)) {
+		remove_first(a);
+		drop_streams(a);
+	}
+	if (a->closing_cnt == 0)
+		return now_ns + PAUSE_NS;
+	return a->closing[0].interval->settled ? now_ns : MAX(next, now_ns + PAUSE_NAMING_NS);
+}
+
+int rotation_on_spooled(struct loop_source *src, uint32_t events, void *ctx)
+{
+	struct always *a = ctx;
+	struct spooler_window *w;
+
+	while ((w = spooler_take(a->spooler))) {
+		a->with_spooler -= w->samples;
+		a->counters.v[w->error < 0 ? COUNTER_discard_spool : COUNTER_in_profiles] +=
+			w->samples;
+		(void)spooler_window_free(w);
+	}
+	return 0;
+}
+
+void rotation_drop(struct always *a)
+{
+	while (a->closing_cnt > 0)
+		remove_first(a);
+}

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sampler's side of the daemon: windows rotate, are kept whole or not at all, and the books say so.
+
+The real sampler, opener and symbolizer under a launcher of the test's (stand_in.py). Books are asked
+for at every moment, compared with BPF's counters by bpftool, and with the sums of the files.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import time
+import types
+
+import harness
+import pprof_file
+import stand_in
+from harness import NSEC, Work
+
+# What a kill or an end may take on a machine that others use too.
+STOP_MAX_S = 3
+
+
+class Spool:
+    """A directory of profiles, read as anybody may."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.path.mkdir(exist_ok=True)
+
+    def files(self):
+        return sorted(p for p in self.path.glob("[0-9]*/*/*") if not p.name.startswith("."))
+
+    def read(self):
+        """[(path, Profile)]: one that cannot be read is an error of the spool's."""
+        return [(p, pprof_file.Profile(p)) for p in self.files()]
+
+    def samples(self):
+        return sum(s.values[0] for _, profile in self.read() for s in profile.samples)
+
+    def litter(self):
+        return [p.name for p in self.path.glob(".new-*")] + \
+            [p.name for p in self.path.glob(".window-*")]
+
+
+def comments(profile):
+    pairs = (c.removeprefix("#cprofd ").partition("=") for c in profile.comments)
+    return {key: value for key, _, value in pairs}
+
+
+def build_of(args):
+    return args.cprofctl.parents[2]
+
+
+@contextlib.contextmanager
+def running(args, tmp, name, sampler=None, **config):
+    """(launcher, spool): the sampler samples."""
+    spool = Spool(tmp / name)
+    config = {"window_ns": NSEC, "directory": str(spool.path).encode(), **config}
+    with stand_in.Launcher(build_of(args), spool.path, sampler=sampler, **config) as launcher:
+        launcher.wait_state(stand_in.SAMPLING)
+        yield launcher, spool
+
+
+def spinners(args, seconds):
+    return [(args.workloads / "spin", cpu, seconds) for cpu in (0, 1)]
+
+
+def watch(checks, name, launcher, seconds, until=None):
+    """Asks for the books all the time: the last answer. Every difference is told."""
+    end, wrong, asked, status = time.monotonic() + seconds, [], 0, None
+    while time.monotonic() < end and not (until and status and until(status)):
+        status = launcher.status()
+        asked += 1
+        if status.books["difference"]:
+            wrong.append(status.books)
+        launcher.listen(0.05)
+    checks.check(f"{name}: difference 0 in {asked} answers", not wrong, wrong[:1] or "yes")
+    return status
+
+
+def check_identities(checks, name, status):
+    b, c = status.books, status.counters
+    kinds = {n: kind for n, _, kind in harness.counter_names()}
+    discarded = sum(v for n, v in c.items() if kinds[n] == "DISCARD")
+    checks.equal(f"{name}: produced = runs + missed", b["produced"], b["runs"] + b["missed"])
+    checks.equal(f"{name}: delivered = in profiles + open + discarded", b["delivered"],
+                 b["in_profiles"] + b["open_window"] + discarded)
+    checks.equal(f"{name}: stacks in status", c["stacks_complete"] + c["stacks_truncated"],
+                 b["in_profiles"] + b["open_window"] + discarded)
+    checks.equal(f"{name}: ends of stacks in status", sum(status.stack_ends), b["delivered"])
+
+
+def view_of(args, launcher, stack):
+    view = stack.enter_context(harness.BpfView(args.outside))
+
+    def attach():
+        view.attach(types.SimpleNamespace(process=launcher.sampler))
+    return view, attach
+
+
+def check_bpf(checks, name, view, launcher):
+    """Status between two looks at BPF's counters by bpftool."""
+    before, status, after = view.counters(), launcher.status(), view.counters()
+    for counter in ("runs", "missed"):
+        value = status.books[counter]
+        checks.check(f"{name}: {counter} of status, between two of bpftool",
+                     before[counter] <= value <= after[counter], value,
+                     f"{before[counter]} to {after[counter]}")
+
+
+def check_all_kept(checks, name, view, spool, status):
+    """After the end: BPF's runs are in the files, but for what was lost as told."""
+    bpf = view.counters()
+    kinds = {n: kind for n, _, kind in harness.counter_names()}
+    dropped = sum(v for n, v in bpf.items() if kinds[n] == "DROP")
+    discarded = sum(v for n, v in status.counters.items() if kinds[n] == "DISCARD")
+    checks.equal(f"{name}: samples in files, BPF's runs less known losses", spool.samples(),
+                 bpf["runs"] - dropped - discarded)
+
+
+def rotations(args, checks, tmp):
+    """Windows of a second under load, each book right at each moment, and all in files at the end."""
+    seconds = 60 if args.long else 6
+    with contextlib.ExitStack() as stack:
+        view = stack.enter_context(harness.BpfView(args.outside))
+        launcher, spool = stack.enter_context(running(args, tmp, "rotations"))
+        view.attach(types.SimpleNamespace(process=launcher.sampler))
+        works = [*spinners(args, seconds), (args.workloads / "forkstorm", 500, seconds)]
+        for argv in works:
+            stack.enter_context(Work(*argv))
+        status = watch(checks, "rotations", launcher, seconds)
+        check_identities(checks, "rotations", status)
+        check_bpf(checks, "rotations", view, launcher)
+        checks.at_least("rotations: windows", status.spool["windows"], seconds - 4)
+        checks.at_least("rotations: signs of progress", len(launcher.progress), seconds - 2)
+        checks.at_most("rotations: windows that failed", status.spool["windows_failed"], 0)
+        checks.equal("rotations: what is degraded", status.degraded, [])
+        checks.at_most("rotations: the stop takes, s", launcher.stop(), STOP_MAX_S)
+        checks.equal("rotations: exit status", launcher.sampler.returncode, 0)
+        check_all_kept(checks, "rotations", view, spool, status)
+        check_windows(checks, "rotations", spool)
+
+
+def check_windows(checks, name, spool):
+    """No window overlaps another, and what they miss is of each alone."""
+    spans = {}
+    for path, profile in spool.read():
+        said = comments(profile)
+        spans.setdefault(path.name.rsplit(".", 3)[-3], []).append((path, said))
+    wrong = [p.name for rows in spans.values() for p, said in rows
+             if said.get("samples") is None or int(said["lost"]) != 0]
+    checks.check(f"{name}: {sum(map(len, spans.values()))} files of {len(spans)} windows say so",
+                 not wrong, wrong[:3] or "yes")
+
+
+def lossy(args, checks, tmp):
+    """A build that loses one record in a thousand is caught."""
+    program = build_of(args) / "daemon/sampler/cprofd-sampler-lossy"
+    with contextlib.ExitStack() as stack:
+        launcher, _ = stack.enter_context(running(args, tmp, "lossy", sampler=program, hz=2000))
+        for argv in spinners(args, 4):
+            stack.enter_context(Work(*argv))
+        time.sleep(2.5)
+        checks.at_least("lossy: difference", launcher.status().books["difference"], 1)
+
+
+def killed(args, checks, tmp):
+    """SIGKILL at any moment: what was committed is there and whole, and the next start cleans up."""
+    rounds = 40 if args.long else 3
+    with contextlib.ExitStack() as stack:
+        launcher, spool = stack.enter_context(running(args, tmp, "killed"))
+        for argv in spinners(args, rounds * 3 + 5):
+            stack.enter_context(Work(*argv))
+        before = {}
+        for i in range(rounds):
+            time.sleep(1.3 + 0.37 * i % 1)
+            launcher.kill()
+            now = {p: p.stat().st_size for p in spool.files()}
+            gone = [p for p, size in before.items() if now.get(p) != size]
+            checks.check(f"killed {i}: files that were there", not gone, gone or len(before))
+            before = now
+            launcher.states.clear()
+            launcher.start_sampler()
+            launcher.wait_state(stand_in.SAMPLING)
+        status = watch(checks, "killed", launcher, 3, lambda s: s.spool["windows"] >= 2)
+        checks.equal("killed: litter", spool.litter(), [])
+        checks.check("killed: files can be read", spool.read(), len(before))
+        checks.check("killed: the gap is known", status.gap_ns > 0, status.gap_ns)
+        said = [comments(p) for _, p in spool.read()]
+        checks.at_least("killed: files that tell a gap", sum("gap_ns" in s for s in said), 1)
+
+
+def restarted(args, checks, tmp):
+    """A stop under load, and the next start: what was not sampled meanwhile."""
+    with contextlib.ExitStack() as stack:
+        launcher, spool = stack.enter_context(running(args, tmp, "restarted", window_ns=60 * NSEC))
+        for argv in spinners(args, 30):
+            stack.enter_context(Work(*argv))
+        for i in range(5 if args.long else 2):
+            time.sleep(2)
+            taken = launcher.stop()
+            launcher.states.clear()
+            launcher.start_sampler()
+            launcher.wait_state(stand_in.SAMPLING)
+            status = watch(checks, f"restarted {i}", launcher, 5, lambda s: s.gap_ns > 0)
+            checks.at_most(f"restarted {i}: the stop takes, s", taken, STOP_MAX_S)
+            checks.check(f"restarted {i}: not sampled, s", 0 < status.gap_ns <= NSEC // 2,
+                         f"{status.gap_ns / NSEC:.3f}", "at most 0.5")
+        checks.at_least("restarted: samples kept", spool.samples(), 99 * 2)
+
+
+def full_disk(args, checks, tmp):
+    """No room: sampling goes on, what is lost is counted, and all is well when there is room again."""
+    mount = tmp / "small"
+    mount.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)],
+                          capture_output=True, check=False)
+    if done.returncode:
+        raise harness.Skip(f"no tmpfs: {done.stderr.decode().strip()}")
+    try:
+        fill_and_free(args, checks, mount)
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], check=True)
+
+
+def fill_and_free(args, checks, mount):
+    with contextlib.ExitStack() as stack:
+        spool = mount / "profiles"
+        spool.mkdir()
+        launcher, _ = stack.enter_context(running(args, mount, "profiles"))
+        stack.enter_context(Work(args.workloads / "spin", 0, 30))
+        watch(checks, "full: before", launcher, 6, lambda s: s.spool["windows"] >= 1)
+        with contextlib.suppress(OSError), open(mount / "filler", "wb", buffering=0) as f:
+            while f.write(bytes(4096)):
+                pass
+        status = watch(checks, "full", launcher, 10, lambda s: s.counters["discard_spool"] > 0)
+        checks.at_least("full: samples that the disk did not take",
+                        status.counters["discard_spool"], 1)
+        checks.check("full: status says so", any("not kept" in t for t in status.degraded),
+                     status.degraded)
+        checks.at_least("full: it samples on", len(launcher.progress), 1)
+        (mount / "filler").unlink()
+        kept = status.spool["windows"]
+        status = watch(checks, "full: after", launcher, 8, lambda s: s.spool["windows"] > kept)
+        checks.check("full: windows are kept again", status.spool["windows"] > kept,
+                     status.spool["windows"])
+
+
+def reloaded(args, checks, tmp):
+    """Another rate: a new collection, no sample lost but those of the gap, which is told."""
+    with contextlib.ExitStack() as stack:
+        launcher, spool = stack.enter_context(running(args, tmp, "reloaded"))
+        for argv in spinners(args, 8):
+            stack.enter_context(Work(*argv))
+        watch(checks, "reloaded: before", launcher, 1.5)
+        launcher.reload(hz=49)
+        launcher.wait_state(stand_in.RELOADED)
+        status = watch(checks, "reloaded", launcher, 4)
+        checks.equal("reloaded: rate", status.hz, 49)
+        check_identities(checks, "reloaded", status)
+        launcher.reload(event=b"no-such-event")
+        harness.wait_until(lambda: launcher.listen(0.05) or len(
+            [1 for kind, _ in launcher.states if kind == stand_in.RELOADED]) == 2, 10, "RELOADED")
+        checks.check("reloaded: a wrong event changes nothing", launcher.states[-1][1],
+                     launcher.states[-1][1])
+        checks.equal("reloaded: rate after it", launcher.status().hz, 49)
+        launcher.stop()
+        said = [comments(p) for _, p in spool.read()]
+        checks.equal("reloaded: rates in files", sorted({s["hz"] for s in said}), ["49", "99"])
+        gaps = {int(s["gap_ns"]) for s in said if "gap_ns" in s}
+        checks.check("reloaded: the gap of the change, ms", gaps and max(gaps) < NSEC // 2,
+                     [g / 1e6 for g in gaps])
+
+
+def asked(args, checks, tmp):
+    """What the front asks; one that lies is replaced, and sampling goes on."""
+    with contextlib.ExitStack() as stack:
+        launcher, _ = stack.enter_context(running(args, tmp, "asked"))
+        work = stack.enter_context(Work(args.workloads / "spin", 0, 20))
+        watch(checks, "asked", launcher, 8, lambda s: s.spool["windows"] >= 2)
+        window_ns, rows = launcher.processes()
+        mine = [r for r in rows if r["pid"] == work.pid]
+        checks.equal("asked: the spinner among the processes", len(mine), 1)
+        if mine:
+            checks.equal("asked: its name", mine[0]["comm"], "spin")
+            checks.at_least("asked: its samples", mine[0]["samples"], 50)
+        checks.within("asked: the window, s", window_ns / NSEC, 1, 0.3)
+        status = launcher.status()
+        checks.at_least("asked: memory of maps", status.bpf_bytes, 1 << 20)
+        checks.equal("asked: event", status.event, "cpu-clock")
+        launcher.front.send(b"\x10\0\0\0\xff\0\0\0" + bytes(8))
+        control = launcher.controls[stand_in.wire.SAMPLER]
+        harness.wait_until(lambda: wants_front(control), 5, "a new front is asked for")
+        checks.check("asked: a front that lies is replaced", True, "yes")
+
+
+def wants_front(control):
+    data, _ = stand_in.wire.recv(control)
+    kind, _ = stand_in.wire.head(data)
+    if kind != stand_in.wire.PEER:
+        return False
+    return stand_in.wire.PEER_BODY.unpack_from(data, stand_in.wire.HEAD.size)[0] == stand_in.FRONT
+
+
+def client(args, checks, tmp):
+    """A recording beside it: its own books, and none of its samples in the windows."""
+    with contextlib.ExitStack() as stack:
+        launcher, _ = stack.enter_context(running(args, tmp, "client"))
+        for argv in spinners(args, 8):
+            stack.enter_context(Work(*argv))
+        sock = stack.enter_context(launcher.send_client())
+        start = struct.pack("<IIQIIQ32s256s256i", 1, 199, NSEC, 0, 0, 0, b"", b"", *[0] * 256)
+        sock.send(stand_in.wire.message(64, start))
+        sock.settimeout(20)
+        kinds, samples = [], 0
+        while not kinds or kinds[-1] not in (69, 70):
+            data, fd = stand_in.wire.recv(sock)
+            kinds.append(stand_in.wire.head(data)[0])
+            if kinds[-1] == 68:
+                samples += struct.unpack_from("<Q", data, 16 + 4 * 8)[0]
+            if fd is not None:
+                os.close(fd)
+        checks.equal("client: the recording ends well", kinds[-1], 69)
+        checks.at_least("client: its samples", samples, 150)
+        status = watch(checks, "client", launcher, 2)
+        checks.equal("client: rate of the windows", status.hz, 99)
+
+
+def run(args, checks):
+    with harness.scratch() as tmp:
+        parts = [rotations, lossy, killed, restarted, full_disk, reloaded, asked, client]
+        harness.play(args, checks, parts, args, checks, tmp)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    harness.main(run, __doc__, [(("--long",), {"action": "store_true"})])
