@@ -71,7 +71,8 @@ int accounting_add_note(struct accounting *a, const char *text, size_t len)
 
 uint64_t accounting_lost(const struct accounting *a)
 {
-	return a->end.books.dropped + a->end.books.discarded;
+	return a->end.books.dropped + a->end.books.discarded -
+	       a->end.counters.v[COUNTER_discard_forbidden];
 }
 
 bool accounting_is_time(const struct accounting *a)
@@ -101,6 +102,9 @@ void accounting_print_books(const struct accounting *a, FILE *f)
 
 	fprintf(f, "%" PRIu64 " samples, %" PRIu64 " missed, %" PRIu64 " lost",
 		(uint64_t)b->in_profiles, (uint64_t)b->missed, accounting_lost(a));
+	if (c[COUNTER_discard_forbidden] > 0)
+		fprintf(f, ", %" PRIu64 " of other users not shown",
+			(uint64_t)c[COUNTER_discard_forbidden]);
 	fprintf(f, "; %.1f%% of stacks reached their root, %.1f%% of frames have names",
 		share(c[COUNTER_stacks_complete], stacks),
 		share(c[COUNTER_frames_named], c[COUNTER_frames]));

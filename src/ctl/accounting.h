@@ -53,6 +53,7 @@ int accounting_add_file(struct accounting *a, const struct session_profile *p, c
 /* @text is clean and @len long; 0 or -ENOMEM. */
 int accounting_add_note(struct accounting *a, const char *text, size_t len);
 
+/* Samples that are in no profile, but for those that we may not see. */
 uint64_t accounting_lost(const struct accounting *a);
 /* Are values nanoseconds? Else they count the event. */
 bool accounting_is_time(const struct accounting *a);

@@ -282,6 +282,23 @@ static void record_explain_nothing(const struct record *c)
 						 : "the processes were");
 }
 
+/* Of other users there is nothing to be had; who asked for them by name is told, and so is a script. */
+static void record_explain_forbidden(struct record *c, uint64_t samples)
+{
+	bool nothing = c->acc.received == 0;
+
+	if (c->args.all && nothing)
+		log_info("record: no samples of your own processes: they were "
+			 "idle; " LOSSES_FORBIDDEN_NEXT ", to see all");
+	if (c->args.all)
+		return;
+	c->rec.failed = c->rec.failed || nothing;
+	log_error(0,
+		  "record: %" PRIu64 " samples are of other users' processes, which you may not "
+		  "see; " LOSSES_FORBIDDEN_NEXT,
+		  samples);
+}
+
 /* What is lost must never look like what was idle: it is said, and no success. */
 static void record_explain(struct record *c)
 {
@@ -298,6 +315,8 @@ static void record_explain(struct record *c)
 		log_error(0, "record: %" PRIu64 " samples are in no file: %s (%s); %s", l.samples,
 			  l.why, l.counters, l.next);
 		c->rec.failed = true;
+	} else if (counters->v[COUNTER_discard_forbidden] > 0) {
+		record_explain_forbidden(c, counters->v[COUNTER_discard_forbidden]);
 	} else if (c->acc.received == 0 && !c->rec.failed) {
 		record_explain_nothing(c);
 	}

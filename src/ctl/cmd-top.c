@@ -97,6 +97,8 @@ static bool top_books_are_wrong(const struct accounting *acc)
 	else if (acc->received == 0 && losses_find(&acc->end.counters, &l))
 		log_error(0, "top: all %" PRIu64 " samples were lost: %s (%s); %s", l.samples,
 			  l.why, l.counters, l.next);
+	else if (acc->received == 0 && acc->end.counters.v[COUNTER_discard_forbidden] > 0)
+		log_error(0, "top: no samples of your own processes; " LOSSES_FORBIDDEN_NEXT);
 	else
 		return false;
 	return true;

@@ -83,6 +83,8 @@ static int live_end(struct live *l, const struct session_end *m)
 
 static int live_refused(struct live *l, const struct session_failed *m)
 {
+	if (m->error == -EBADMSG && live_is_unanswered(l))
+		return live_unanswered(l, -EBADMSG);
 	(void)str_clean(l->why, sizeof(l->why), m->text,
 			MIN(m->text_len, (uint32_t)SESSION_TEXT_MAX), NULL);
 	if (!*l->why)

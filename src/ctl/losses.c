@@ -21,10 +21,11 @@ static const char *const next_steps[COUNTER_MAX] = {
 	[COUNTER_discard_client] = "record again with less load, or fewer processes",
 };
 
+/* What may not be seen is withheld, not lost. */
 static bool is_loss(enum counter i)
 {
 	return counter_descs[i].kind == COUNTER_KIND_DROP ||
-	       counter_descs[i].kind == COUNTER_KIND_DISCARD;
+	       (counter_descs[i].kind == COUNTER_KIND_DISCARD && i != COUNTER_discard_forbidden);
 }
 
 static bool is_loss_of_profile(enum counter i)

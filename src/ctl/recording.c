@@ -174,6 +174,11 @@ static void on_failed(struct recording *rec, const struct session_failed *m)
 {
 	char text[SESSION_TEXT_MAX + 1];
 
+	/* It does not understand us: its version tells more than its words. */
+	if (m->error == -EBADMSG && rec->client->daemon) {
+		recording_explain(rec, -EBADMSG);
+		return;
+	}
 	(void)str_clean(text, sizeof(text), m->text, MIN(m->text_len, (uint32_t)SESSION_TEXT_MAX),
 			NULL);
 	progress_clear(&rec->progress);
@@ -229,7 +234,7 @@ static int on_session(struct loop_source *s, uint32_t events, void *ctx)
 		recording_explain(rec, 0);
 	else if (type == 0)
 		recording_broken(rec, 0, "the sampler died", RECEIVED_KEPT);
-	else if (type == -EBADMSG && rec->phase == RECORDING_STARTING)
+	else if (type == -EBADMSG && (rec->phase == RECORDING_STARTING || rec->client->daemon))
 		recording_explain(rec, type);
 	else if (type != -EAGAIN)
 		recording_broken(rec, type, "cprofd does not keep the protocol", RECEIVED_KEPT);

@@ -168,7 +168,7 @@ static void daemon_explain(const struct session_client *c, int error, struct sam
 		(void)sampler_problem(
 			p, error,
 			"the daemon of %s does not answer; see journalctl -u cprofd, or "
-			"systemctl stop cprofd to record without it",
+			"systemctl restart cprofd",
 			c->daemon);
 	else if (error == 0)
 		(void)sampler_problem(p, error,

@@ -11,6 +11,7 @@ recording that works. `--role note=FILE` names a file where it writes what it wa
 
 import array
 import ctypes
+import errno
 import fcntl
 import gzip
 import json
@@ -87,9 +88,9 @@ class Fake:
     def progress(self, elapsed, phase=0):
         self.send(PROGRESS, struct.pack("<4QII", int(elapsed * 1e9), SAMPLES, 0, 0, 1, phase))
 
-    def failed(self, text):
+    def failed(self, text, error=-1):
         text = text.encode()
-        self.send(FAILED, struct.pack("<iI", -1, len(text)) + text.ljust(1024, b"\0"))
+        self.send(FAILED, struct.pack("<iI", error, len(text)) + text.ljust(1024, b"\0"))
 
     def profile(self, pid, comm=b"fake", seal=True, data=None, size=None, fds=1):
         data = pprof(b"hot_function") if data is None else data
@@ -176,6 +177,10 @@ class Fake:
                     "to become a member")
         sys.exit(1)
 
+    def start_not_understood(self):
+        self.failed("a message that means nothing; is cprofctl of another version?", -errno.EBADMSG)
+        sys.exit(1)
+
     def start_hangs_up(self):
         sys.exit(1)
 
@@ -246,6 +251,13 @@ class Fake:
 
     def finish_all_lost(self, by, targets):
         self.end(by, 0, drop_ring_full=40, discard_memory=2)
+
+    def finish_forbidden(self, by, targets):
+        self.end(by, 0, discard_forbidden=40)
+
+    def finish_some_forbidden(self, by, targets):
+        self.profile(targets[0])
+        self.end(by, 1, discard_forbidden=40)
 
     def finish_profile_lost(self, by, targets):
         self.profile(targets[0])

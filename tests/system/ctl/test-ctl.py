@@ -583,6 +583,27 @@ class ThroughDaemon(Case):
                                "it; ask to become a member")
         self.assertEqual(self.recorded(), [])
 
+    def test_forbidden(self):
+        """Samples of others are withheld: no loss, no idleness, and no success where they were named."""
+        said = ("40 samples are of other users' processes, which you may not see; run it with sudo, or "
+                "become a member of the daemon's group, cprofd")
+        pid = ("--pid", os.getpid(), "--seconds=1")
+        self.daemon("forbidden")
+        done = self.through(*pid)
+        self.assert_line(done, said)
+        self.assertNotIn("idle", done.stderr)
+        self.assert_line(self.through("-a", "--seconds=1"), "no samples of your own processes: they were "
+                         "idle; run it with sudo", 3)
+        done = self.through(command="top")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("top: no samples of your own processes; run it with sudo", done.stderr)
+        self.setUp()
+        self.daemon("some_forbidden")
+        done = self.through(*pid)
+        self.assert_line(done, said, 0)
+        self.assertIn("5 samples, 0 missed, 0 lost, 40 of other users not shown; 100.0% of", done.stdout)
+        self.assertEqual(self.through("-a", "--seconds=1").stderr, "")
+
     def test_socket_not_permitted(self):
         self.daemon()
         (self.sock.parent / "session.sock").chmod(0o600)
@@ -596,7 +617,7 @@ class ThroughDaemon(Case):
         begun = time.monotonic()
         done = self.through("--", "touch", "ran")
         self.assert_line(done, f"the daemon of {self.sock} does not answer; see journalctl -u cprofd, or "
-                               "systemctl stop cprofd to record without it")
+                               "systemctl restart cprofd")
         self.assertLess(time.monotonic() - begun, 40)
         self.assertEqual(self.recorded(), [])
         done = self.through(command="top")
@@ -627,9 +648,10 @@ class ThroughDaemon(Case):
         """It hangs up, or answers what we do not know; its other socket tells its version."""
         version = subprocess.run([CPROFCTL, "version"], capture_output=True, text=True,
                                  check=True).stdout.split()[1]
+        nonsense = ("the daemon does not keep the protocol: Bad message; are cprofctl and cprofd of one "
+                    "version?")
         for fault, said in (("hangs_up", "the daemon hung up before the recording began; see journalctl"),
-                            ("old_version", "the daemon does not keep the protocol: Bad message; are "
-                                            "cprofctl and cprofd of one version?")):
+                            ("old_version", nonsense), ("not_understood", nonsense)):
             for other, expected in ((None, said), (version, said),
                                     ("0.0.1", f"the daemon is of version 0.0.1 and this is cprofctl {version}, "
                                               "which it does not understand; systemctl restart cprofd")):
