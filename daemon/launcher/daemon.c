@@ -116,7 +116,6 @@ static void daemon_done(struct daemon *d)
 static int daemon_prepare(struct daemon *d)
 {
 	const int sampler = roles_by_name("sampler", strlen("sampler"));
-	const int front = roles_by_name("front", strlen("front"));
 	struct places_owner owner;
 	int r;
 
@@ -126,8 +125,7 @@ static int daemon_prepare(struct daemon *d)
 	users_find(d->config.group, &d->users);
 	owner = (struct places_owner){
 		.uid = d->users.roles[sampler].uid,
-		.uid_gid = d->users.roles[sampler].gid,
-		.gid = d->users.roles[front].gid,
+		.gid = d->users.roles[sampler].gid,
 	};
 	r = places_profiles(d->config.directory, &owner, &d->spool);
 	if (r < 0)

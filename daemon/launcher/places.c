@@ -25,7 +25,7 @@
 #include "cprof/base/log.h"
 #include "identity.h"
 
-#define PLACES_MODE 02750
+#define PLACES_MODE 0750
 #define PLACES_TRY_SZ 4096
 
 /* Makes what is missing of the directories above the last part of @path. */
@@ -89,7 +89,7 @@ static int places_is_empty(int fd)
 	return r;
 }
 
-/* A change of owner leaves the mode alone; a change of mode by a stranger to the group would not. */
+/* Only the owner may change the mode, and nobody but root says who that is. */
 static int places_give(int fd, const struct stat *st, const struct places_owner *owner)
 {
 	if (st->st_uid == owner->uid && st->st_gid == owner->gid &&
@@ -126,7 +126,7 @@ static int places_write(int dir)
 /* As the sampler, in a process of its own. */
 static int places_try(int dir, const struct places_owner *owner)
 {
-	const struct role_identity id = { .uid = owner->uid, .gid = owner->uid_gid };
+	const struct role_identity id = { .uid = owner->uid, .gid = owner->gid };
 	int status;
 	pid_t pid;
 

@@ -14,9 +14,8 @@
 int places_runtime(const char *socket, int *ret_lock);
 
 struct places_owner {
-	uid_t uid;     /* of the sampler */
-	gid_t uid_gid; /* of the sampler's own group */
-	gid_t gid;     /* whose members may read */
+	uid_t uid; /* the sampler's */
+	gid_t gid; /* its own, whose members may read */
 };
 
 /* The directory of the profiles, in which the owner is known to be able to write. 0 or -errno. */

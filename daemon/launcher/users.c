@@ -53,6 +53,20 @@ static gid_t users_find_group(const char *name)
 	return gr ? gr->gr_gid : USERS_NOBODY;
 }
 
+/*
+ * What the sampler writes is of its group, and the front reads it as that group's member. Were the group
+ * the directory's alone, by its set-group-ID bit, no service manager could forbid us such bits.
+ */
+static void users_share_group(struct users *u)
+{
+	const int sampler = roles_by_name("sampler", strlen("sampler"));
+	const int front = roles_by_name("front", strlen("front"));
+
+	if (u->control != USERS_NOBODY)
+		u->roles[front].gid = u->control;
+	u->roles[sampler].gid = u->roles[front].gid;
+}
+
 void users_find(const char *group, struct users *ret)
 {
 	for (int i = 0; i < ROLES_CNT; i++) {
@@ -64,8 +78,5 @@ void users_find(const char *group, struct users *ret)
 	if (*group && ret->control == USERS_NOBODY)
 		log_info("Group=%s: there is no such group; only root sees other users' processes",
 			 group);
-	/* It reads the profiles as the group's member, and has no other right. */
-	for (int i = 0; i < ROLES_CNT; i++)
-		if (role_specs[i].number == WIRE_ROLE_FRONT && ret->control != USERS_NOBODY)
-			ret->roles[i].gid = ret->control;
+	users_share_group(ret);
 }

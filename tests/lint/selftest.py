@@ -535,6 +535,10 @@ class UnitsTest(unittest.TestCase):
         if os.geteuid() == 0:
             self.assertNotEqual(units.check_tmpfiles(self.place, 'd /run/cprofd 0755 root root\n'), [])
 
+    def test_harmful(self):
+        self.assertEqual(units.check_harmful(self.UNIT + '# No ProtectProc=\n'), [])
+        self.assertNotEqual(units.check_harmful(self.UNIT + 'ProtectProc=invisible\n'), [])
+
     def test_code(self):
         self.assertEqual(units.check_code(self.UNIT, self.USERS, self.CODE), [])
         for unit, users, code in ((self.UNIT.replace('CAP_KILL', ''), self.USERS, self.CODE),

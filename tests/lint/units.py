@@ -23,6 +23,17 @@ EXPOSURE = 30  # tenths
 AT_START = {'CAP_CHOWN'}  # for the directory of profiles, and not kept
 
 
+# What would make the unit look tighter, and profiles poorer or empty.
+HARMFUL = {
+    'ProtectKernelTunables': 'hides /proc/kallsyms: kernel functions lose their names',
+    'ProtectKernelLogs': 'takes CAP_SYSLOG: kernel functions lose their addresses',
+    'ProtectProc': 'hides the processes of other users',
+    'ProcSubset': 'hides /proc/sys, /proc/modules, /proc/kallsyms',
+    'PrivateUsers': 'takes all rights outside of its namespace',
+    'PrivatePIDs': 'hides the processes of other services',
+}
+
+
 def run(*command, **environ):
     done = subprocess.run(command, capture_output=True, text=True, check=False,
                           env={**os.environ, **environ})
@@ -73,6 +84,11 @@ def check_tmpfiles(place, text):
     return [] if status == 0 and len(made) == 2 else [f'cprofd.tmpfiles: {said} {made}']
 
 
+def check_harmful(unit):
+    return [f'cprofd.service: {key}= {why}' for key, why in HARMFUL.items()
+            if re.search(rf'^{key}=', unit, re.M)]
+
+
 def check_code(unit, users, roles):
     """Both directions, as the launcher drops what it has not and asks for what it has."""
     given = set(re.findall(r'CAP_\w+', ' '.join(re.findall(r'^CapabilityBoundingSet=(.*)$', unit, re.M))))
@@ -98,7 +114,7 @@ def main():
         problems += check_exposure(place)
         problems += check_users(place, users)
         problems += check_tmpfiles(place, source.read(root, 'systemd/cprofd.tmpfiles'))
-    problems += check_code(unit, users, source.read(root, ROLES))
+    problems += check_harmful(unit) + check_code(unit, users, source.read(root, ROLES))
     for problem in problems:
         print(problem)
     print(f'units.py: {len(problems)} problems')

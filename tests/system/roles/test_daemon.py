@@ -145,7 +145,7 @@ class StartTest(DaemonCase):
             self.assertEqual((got["hz"], got["gid"]), (99, GROUP))
             self.assertEqual(got["directory"], str(daemon.profiles))
             spool = daemon.wait_event(role, event="spool")
-            self.assertEqual((spool["path"], spool["mode"]), (str(daemon.profiles), 0o2750))
+            self.assertEqual((spool["path"], spool["mode"]), (str(daemon.profiles), 0o750))
             self.assertEqual(spool["written"], role == "sampler")
         self.assertEqual([e["at"] for e in daemon.events("front", event="listen")],
                          [str(daemon.socket), str(daemon.dir / "run" / "session.sock")])
@@ -160,7 +160,7 @@ class StartTest(DaemonCase):
         for role, uid in ROLES.items():
             status = daemon.wait_event(role, event="start")["status"]
             self.assertEqual(status["Uid"].split(), [str(uid)] * 4)
-            self.assertEqual(status["Gid"].split(), [str(GROUP if role == "front" else uid)] * 4)
+            self.assertEqual(status["Gid"].split(), [str(GROUP if role in ("sampler", "front") else uid)] * 4)
         front = daemon.wait_event("front", event="start")["status"]
         for field in ("CapPrm", "CapEff", "CapBnd", "CapAmb"):
             self.assertEqual(int(front[field], 16), 0)
@@ -175,7 +175,7 @@ class StartTest(DaemonCase):
             self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o666)
         st = daemon.profiles.stat()
         self.assertEqual((st.st_uid, st.st_gid, st.st_mode & 0o7777),
-                         (ROLES["sampler"], GROUP, 0o2750))
+                         (ROLES["sampler"], GROUP, 0o750))
         self.stops(daemon)
         self.assertFalse(daemon.socket.exists())
         self.assertFalse((daemon.dir / "run" / "session.sock").exists())
