@@ -212,9 +212,10 @@ int spool_make_room(struct spool *s, const struct spool_need *need, size_t files
 		until.inodes = MIN(until.inodes, used.inodes - MIN(used.inodes, need->inodes));
 	} else if (room_fits(s, &until)) {
 		return 0;
+	} else {
+		until.bytes -= MIN(until.bytes, allowed.bytes >> SLACK_SHIFT);
+		until.inodes -= MIN(until.inodes, allowed.inodes >> SLACK_SHIFT);
 	}
-	until.bytes -= MIN(until.bytes, allowed.bytes >> SLACK_SHIFT);
-	until.inodes -= MIN(until.inodes, allowed.inodes >> SLACK_SHIFT);
 	r = evict_until(s, &until, need->before, files_max);
 	/* The slack is a wish. */
 	until = (struct room){ .bytes = allowed.bytes - need->bytes,

@@ -310,14 +310,16 @@ static int exchange(struct spool *s)
 	return -errno;
 }
 
-/* Safe on disk, before the minutes go; else all is as it was. */
-static int work_publish(struct spool *s)
+/* Safe on disk, before the minutes go; else all is as it was. *ret is what the hour holds then. */
+static int work_publish(struct spool *s, struct spool_hour *ret)
 {
 	struct spool_work *w = s->work;
 	int r = link_rest(w);
 
 	if (r == 0)
 		r = work_sync(s);
+	if (r == 0)
+		r = spool_count_hour(s, w->dir_fd, ret);
 	if (r == 0)
 		r = dir_sync(w->dir_fd);
 	if (r == 0)
@@ -330,25 +332,24 @@ static int work_publish(struct spool *s)
 	if (r == 0)
 		return 0;
 	s->figures.sync_failed++;
-	/* When even this fails, neither directory may go: their names were exchanged, and both stay. */
-	if (exchange(s) < 0)
-		s->work->name[0] = '\0';
-	return r;
+	if (exchange(s) == 0)
+		return r;
+	/* The hour is there, but nobody knows what is on the disk: until the next start, both stay. */
+	w->name[0] = '\0';
+	return 0;
 }
 
 static int work_end(struct spool *s)
 {
 	struct spool_work *w = s->work;
-	struct spool_hour *h;
-	int r = w->merged > 0 ? work_publish(s) : 0;
+	struct spool_hour *h = spool_hour_find(s, w->hour), now = { .hour = w->hour };
+	int r = w->merged > 0 ? work_publish(s, &now) : 0;
 
 	if (r == 0 && w->merged > 0) {
 		s->figures.merged += w->merged;
-		r = spool_count_hour(s, w->dir_fd, w->hour);
+		spool_hour_set(s, &now);
 	}
-	h = spool_hour_find(s, w->hour);
-	if (h)
-		h->settled = r < 0 || !w->again;
+	h->settled = r < 0 || !w->again;
 	spool_merge_stop(s);
 	return r < 0 ? r : 1;
 }

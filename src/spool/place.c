@@ -7,6 +7,7 @@
  * Where something else stands in the way of a directory (a file, a link), it is moved aside.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -60,14 +61,29 @@ struct spool_hour *spool_hour_get(struct spool *s, uint32_t hour)
 	return h;
 }
 
+static void hour_sums(struct spool *s, const struct spool_hour *h, int sign)
+{
+	s->figures.files += sign > 0 ? h->files : -h->files;
+	s->figures.bytes += sign > 0 ? h->bytes + h->dir_bytes : -(h->bytes + h->dir_bytes);
+}
+
+void spool_hour_set(struct spool *s, const struct spool_hour *known)
+{
+	struct spool_hour *h = spool_hour_find(s, known->hour);
+
+	assert(h);
+	hour_sums(s, h, -1);
+	*h = *known;
+	hour_sums(s, h, 1);
+}
+
 void spool_hour_forget(struct spool *s, uint32_t hour)
 {
 	struct spool_hour *h = spool_hour_find(s, hour);
 
 	if (!h)
 		return;
-	s->figures.files -= h->files;
-	s->figures.bytes -= h->bytes + h->dir_bytes;
+	hour_sums(s, h, -1);
 	memmove(h, h + 1, (size_t)(s->hours.v + s->hours.cnt - (h + 1)) * sizeof(*h));
 	s->hours.cnt--;
 }

@@ -93,22 +93,15 @@ static int count_file(int dir_fd, const char *name, void *ctx)
 	return 0;
 }
 
-int spool_count_hour(struct spool *s, int hour_fd, uint32_t hour)
+int spool_count_hour(struct spool *s, int hour_fd, struct spool_hour *ret)
 {
-	struct counting c = { .s = s, .hour = { .hour = hour } };
-	struct spool_hour *h;
+	struct counting c = { .s = s, .hour = { .hour = ret->hour } };
 	int r = dir_walk(hour_fd, count_file, &c);
 
 	if (r < 0)
 		return r;
 	c.hour.dir_bytes = dir_bytes(hour_fd);
-	spool_hour_forget(s, hour);
-	h = spool_hour_get(s, hour);
-	if (!h)
-		return -ENOMEM;
-	*h = c.hour;
-	s->figures.files += h->files;
-	s->figures.bytes += h->bytes + h->dir_bytes;
+	*ret = c.hour;
 	return 0;
 }
 
@@ -125,18 +118,21 @@ static int count_hour_entry(int date_fd, const char *name, void *ctx)
 {
 	struct counting *c = ctx;
 	_cleanup_close_ int fd = -EBADF;
-	uint32_t hour;
+	struct spool_hour h = { 0 };
 	int r;
 
-	if (!spool_parse_hour(name, &hour))
+	if (!spool_parse_hour(name, &h.hour))
 		return count_stranger(c->s, 0);
-	hour += c->first;
+	h.hour += c->first;
 	fd = dir_open(date_fd, name);
-	r = fd < 0 ? fd : spool_count_hour(c->s, fd, hour);
+	r = fd < 0 ? fd : spool_count_hour(c->s, fd, &h);
+	if (r == 0 && !spool_hour_get(c->s, h.hour))
+		r = -ENOMEM;
 	if (r < 0)
 		return count_stranger(c->s, r);
-	if (spool_hour_find(c->s, hour)->files == 0)
-		spool_hour_remove(c->s, hour);
+	spool_hour_set(c->s, &h);
+	if (h.files == 0)
+		spool_hour_remove(c->s, h.hour);
 	return 0;
 }
 
@@ -208,12 +204,21 @@ static int finish_entry(int dir_fd, const char *name, void *ctx)
 	return spool_place_file(f->s, dir_fd, name, &f->place);
 }
 
-static int finish_state(struct spool *s, int window_fd)
+/* A window that had to wait may have been overtaken: then its state is older than what is there. */
+static bool is_overtaken(const struct spool *s, int window_fd)
+{
+	return spool_state_read(s->dir_fd, s->opts.boot_id) >
+	       spool_state_read(window_fd, s->opts.boot_id);
+}
+
+static int finish_state(struct spool *s, int window_fd, bool waited)
 {
 	uint64_t bytes;
 
 	if (!dir_is_file(window_fd, SPOOL_STATE, &bytes))
 		return 0;
+	if (waited && is_overtaken(s, window_fd))
+		return unlinkat(window_fd, SPOOL_STATE, 0) < 0 ? -errno : 0;
 	if (renameat(window_fd, SPOOL_STATE, s->dir_fd, SPOOL_STATE) == 0)
 		return 0;
 	if (errno != EISDIR)
@@ -241,7 +246,7 @@ static void finish_sync(struct spool *s, const struct spool_place *p)
 		s->figures.sync_failed++;
 }
 
-int spool_finish_window(struct spool *s, const char *name, uint32_t hour)
+int spool_finish_window(struct spool *s, const char *name, uint32_t hour, bool waited)
 {
 	_cleanup_(finishing_done) struct finishing f = { .s = s, .place = SPOOL_PLACE_INIT };
 	_cleanup_close_ int fd = dir_open(s->dir_fd, name);
@@ -252,7 +257,7 @@ int spool_finish_window(struct spool *s, const char *name, uint32_t hour)
 	f.place.hour = hour;
 	r = dir_walk(fd, finish_entry, &f);
 	if (r == 0)
-		r = finish_state(s, fd);
+		r = finish_state(s, fd, waited);
 	if (r == 0 && unlinkat(s->dir_fd, name, AT_REMOVEDIR) < 0)
 		r = errno == ENOTEMPTY ? spool_quarantine(s, s->dir_fd, name) : -errno;
 	finish_sync(s, &f.place);
@@ -311,7 +316,7 @@ int spool_recover(struct spool *s)
 		qsort(found.windows.v, found.windows.cnt, sizeof(*found.windows.v),
 		      compare_windows);
 	for (size_t i = 0; i < found.windows.cnt; i++) {
-		r = spool_finish_window(s, found.windows.v[i].name, found.windows.v[i].hour);
+		r = spool_finish_window(s, found.windows.v[i].name, found.windows.v[i].hour, true);
 		if (r == 0) {
 			s->figures.windows_finished++;
 			continue;

@@ -64,6 +64,8 @@ struct spool_place {
 struct spool_hour *spool_hour_find(struct spool *s, uint32_t hour);
 /* NULL for want of memory. */
 struct spool_hour *spool_hour_get(struct spool *s, uint32_t hour);
+/* What is known of an hour that is there already. */
+void spool_hour_set(struct spool *s, const struct spool_hour *known);
 void spool_hour_forget(struct spool *s, uint32_t hour);
 /* Takes the directories too, if they are empty. */
 void spool_hour_remove(struct spool *s, uint32_t hour);
@@ -85,9 +87,10 @@ int spool_make_new(struct spool *s, char name[static 32]);
 int spool_count(struct spool *s);
 /* Removes litter, brings committed windows to their place. */
 int spool_recover(struct spool *s);
-int spool_finish_window(struct spool *s, const char *name, uint32_t hour);
-/* Counts an hour's files anew. */
-int spool_count_hour(struct spool *s, int hour_fd, uint32_t hour);
+/* To its place, where it was not brought at once (@waited) or is now. */
+int spool_finish_window(struct spool *s, const char *name, uint32_t hour, bool waited);
+/* What is in an hour's directory; of *ret the hour is given. */
+int spool_count_hour(struct spool *s, int hour_fd, struct spool_hour *ret);
 
 /* state.c */
 #define SPOOL_STATE_SZ 128

@@ -120,10 +120,10 @@ static void attempt_measure(const struct spool *s, const struct spool_window *w,
 /* Back from .window: it was not committed after all. */
 static void take_back(struct spool *s, struct attempt *a, const char *name)
 {
-	if (renameat(s->dir_fd, a->window, s->dir_fd, name) < 0)
-		a->last = true; /* it may be there after a crash: then at least not twice */
-	else
+	if (renameat(s->dir_fd, a->window, s->dir_fd, name) == 0)
 		(void)dir_remove(s->dir_fd, name);
+	else /* it will be there all the same: then not twice */
+		a->last = s->unfinished = true;
 }
 
 static int publish(struct spool *s, struct attempt *a, const char *name)
@@ -209,7 +209,7 @@ static int commit(struct spool *s, const struct spool_window *w)
 		return r;
 	s->figures.windows++;
 	s->last_end_ns = w->to_boot_ns;
-	s->figures.last_error = spool_finish_window(s, a.window, a.hour);
+	s->figures.last_error = spool_finish_window(s, a.window, a.hour, false);
 	s->unfinished |= s->figures.last_error < 0;
 	return 0;
 }
