@@ -62,16 +62,26 @@ static bool target_same_version(const struct statx *st, const struct cprof_key *
 	       st->stx_mtime.tv_nsec == key->mtime_ns;
 }
 
+/*
+ * The times alone would not do: they have a grain of milliseconds, so that another file may have the
+ * same ones. An overlay shows the layer's number too, in the upper half maybe with the layer's own
+ * (xino). Of a file that it copied up it shows the origin's: such a file is not had.
+ */
+static bool target_same_number(const struct statx *st, const struct cprof_key *key)
+{
+	return (uint32_t)st->stx_ino == (uint32_t)key->ino;
+}
+
 static bool target_same_device(uint32_t major, uint32_t minor, uint32_t kernel_dev)
 {
 	return major == kernel_dev >> 20 && minor == (kernel_dev & 0xfffff);
 }
 
 /*
- * Where stat does not show the superblock's device, the mount does (btrfs). An overlay shows a
- * device and maybe a number of its own, and the key is of the layer below; it is believed where our
- * own mount namespace has it too, as with a container engine that runs as root. An overlay that
- * somebody mounted in a user namespace of his own is not: over a FUSE layer it shows any times.
+ * Where stat does not show the superblock's device, the mount does (btrfs). An overlay shows a device
+ * of its own, and the key is of the layer below. It is believed where our own mount namespace has it
+ * too, as with a container engine that runs as root; one that somebody mounted in a user namespace of
+ * his own is not: over a FUSE layer it shows any times.
  */
 static bool target_same_superblock(const struct root *root, const struct wire_open *req,
 				   const struct statx *st)
@@ -98,7 +108,8 @@ static enum wire_opened_status target_verify(const struct root *root, const stru
 
 	if (statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, TARGET_STATX_MASK, &st) < 0)
 		return WIRE_OPENED_FAILED;
-	if (!target_same_version(&st, &req->key) || !target_same_superblock(root, req, &st))
+	if (!target_same_version(&st, &req->key) || !target_same_number(&st, &req->key) ||
+	    !target_same_superblock(root, req, &st))
 		return WIRE_OPENED_CHANGED;
 	if (!S_ISREG(st.stx_mode))
 		return WIRE_OPENED_REFUSED;

@@ -278,6 +278,28 @@ class OpenerTest(unittest.TestCase):
             self.refuses(wire.CHANGED, wire.key_of(lower / "a", mtime_ns=1), self.pid, address)
             libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(PAGE))
 
+    def test_overlay_shows_the_layers_inode(self):
+        """Times of changes have a grain of milliseconds: another file can have the same ones."""
+        with self.overlay() as (lower, merged):
+            mine = merged / "mine"
+            mine.write_text("y" * PAGE)
+            for path in (lower / "a", mine):
+                os.utime(path, ns=(0, 0))
+            for _ in range(100):
+                # Twice: the first change after a stat() may have a finer time.
+                for path in 2 * (lower / "a", mine):
+                    os.chmod(path, 0o600)
+                if os.stat(lower / "a").st_ctime_ns == os.stat(mine).st_ctime_ns:
+                    break
+            else:
+                self.fail("no two files were changed at one time")
+            address = map_file(mine)
+            self.refuses(wire.CHANGED, wire.key_of(lower / "a"), self.pid, address)
+            self.assertEqual(self.opener.ask(wire.key_of(self.dir / "upper" / "mine"), self.pid,
+                                             address)[0], wire.OK)
+            os.close(self.opener.file()[3])
+            libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(PAGE))
+
     @contextlib.contextmanager
     def overlay(self):
         lower, upper, work, merged = (self.dir / n for n in ("lower", "upper", "work", "merged"))
