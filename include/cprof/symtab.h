@@ -46,7 +46,7 @@ struct symtab_info {
 	uint8_t build_id[OBJECT_BUILD_ID_MAX];
 	uint64_t text_start; /* kernel: _stext */
 	uint64_t text_end;   /* kernel: _etext */
-	bool cut;	     /* perf map: its rest is beyond the limits and was not read */
+	bool cut;	     /* perf map: its beginning is beyond the limits and was not read */
 };
 
 struct symtab_symbol {
@@ -68,8 +68,8 @@ int symtab_load_kernel(int fd, const struct symtab_limits *limits, struct symtab
 
 /*
  * The same for a perf map, "START SIZE NAME" in hex by lines; of what overlaps the later line counts.
- * Reads at most PERF_MAP_BYTES_MAX and what the limits allow, and says so (cut). OK, UNNAMED when
- * there is no usable line, or -errno.
+ * Of a file that is larger than PERF_MAP_BYTES_MAX or the limits its end is read, and that is said
+ * (cut). OK, UNNAMED when there is no usable line, or -errno.
  */
 #define PERF_MAP_BYTES_MAX (64ULL << 20)
 #define PERF_MAP_LINES_MAX 1000000

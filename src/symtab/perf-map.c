@@ -11,6 +11,8 @@
  * by two passes over the sorted entries, each with a tree of extremes by line number, in n log n
  * whatever the file says.
  *
+ * Of what is too large the end is read: names of lines whose later ones were not read could be wrong.
+ *
  * What is no such line is passed over. A last line without its end is taken, unless the file ends at
  * a block's border: then a writer's buffer was flushed in the middle of it.
  */
@@ -35,8 +37,8 @@ struct parser {
 	const struct symtab_limits *limits;
 	VEC(struct perf_entry) entries;
 	VEC(char) names;
-	uint64_t total;
-	bool skip; /* the rest of a line that was too long */
+	uint64_t at; /* in the file */
+	bool skip;   /* the rest of a line that was too long, or whose beginning was not read */
 	bool cut;
 };
 
@@ -99,10 +101,8 @@ static int add_entry(struct parser *p, uint64_t start, uint64_t sz, const char *
 
 	len = MIN(len, (size_t)SYMTAB_NAME_MAX);
 	if (p->entries.cnt >= p->limits->symbols ||
-	    used_bytes(p) + sizeof(e) + len + 1 > p->limits->bytes) {
-		p->cut = true;
+	    used_bytes(p) + sizeof(e) + len + 1 > p->limits->bytes)
 		return SYMTAB_LIMIT;
-	}
 	r = vec_reserve(&p->names, len + 1);
 	if (r < 0)
 		return r;
@@ -161,12 +161,13 @@ static int parse_buffer(struct parser *p, char *buf, size_t *filled)
 /* What is left when the file ends. */
 static int parse_rest(struct parser *p, const char *buf, size_t filled)
 {
-	if (filled == 0 || p->skip || p->cut || p->total % BLOCK_SZ == 0)
+	if (filled == 0 || p->skip || p->at % BLOCK_SZ == 0)
 		return SYMTAB_OK;
 	return parse_line(p, buf, filled);
 }
 
-static int parse(struct parser *p, int fd, uint64_t file_sz)
+/* What lies from @from on: SYMTAB_OK, SYMTAB_LIMIT or -errno. */
+static int parse_from(struct parser *p, int fd, uint64_t from, uint64_t file_sz)
 {
 	_cleanup_free_ char *buf = malloc(READ_SZ);
 	size_t filled = 0;
@@ -174,11 +175,13 @@ static int parse(struct parser *p, int fd, uint64_t file_sz)
 
 	if (!buf)
 		return -ENOMEM;
-	p->cut = file_sz > PERF_MAP_BYTES_MAX;
-	file_sz = MIN(file_sz, PERF_MAP_BYTES_MAX);
-	while (r == SYMTAB_OK && p->total < file_sz) {
-		size_t want = (size_t)MIN(file_sz - p->total, (uint64_t)(READ_SZ - filled));
-		ssize_t n = pread(fd, buf + filled, want, (off_t)p->total);
+	p->entries.cnt = 0;
+	p->names.cnt = 0;
+	p->at = from;
+	p->skip = from > 0;
+	while (r == SYMTAB_OK && p->at < file_sz) {
+		size_t want = (size_t)MIN(file_sz - p->at, (uint64_t)(READ_SZ - filled));
+		ssize_t n = pread(fd, buf + filled, want, (off_t)p->at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -187,12 +190,24 @@ static int parse(struct parser *p, int fd, uint64_t file_sz)
 		if (n == 0)
 			break; /* it became shorter */
 		filled += (size_t)n;
-		p->total += (uint64_t)n;
+		p->at += (uint64_t)n;
 		r = parse_buffer(p, buf, &filled);
 	}
-	if (r == SYMTAB_OK)
-		r = parse_rest(p, buf, filled);
-	return r == SYMTAB_LIMIT ? SYMTAB_OK : r; /* p->cut tells */
+	return r == SYMTAB_OK ? parse_rest(p, buf, filled) : r;
+}
+
+/* Half as much each time that it is too much. */
+static int parse(struct parser *p, int fd, uint64_t file_sz)
+{
+	uint64_t sz = MIN(file_sz, PERF_MAP_BYTES_MAX);
+	int r;
+
+	p->cut = sz < file_sz;
+	while ((r = parse_from(p, fd, file_sz - sz, file_sz)) == SYMTAB_LIMIT) {
+		p->cut = true;
+		sz /= 2;
+	}
+	return r;
 }
 
 static int compare_entries(const void *pa, const void *pb)
