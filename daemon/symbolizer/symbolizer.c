@@ -27,7 +27,8 @@
 #include "outbox.h"
 #include "vdso.h"
 
-#define TABLES_BYTES_MAX (160u << 20)
+/* Beside the 112 MiB that a file may take while it is read, and what a process takes anyhow. */
+#define TABLES_BYTES_MAX (64u << 20)
 #define MMAP_THRESHOLD (64 << 10)
 
 enum symbolizer_priority { SYMBOLIZER_CONTROL, SYMBOLIZER_SAMPLER, SYMBOLIZER_OPENER };

@@ -33,9 +33,15 @@ enum symtab_outcome {
 struct symtab_limits {
 	uint32_t symbols; /* in the file, of all tables */
 	size_t bytes;	  /* of the finished table */
+	size_t plain;	  /* names that are more bytes than this are packed */
 };
 
-#define SYMTAB_LIMITS_DEFAULT ((struct symtab_limits){ .symbols = 2000000, .bytes = 128 << 20 })
+#define SYMTAB_LIMITS_DEFAULT \
+	((struct symtab_limits){ .symbols = 2000000, .bytes = 32 << 20, .plain = 256 << 10 })
+
+/* Of an ELF file. With these and the limits above a load takes at most 112 MiB until it is done. */
+#define SYMTAB_STRINGS_MAX (64ULL << 20)
+#define SYMTAB_FUNCTIONS_MAX 1000000
 
 /* What else is known; all 0 where it does not apply. */
 struct symtab_info {
@@ -50,8 +56,9 @@ struct symtab_info {
 };
 
 struct symtab_symbol {
-	const char *name; /* as the file has it (modules' with " [module]" behind); the table's */
-	uint64_t start;	  /* of the function's first byte */
+	/* As the file has it (modules' with " [module]" behind); until the next symtab_find(). */
+	const char *name;
+	uint64_t start;	     /* of the function's first byte */
 	uint32_t module_len; /* how much of the name is " [module]" */
 };
 

@@ -25,7 +25,7 @@ bool elf_image_holds(const struct elf_image *img, uint64_t offset, uint64_t sz)
 }
 
 /* All bytes or SYMTAB_BAD: a file that ends early was cut while we read it. */
-static int read_at(const struct elf_image *img, uint64_t offset, void *dst, size_t sz)
+int elf_image_read(const struct elf_image *img, uint64_t offset, void *dst, size_t sz)
 {
 	size_t done = 0;
 
@@ -64,7 +64,7 @@ static int read_phdrs(struct elf_image *img)
 	if (!img->phdrs)
 		return -ENOMEM;
 	img->phdrs_cnt = h->e_phnum;
-	return read_at(img, h->e_phoff, img->phdrs, sz);
+	return elf_image_read(img, h->e_phoff, img->phdrs, sz);
 }
 
 /* Extended numbering (e_shnum 0 with a table) is for 65,280 sections and more: nothing we load. */
@@ -82,7 +82,7 @@ static int read_shdrs(struct elf_image *img)
 	if (!img->shdrs)
 		return -ENOMEM;
 	img->shdrs_cnt = h->e_shnum;
-	return read_at(img, h->e_shoff, img->shdrs, sz);
+	return elf_image_read(img, h->e_shoff, img->shdrs, sz);
 }
 
 /* libelf says only that it failed; errno, set by what it called, says whether the system did. */
@@ -96,7 +96,7 @@ int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz)
 	int r;
 
 	*img = (struct elf_image){ .fd = fd, .file_sz = file_sz };
-	r = read_at(img, 0, &img->ehdr, sizeof(img->ehdr));
+	r = elf_image_read(img, 0, &img->ehdr, sizeof(img->ehdr));
 	if (r != SYMTAB_OK)
 		return r;
 	if (!is_ours(&img->ehdr))
@@ -130,8 +130,7 @@ int elf_image_data(const struct elf_image *img, uint64_t offset, uint64_t sz, El
 {
 	Elf_Data *data;
 
-	if (sz > ELF_IMAGE_SECTION_MAX || !elf_image_holds(img, offset, sz) ||
-	    offset > INT64_MAX - sz)
+	if (sz > ELF_IMAGE_NOTE_MAX || !elf_image_holds(img, offset, sz) || offset > INT64_MAX - sz)
 		return SYMTAB_BAD;
 	errno = 0;
 	data = elf_getdata_rawchunk(img->elf, (int64_t)offset, sz, type);

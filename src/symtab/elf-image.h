@@ -11,9 +11,7 @@
 
 #include "cprof/symtab.h"
 
-/* More of a section or note than anything real has. */
-#define ELF_IMAGE_SECTION_MAX (256ULL << 20)
-#define ELF_IMAGE_NOTE_MAX (64ULL << 10)
+#define ELF_IMAGE_NOTE_MAX (64ULL << 10) /* more than anything real has */
 
 struct elf_image {
 	int fd; /* borrowed */
@@ -34,6 +32,9 @@ void elf_image_done(struct elf_image *img);
 
 /* True when [@offset, @offset + @sz) lies in the file. */
 bool elf_image_holds(const struct elf_image *img, uint64_t offset, uint64_t sz);
+
+/* Reads these bytes: SYMTAB_OK, SYMTAB_BAD (not in the file, cut meanwhile) or -errno. */
+int elf_image_read(const struct elf_image *img, uint64_t offset, void *dst, size_t sz);
 
 /*
  * Reads these bytes through libelf, which converts them as @type; the data is the handle's.

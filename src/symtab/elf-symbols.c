@@ -17,10 +17,12 @@
 
 #include <string.h>
 
+#define PIECE_CNT 1024
+
 struct table {
-	const Elf64_Sym *v;
-	size_t cnt;
-	const char *strings;
+	uint64_t offset; /* of the symbols in the file */
+	uint64_t cnt;
+	char *strings;
 	size_t strings_sz;
 	uint8_t rank; /* added to that of its symbols */
 	uint8_t idx;
@@ -29,9 +31,10 @@ struct table {
 struct reader {
 	const struct elf_image *img;
 	const struct symtab_info *info;
-	uint64_t base; /* the lowest executable offset */
-	struct candidate *candidates;
+	uint64_t base;		      /* the lowest executable offset */
+	struct candidate *candidates; /* NULL: they are counted only */
 	uint32_t cnt;
+	uint32_t cap;
 };
 
 static const Elf64_Shdr *find_section(const struct elf_image *img, uint32_t type)
@@ -42,13 +45,30 @@ static const Elf64_Shdr *find_section(const struct elf_image *img, uint32_t type
 	return NULL;
 }
 
+static int read_strings(const struct elf_image *img, const Elf64_Shdr *s, size_t sz_max,
+			struct table *t)
+{
+	int r;
+
+	if (s->sh_size == 0 || !elf_image_holds(img, s->sh_offset, s->sh_size))
+		return SYMTAB_BAD;
+	if (s->sh_size > sz_max)
+		return SYMTAB_LIMIT;
+	t->strings_sz = (size_t)s->sh_size;
+	t->strings = malloc(t->strings_sz);
+	if (!t->strings)
+		return -ENOMEM;
+	r = elf_image_read(img, s->sh_offset, t->strings, t->strings_sz);
+	if (r != SYMTAB_OK)
+		return r;
+	return t->strings[t->strings_sz - 1] == '\0' ? SYMTAB_OK : SYMTAB_BAD;
+}
+
 /* SYMTAB_OK with an empty table when the file has none (or a compressed one). */
-static int table_read(const struct elf_image *img, uint32_t type, uint32_t symbols_max,
-		      struct table *t)
+static int table_open(const struct elf_image *img, uint32_t type, uint64_t symbols_max,
+		      size_t strings_max, struct table *t)
 {
 	const Elf64_Shdr *s = find_section(img, type), *strings;
-	Elf_Data *data;
-	int r;
 
 	if (!s)
 		return SYMTAB_OK;
@@ -62,24 +82,11 @@ static int table_read(const struct elf_image *img, uint32_t type, uint32_t symbo
 		return SYMTAB_OK;
 	if (s->sh_size / sizeof(Elf64_Sym) > symbols_max)
 		return SYMTAB_LIMIT;
-
 	if (s->sh_size < sizeof(Elf64_Sym))
 		return SYMTAB_OK;
-
-	r = elf_image_data(img, s->sh_offset, s->sh_size - s->sh_size % sizeof(Elf64_Sym),
-			   ELF_T_SYM, &data);
-	if (r != SYMTAB_OK)
-		return r;
-	t->v = data->d_buf;
-	t->cnt = data->d_size / sizeof(Elf64_Sym);
-	r = elf_image_data(img, strings->sh_offset, strings->sh_size, ELF_T_BYTE, &data);
-	if (r != SYMTAB_OK)
-		return r;
-	t->strings = data->d_buf;
-	t->strings_sz = data->d_size;
-	if (t->strings_sz == 0 || t->strings[t->strings_sz - 1] != '\0')
-		return SYMTAB_BAD;
-	return SYMTAB_OK;
+	t->offset = s->sh_offset;
+	t->cnt = s->sh_size / sizeof(Elf64_Sym);
+	return read_strings(img, strings, strings_max, t);
 }
 
 static bool is_function_name(const struct table *t, uint32_t name)
@@ -156,6 +163,12 @@ static void add_symbol(struct reader *rd, const struct table *t, const Elf64_Sym
 	seg = find_segment(rd->info, sym->st_value);
 	if (room == 0 || !seg)
 		return;
+	if (!rd->candidates) {
+		rd->cnt++;
+		return;
+	}
+	if (rd->cnt == rd->cap)
+		return; /* the file has changed since they were counted */
 	room = MIN(room, seg->filesz - (sym->st_value - seg->vaddr));
 	if (sym->st_size > 0)
 		room = MIN(room, sym->st_size);
@@ -184,24 +197,67 @@ static bool find_base(const struct symtab_info *info, uint64_t *ret_base)
 	return end - base < UINT32_MAX;
 }
 
+/* In pieces: the symbols of a large file are as much as its names. */
+static int read_symbols(struct reader *rd, const struct table *t)
+{
+	Elf64_Sym piece[PIECE_CNT];
+
+	for (uint64_t at = 0; at < t->cnt; at += PIECE_CNT) {
+		size_t cnt = (size_t)MIN(t->cnt - at, (uint64_t)PIECE_CNT);
+		int r = elf_image_read(rd->img, t->offset + at * sizeof(*piece), piece,
+				       cnt * sizeof(*piece));
+
+		if (r != SYMTAB_OK)
+			return r;
+		for (size_t i = 0; i < cnt; i++)
+			add_symbol(rd, t, &piece[i]);
+	}
+	return SYMTAB_OK;
+}
+
+/* Counted first: most symbols of a large file may be data. */
 static int read_candidates(struct reader *rd, const struct table tables[static 2])
 {
-	size_t cnt = tables[0].cnt + tables[1].cnt;
+	int r = SYMTAB_OK;
 
-	rd->candidates = malloc(MAX(cnt, (size_t)1) * sizeof(*rd->candidates));
+	for (int i = 0; r == SYMTAB_OK && i < 2; i++)
+		r = read_symbols(rd, &tables[i]);
+	if (r != SYMTAB_OK)
+		return r;
+	if (rd->cnt > SYMTAB_FUNCTIONS_MAX)
+		return SYMTAB_LIMIT;
+	rd->cap = rd->cnt;
+	rd->cnt = 0;
+	rd->candidates = malloc(MAX(rd->cap, 1u) * sizeof(*rd->candidates));
 	if (!rd->candidates)
 		return -ENOMEM;
-	for (int i = 0; i < 2; i++)
-		for (size_t k = 0; k < tables[i].cnt; k++)
-			add_symbol(rd, &tables[i], &tables[i].v[k]);
-	return SYMTAB_OK;
+	for (int i = 0; r == SYMTAB_OK && i < 2; i++)
+		r = read_symbols(rd, &tables[i]);
+	return r;
+}
+
+static int open_tables(const struct elf_image *img, const struct symtab_limits *limits,
+		       struct table tables[static 2], struct candidate_strings *strings)
+{
+	int r;
+
+	r = table_open(img, SHT_SYMTAB, limits->symbols, SYMTAB_STRINGS_MAX, &tables[0]);
+	if (r == SYMTAB_OK)
+		r = table_open(img, SHT_DYNSYM, limits->symbols - tables[0].cnt,
+			       SYMTAB_STRINGS_MAX - tables[0].strings_sz, &tables[1]);
+	for (int i = 0; i < 2; i++) {
+		strings->v[i] = tables[i].strings;
+		strings->sz[i] = tables[i].strings_sz;
+	}
+	return r;
 }
 
 int elf_symbols_load(const struct elf_image *img, const struct symtab_info *info,
 		     const struct symtab_limits *limits, struct ranges *ret)
 {
 	struct table tables[2] = { { .idx = 0 }, { .rank = CANDIDATE_DYNSYM, .idx = 1 } };
-	struct candidate_strings strings = { .version_mark = '@' };
+	_cleanup_(candidate_strings_done) struct candidate_strings strings = { .version_mark =
+										       '@' };
 	_cleanup_free_ struct candidate *candidates = NULL;
 	struct reader rd = { .img = img, .info = info };
 	int r;
@@ -212,22 +268,14 @@ int elf_symbols_load(const struct elf_image *img, const struct symtab_info *info
 	}
 	if (!find_base(info, &rd.base))
 		return SYMTAB_LIMIT;
-	r = table_read(img, SHT_SYMTAB, limits->symbols, &tables[0]);
-	if (r != SYMTAB_OK)
-		return r;
-	r = table_read(img, SHT_DYNSYM, limits->symbols - (uint32_t)tables[0].cnt, &tables[1]);
+	r = open_tables(img, limits, tables, &strings);
 	if (r != SYMTAB_OK)
 		return r;
 	r = read_candidates(&rd, tables);
 	candidates = rd.candidates;
 	if (r != SYMTAB_OK)
 		return r;
-
-	for (int i = 0; i < 2; i++) {
-		strings.v[i] = tables[i].strings;
-		strings.sz[i] = tables[i].strings_sz;
-	}
-	r = ranges_build(candidates, rd.cnt, &strings, limits->bytes, ret);
+	r = ranges_build(candidates, rd.cnt, &strings, limits, ret);
 	if (r == SYMTAB_OK)
 		ret->base = rd.base;
 	return r;

@@ -246,16 +246,20 @@ static uint32_t make_candidates(const struct parser *p, uint64_t base, struct ca
 static int build(struct parser *p, struct ranges *ret)
 {
 	_cleanup_free_ struct candidate *c = NULL;
-	struct candidate_strings strings = { .v = { p->names.v }, .sz = { p->names.cnt } };
+	_cleanup_(candidate_strings_done) struct candidate_strings strings = {
+		.v = { p->names.v },
+		.sz = { p->names.cnt },
+	};
 	uint64_t base;
 	int r;
 
+	p->names.v = NULL;
 	qsort(p->symbols.v, p->symbols.cnt, sizeof(*p->symbols.v), compare_raw);
 	base = choose_base(p);
 	c = malloc(p->symbols.cnt * sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	r = ranges_build(c, make_candidates(p, base, c), &strings, p->limits->bytes, ret);
+	r = ranges_build(c, make_candidates(p, base, c), &strings, p->limits, ret);
 	if (r == SYMTAB_OK)
 		ret->base = base;
 	return r;

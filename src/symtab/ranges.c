@@ -16,16 +16,31 @@
 #include <assert.h>
 #include <string.h>
 
+/* How much text names may be: so many times that of the strings, and this. */
+#define NAMES_PER_STRINGS 4
+#define NAMES_TOTAL_FREE (1u << 20)
+
 struct builder {
 	struct candidate *c;
 	uint32_t cnt;
-	const struct candidate_strings *strings;
+	struct candidate_strings *strings;
 	struct range *v;
 	uint32_t v_cnt;
 	uint32_t *stack; /* of indexes of open candidates */
 	uint32_t depth;
 	uint32_t pos; /* all before it is done */
 };
+
+DEFINE_CLEANUP(struct texts_writer *, texts_writer_free);
+
+void candidate_strings_done(struct candidate_strings *s)
+{
+	for (size_t i = 0; i < ELEMENTSOF(s->v); i++) {
+		free(s->v[i]);
+		s->v[i] = NULL;
+		s->sz[i] = 0;
+	}
+}
 
 static int compare_candidates(const void *pa, const void *pb)
 {
@@ -117,30 +132,38 @@ static void choose_all(struct builder *b)
 	b->cnt = kept;
 }
 
-/* Copies the chosen names into one blob; from here on candidates' strings are places in it. */
-static int gather_names(struct builder *b, size_t bytes_max, struct ranges *r)
+/*
+ * An honest file's names are little more than its strings, where several may end alike. Others would have
+ * us copy and pack one long string a million times.
+ */
+static size_t names_total_max(const struct builder *b)
 {
-	size_t sz = 0, len, pos = 0;
+	return NAMES_PER_STRINGS * (b->strings->sz[0] + b->strings->sz[1]) + NAMES_TOTAL_FREE;
+}
+
+/* Keeps the chosen names; from here on candidates' strings are numbers of these. */
+static int gather_names(struct builder *b, const struct symtab_limits *limits, struct texts *ret)
+{
+	const struct texts_limits texts_limits = {
+		.plain = limits->plain,
+		.bytes = limits->bytes,
+		.total = names_total_max(b),
+	};
+	_cleanup_(texts_writer_freep) struct texts_writer *w = NULL;
+	size_t sz = 0, len;
+	int r;
 
 	for (uint32_t i = 0; i < b->cnt; i++) {
 		candidate_name(b, &b->c[i], &len);
 		sz += len + 1;
 	}
-	if (sz > bytes_max || sz > UINT32_MAX)
-		return SYMTAB_LIMIT;
-	r->names = malloc(sz);
-	if (!r->names)
-		return -ENOMEM;
-	r->names_sz = sz;
-	for (uint32_t i = 0; i < b->cnt; i++) {
+	r = texts_writer_new(sz, &texts_limits, &w);
+	for (uint32_t i = 0; r == 0 && i < b->cnt; i++) {
 		const char *name = candidate_name(b, &b->c[i], &len);
 
-		memcpy(r->names + pos, name, len);
-		r->names[pos + len] = '\0';
-		b->c[i].string = (uint32_t)pos;
-		pos += len + 1;
+		r = texts_write(w, name, len, &b->c[i].string);
 	}
-	return SYMTAB_OK;
+	return r == 0 ? texts_finish(TAKE_PTR(w), ret) : r;
 }
 
 static void emit(struct builder *b, uint32_t to, const struct candidate *c)
@@ -192,7 +215,7 @@ static void sweep(struct builder *b)
 }
 
 /* Each candidate begins one range, and ends at most once inside another, which then goes on. */
-static int make_ranges(struct builder *b, size_t bytes_max, struct ranges *r)
+static int make_ranges(struct builder *b, const struct symtab_limits *limits, struct ranges *r)
 {
 	size_t most = 2 * (size_t)b->cnt;
 	_cleanup_free_ uint32_t *stack = malloc(b->cnt * sizeof(*stack));
@@ -205,7 +228,7 @@ static int make_ranges(struct builder *b, size_t bytes_max, struct ranges *r)
 	b->v = v;
 	sweep(b);
 	assert(b->v_cnt > 0 && b->v_cnt <= most);
-	if (b->v_cnt * sizeof(*v) > bytes_max - r->names_sz)
+	if (b->v_cnt * sizeof(*v) + texts_bytes(&r->names) > limits->bytes)
 		return SYMTAB_LIMIT;
 	fit = realloc(v, b->v_cnt * sizeof(*v));
 	if (!fit)
@@ -216,8 +239,8 @@ static int make_ranges(struct builder *b, size_t bytes_max, struct ranges *r)
 	return SYMTAB_OK;
 }
 
-int ranges_build(struct candidate *candidates, uint32_t cnt,
-		 const struct candidate_strings *strings, size_t bytes_max, struct ranges *ret)
+int ranges_build(struct candidate *candidates, uint32_t cnt, struct candidate_strings *strings,
+		 const struct symtab_limits *limits, struct ranges *ret)
 {
 	struct builder b = { .c = candidates, .cnt = cnt, .strings = strings };
 	_cleanup_(ranges_done) struct ranges made = { 0 };
@@ -229,10 +252,11 @@ int ranges_build(struct candidate *candidates, uint32_t cnt,
 	}
 	qsort(candidates, cnt, sizeof(*candidates), compare_candidates);
 	choose_all(&b);
-	r = gather_names(&b, bytes_max, &made);
+	r = gather_names(&b, limits, &made.names);
+	candidate_strings_done(strings);
 	if (r != SYMTAB_OK)
 		return r;
-	r = make_ranges(&b, bytes_max, &made);
+	r = make_ranges(&b, limits, &made);
 	if (r != SYMTAB_OK)
 		return r;
 	*ret = made;
@@ -243,6 +267,7 @@ int ranges_build(struct candidate *candidates, uint32_t cnt,
 bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *ret)
 {
 	uint32_t lo = 0, hi = r->cnt;
+	const char *name;
 	uint64_t at;
 
 	if (place < r->base || place - r->base > UINT32_MAX)
@@ -258,8 +283,11 @@ bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *r
 	}
 	if (lo == r->cnt || r->v[lo].from > at)
 		return false;
+	name = texts_get(&r->names, r->v[lo].name);
+	if (!name)
+		return false;
 	*ret = (struct symtab_symbol){
-		.name = r->names + r->v[lo].name,
+		.name = name,
 		.start = r->base + r->v[lo].start,
 	};
 	return true;
@@ -267,12 +295,12 @@ bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *r
 
 size_t ranges_bytes(const struct ranges *r)
 {
-	return r->cnt * sizeof(*r->v) + r->names_sz;
+	return r->cnt * sizeof(*r->v) + texts_bytes(&r->names);
 }
 
 void ranges_done(struct ranges *r)
 {
 	free(r->v);
-	free(r->names);
+	texts_done(&r->names);
 	*r = (struct ranges){ 0 };
 }

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* ranges — which function covers a place: sorted, not overlapping, 16 bytes each, names in one blob. */
+/* ranges — which function covers a place: sorted, not overlapping, 16 bytes each, names beside. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "cprof/symtab.h"
+#include "texts.h"
 
 struct range {
 	uint32_t from;
 	uint32_t to;
 	uint32_t start; /* where the function begins: before @from where another one nests in it */
-	uint32_t name;	/* place in the names */
+	uint32_t name;	/* in the names */
 };
 
 struct ranges {
 	uint64_t base; /* what from, to and start are counted from */
 	struct range *v;
 	uint32_t cnt;
-	char *names; /* terminated strings */
-	size_t names_sz;
+	struct texts names;
 };
 
 /* Lower is better: bits of struct candidate's rank, strongest first. */
@@ -41,19 +41,21 @@ struct candidate {
 	uint8_t table;	 /* of the strings */
 };
 
-/* Where candidates' names are. */
+/* Where candidates' names are; on the heap. */
 struct candidate_strings {
-	const char *v[2];
+	char *v[2];
 	size_t sz[2];
 	char version_mark; /* a name ends before it ("@": symbol versions); 0: none */
 };
 
+void candidate_strings_done(struct candidate_strings *s);
+
 /*
  * Makes the table of the candidates (reordered and used up): SYMTAB_OK, SYMTAB_LIMIT or -errno.
- * Each candidate has from < to.
+ * Each candidate has from < to. The strings are let go of as soon as they are not needed any more.
  */
-int ranges_build(struct candidate *candidates, uint32_t cnt,
-		 const struct candidate_strings *strings, size_t bytes_max, struct ranges *ret);
+int ranges_build(struct candidate *candidates, uint32_t cnt, struct candidate_strings *strings,
+		 const struct symtab_limits *limits, struct ranges *ret);
 bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *ret);
 size_t ranges_bytes(const struct ranges *r);
 void ranges_done(struct ranges *r);

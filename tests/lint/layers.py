@@ -69,7 +69,7 @@ LIBRARIES = {
     'protobuf-c': (['protobuf-c/*', '*.pb-c.h'],
                    ['libprotobuf-c', 'protobuf-c', 'protobuf_c', 'libprotobuf_c'],
                    ['src/pprof', 'proto']),
-    'zlib': (['zlib.h'], ['zlib', 'z'], ['src/pprof']),
+    'zlib': (['zlib.h'], ['zlib', 'z'], ['src/pprof', 'src/symtab']),
     # In systemd/ its directories are asked for, and nothing is linked.
     'libsystemd': (['systemd/*'], ['libsystemd', 'systemd'], ['daemon/launcher', 'systemd']),
 }

@@ -156,6 +156,41 @@ static uint64_t offset_of(const char *name, const char *symbol, const char *nm_o
 	return hit;
 }
 
+/* A library of @cnt functions of four bytes, the i-th with a name of length(i). */
+static void build_many(const char *name, unsigned int cnt, unsigned int (*length)(unsigned int i))
+{
+	FILE *f;
+
+	build_files();
+	f = fopen(path_of("many.s"), "we");
+	CHECK(f);
+	fputs(".text\n", f);
+	for (unsigned int i = 0; i < cnt; i++) {
+		static const char fill[] = "_of_many_names_that_are_much_alike";
+
+		fprintf(f, ".type f%06u", i);
+		for (int pass = 0; pass < 3; pass++) {
+			if (pass > 0)
+				fprintf(f, pass == 1 ? "f%06u" : ".size f%06u", i);
+			for (unsigned int k = 7; k < length(i); k++)
+				fputc(fill[k % (sizeof(fill) - 1)], f);
+			fputs(pass == 0 ? ",@function\n" : pass == 1 ? ":.long 0\n" : ",4\n", f);
+		}
+	}
+	CHECK(fclose(f) == 0);
+	run("cc -shared -nostdlib -o %s many.s", name);
+}
+
+static unsigned int length_any(unsigned int i)
+{
+	return 7 + i * 7919 % (SYMTAB_NAME_MAX - 6);
+}
+
+static unsigned int length_one(unsigned int i)
+{
+	return i == 0 ? 4000 : 7;
+}
+
 static void check_name(const struct symtab *t, uint64_t offset, const char *name, uint64_t start)
 {
 	struct symtab_symbol s;
@@ -444,6 +479,127 @@ static Elf64_Off section_header(int fd, uint32_t type)
 			return at;
 	}
 	CHECK_FAIL("no section of type %u", type);
+}
+
+TEST(packed_names_are_the_same)
+{
+	struct symtab_limits packs = { .symbols = 10000, .bytes = 16 << 20 };
+	struct symtab_limits keeps = packs;
+	struct symtab *packed = NULL, *plain = NULL;
+	uint64_t sz, from, places = 0;
+	int fd;
+
+	keeps.plain = SIZE_MAX;
+	build_many("many.so", 1500, length_any);
+	fd = copy_of("many.so", &sz);
+	CHECK_EQ(symtab_load(fd, sz, &packs, &packed), SYMTAB_OK);
+	CHECK_EQ(symtab_load(fd, sz, &keeps, &plain), SYMTAB_OK);
+	CHECK(symtab_bytes(packed) < symtab_bytes(plain) / 3);
+	from = symtab_info(plain)->segments[0].offset;
+	/* By great strides, so that each block is unpacked more than once. */
+	for (uint64_t i = 0; i < 6000; i++) {
+		uint64_t place = from + i * 4099 % 6000;
+		struct symtab_symbol a, b;
+
+		CHECK(symtab_find(plain, place, &a) && symtab_find(packed, place, &b));
+		CHECK_STR(a.name, b.name);
+		CHECK_EQ(a.start, b.start);
+		CHECK_EQ(strlen(b.name), length_any((unsigned int)(b.start - from) / 4));
+		places++;
+	}
+	CHECK_EQ(places, 6000);
+	packs.bytes = symtab_bytes(packed) / 2;
+	symtab_free(packed);
+	packed = NULL;
+	CHECK_EQ(symtab_load(fd, sz, &packs, &packed), SYMTAB_LIMIT);
+	symtab_free(packed);
+	symtab_free(plain);
+	close(fd);
+}
+
+/* 5000 functions whose names are one string: 20 MB of text of a file of 200 KB. */
+TEST(one_long_name_for_all_is_no_work)
+{
+	struct symtab_limits keeps = { .symbols = 10000, .bytes = 64 << 20, .plain = SIZE_MAX };
+	struct symtab *t = NULL;
+	Elf64_Shdr symtab;
+	uint32_t longest = 0;
+	Elf64_Sym sym;
+	uint64_t sz;
+	int fd;
+
+	build_many("one.so", 5000, length_one);
+	fd = copy_of("one.so", &sz);
+	CHECK(pread(fd, &symtab, sizeof(symtab), (off_t)section_header(fd, SHT_SYMTAB)) ==
+	      sizeof(symtab));
+	for (int pass = 0; pass < 2; pass++) {
+		for (uint64_t at = 0; at < symtab.sh_size; at += sizeof(sym)) {
+			off_t off = (off_t)(symtab.sh_offset + at);
+
+			CHECK(pread(fd, &sym, sizeof(sym), off) == sizeof(sym));
+			if (ELF64_ST_TYPE(sym.st_info) != STT_FUNC)
+				continue;
+			if (pass == 0 && longest == 0)
+				longest = sym.st_name;
+			sym.st_name = longest;
+			if (pass == 1)
+				CHECK(pwrite(fd, &sym, sizeof(sym), off) == sizeof(sym));
+		}
+	}
+	CHECK_EQ(symtab_load(fd, sz, &limits, &t), SYMTAB_LIMIT);
+	t = symtab_free(t);
+	CHECK_EQ(symtab_load(fd, sz, &keeps, &t), SYMTAB_LIMIT);
+	symtab_free(t);
+	close(fd);
+}
+
+/* Any number of names for one place, up to the limit. */
+TEST(aliases_without_end)
+{
+	static const uint32_t counts[] = { 300000, SYMTAB_FUNCTIONS_MAX };
+	struct symtab_limits l = SYMTAB_LIMITS_DEFAULT;
+	uint64_t sz, plain, more = 0;
+	int fd = copy_of("lib.so", &sz);
+	off_t symtab = (off_t)section_header(fd, SHT_SYMTAB);
+	Elf64_Shdr s, text;
+	Elf64_Ehdr h;
+	Elf64_Sym sym;
+
+	CHECK(pread(fd, &h, sizeof(h), 0) == sizeof(h));
+	CHECK(pread(fd, &s, sizeof(s), symtab) == sizeof(s));
+	do {
+		CHECK(pread(fd, &sym, sizeof(sym), (off_t)(s.sh_offset + more)) == sizeof(sym));
+		more += sizeof(sym);
+		CHECK(pread(fd, &text, sizeof(text),
+			    (off_t)(h.e_shoff + sym.st_shndx % h.e_shnum * sizeof(text))) ==
+		      sizeof(text));
+	} while (ELF64_ST_INFO(STB_GLOBAL, STT_FUNC) != sym.st_info ||
+		 !(text.sh_flags & SHF_EXECINSTR));
+	plain = sym.st_value - text.sh_addr + text.sh_offset;
+	for (size_t i = 0; i < ELEMENTSOF(counts); i++) {
+		Elf64_Sym *v = malloc(counts[i] * sizeof(*v));
+		struct symtab *t = NULL;
+
+		CHECK(v);
+		for (uint32_t k = 0; k < counts[i]; k++)
+			v[k] = sym;
+		s.sh_offset = (sz + 7) & ~7ULL;
+		s.sh_size = counts[i] * sizeof(*v);
+		CHECK(pwrite(fd, v, s.sh_size, (off_t)s.sh_offset) == (ssize_t)s.sh_size);
+		CHECK(pwrite(fd, &s, sizeof(s), symtab) == sizeof(s));
+		CHECK_EQ(symtab_load(fd, s.sh_offset + s.sh_size, &l, &t),
+			 i == 0 ? SYMTAB_OK : SYMTAB_LIMIT);
+		if (i == 0) {
+			struct symtab_symbol found;
+
+			CHECK(symtab_find(t, plain, &found));
+			CHECK_EQ(found.start, plain);
+			CHECK(symtab_bytes(t) < 16384);
+		}
+		symtab_free(t);
+		free(v);
+	}
+	close(fd);
 }
 
 TEST(headers_that_lie_are_bad)
