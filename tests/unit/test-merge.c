@@ -116,6 +116,7 @@ static int merge(const int *fds, size_t cnt, struct sink *file, struct merge_res
 	return r == -EBADMSG || r == -EINVAL ? r * 1000 - (int)bad : r;
 }
 
+/* As merge() tells of a file that it refuses. */
 #define BAD(error, file) ((error)*1000 - (file))
 
 static int merged(const int *fds, size_t cnt, struct merge_result *ret)
