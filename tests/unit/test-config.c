@@ -551,9 +551,10 @@ TEST(files_in_order)
 	CHECK_EQ(loaded((struct config_source){ 0 }).cpu_ppm, 90000);
 	/* no others */
 	put("etc/cprofd/cprofd.conf.d/90.conf~", "[Limits]\nCPU=11%\n");
-	put("etc/cprofd/cprofd.conf.d/.90.conf", "[Limits]\nCPU=11%\n");
-	put("etc/cprofd/cprofd.conf.d/.conf", "[Limits]\nCPU=11%\n");
+	put("etc/cprofd/cprofd.conf.d/.90.conf", "[Sampling]\nFrequencyHz=11\n");
+	put("etc/cprofd/cprofd.conf.d/.conf", "[Sampling]\nFrequencyHz=11\n");
 	CHECK_EQ(loaded((struct config_source){ 0 }).cpu_ppm, 90000);
+	CHECK_EQ(loaded((struct config_source){ 0 }).hz, 99);
 }
 
 TEST(file_and_options)

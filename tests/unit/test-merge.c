@@ -7,27 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cprof/base/cleanup.h"
-#include "cprof/merge.h"
 #include "cprof/pprof.h"
 #include "encode-fixture.h"
 #include "fail.h"
-#include "sink.h"
+#include "merge-fixture.h"
 
-#define MEMORY (64 << 20)
 #define LINES_MAX 512
-
-static int to_fd(const void *bytes, size_t sz)
-{
-	int fd = memfd_create("profile", MFD_CLOEXEC);
-
-	CHECK(fd >= 0);
-	CHECK_EQ(write(fd, bytes, sz), sz);
-	return fd;
-}
 
 /* A window of one process and its file. */
 struct scene {
@@ -99,37 +87,6 @@ static int minute(unsigned int minute)
 	scene_stack(&s, 0, 10);
 	scene_stack(&s, 0x1300 + 16 * minute, 1);
 	return scene_done(&s);
-}
-
-static int merge(const int *fds, size_t cnt, struct sink *file, struct merge_result *ret)
-{
-	const struct merge_opts opts = {
-		.memory_max = MEMORY,
-		.seed = 1,
-		.write = sink_write,
-		.ctx = file,
-	};
-	size_t bad = SIZE_MAX;
-	int r = merge_profiles(&opts, fds, cnt, ret, &bad);
-
-	CHECK_EQ(bad != SIZE_MAX, r == -EBADMSG || r == -EINVAL);
-	return r == -EBADMSG || r == -EINVAL ? r * 1000 - (int)bad : r;
-}
-
-/* As merge() tells of a file that it refuses. */
-#define BAD(error, file) ((error)*1000 - (file))
-
-static int merged(const int *fds, size_t cnt, struct merge_result *ret)
-{
-	struct sink file = { 0 };
-	int fd;
-
-	CHECK_EQ(merge(fds, cnt, &file, ret), 0);
-	CHECK_EQ(ret->bytes, file.v.cnt);
-	CHECK_EQ(ret->files, cnt);
-	fd = to_fd(file.v.v, file.v.cnt);
-	vec_done(&file.v);
-	return fd;
 }
 
 /* A file as text: a line for each sample and comment, sorted. */
@@ -255,12 +212,6 @@ static void check_same(int a, int b)
 	CHECK_EQ(s.p.mappings.cnt, t.p.mappings.cnt);
 	CHECK_EQ(s.p.locations.cnt, t.p.locations.cnt);
 	CHECK_EQ(s.p.functions.cnt, t.p.functions.cnt);
-}
-
-static void close_all(const int *fds, size_t cnt)
-{
-	for (size_t i = 0; i < cnt; i++)
-		close(fds[i]);
 }
 
 TEST(sums)
