@@ -20,13 +20,15 @@
 #include "always.h"
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
+#include "cprof/base/rng.h"
 #include "cprof/base/seqpacket.h"
 #include "cprof/base/str.h"
+#include "cprof/merge.h"
 
 #define PRIORITY_ALWAYS 26
 #define PRIORITY_SPOOLED 35
+#define MERGE_MEMORY_MAX ((size_t)32 << 20)
 #define OVERDUE_NS (2 * NSEC_PER_SEC)
-#define STUCK_NS (20 * NSEC_PER_SEC)
 #define TELL_EVERY_NS (60 * NSEC_PER_SEC)
 /* After STOP: sampling goes on for so long at most, and the disk has until then. */
 #define ENDING_NS (1500 * NSEC_PER_MSEC)
@@ -115,6 +117,12 @@ static int begin_stream(struct always *a, struct collect_failure *failure)
 	return 0;
 }
 
+/* Names of the open window: as it fills, or when it has ended. */
+static void choose_names(struct always *a)
+{
+	always_stream(a)->names_wait = a->ceiling.defer || !a->config.symbolize;
+}
+
 static void begin(struct always *a)
 {
 	struct collect_failure failure = { 0 };
@@ -133,6 +141,7 @@ static void begin(struct always *a)
 	a->second_ns = a->begun_ns + NSEC_PER_SEC;
 	cpus = always_stream(a)->cpus;
 	ceiling_allow(&a->ceiling, a->config.cpu_ppm, cpus, a->config.memory);
+	choose_names(a);
 	send_state(WIRE_STATE_SAMPLING, "");
 }
 
@@ -204,6 +213,21 @@ static void read_boot_id(const struct sampler *s, char *dst, size_t dst_sz)
 	dst[strcspn(dst, "\n")] = '\0';
 }
 
+/* On the thread of the spool: nothing of ours but what it is given. */
+static int merge(const int *fds, size_t cnt, int out_fd, void *ctx)
+{
+	const struct merge_opts opts = {
+		.memory_max = MERGE_MEMORY_MAX,
+		.seed = rng_seed(),
+		.write = writing_write,
+		.ctx = &out_fd,
+	};
+	struct merge_result result;
+	size_t bad;
+
+	return merge_profiles(&opts, fds, cnt, &result, &bad);
+}
+
 static uint64_t mono_ns(void *ctx)
 {
 	return clock_mono_ns();
@@ -212,7 +236,11 @@ static uint64_t mono_ns(void *ctx)
 int always_set_spool(struct always *a, int dir_fd)
 {
 	_cleanup_close_ int fd = dir_fd;
-	struct spool_opts opts = { .limits = limits_of(&a->config), .mono_ns = mono_ns };
+	struct spool_opts opts = {
+		.limits = limits_of(&a->config),
+		.merge = merge,
+		.mono_ns = mono_ns,
+	};
 	int r;
 
 	if (a->spooler || !a->configured)
@@ -270,7 +298,7 @@ static bool makes_progress(struct always *a, uint64_t now_ns)
 
 	spooler_figures(a->spooler, &f);
 	return is_consumed(a) && now_ns < a->rotate_ns + OVERDUE_NS &&
-	       (f.busy_since_ns == 0 || now_ns < f.busy_since_ns + STUCK_NS);
+	       (f.busy_since_ns == 0 || now_ns < f.busy_since_ns + ALWAYS_STUCK_NS);
 }
 
 /* To the journal, at most once a minute: status has all of it at any time. */
@@ -318,6 +346,7 @@ static void each_second(struct always *a, uint64_t now_ns)
 	if (a->phase == ALWAYS_SAMPLING) {
 		status_measure(a, now_ns);
 		set_rate(a);
+		choose_names(a);
 		tell_degraded(a, now_ns);
 	}
 	if (makes_progress(a, now_ns))

@@ -27,6 +27,9 @@
 /* Collections that are gone, but for windows of theirs. */
 #define ALWAYS_STREAMS_MAX 4
 
+/* In one call to the spool: the disk hangs. */
+#define ALWAYS_STUCK_NS (20 * NSEC_PER_SEC)
+
 enum always_phase {
 	ALWAYS_NONE, /* something is missing: the configuration, or the directory */
 	ALWAYS_SAMPLING,

@@ -80,16 +80,34 @@ int cputime_baseline(struct interval *iv)
 	return 0;
 }
 
+static uint64_t baseline_of_pid(const struct interval *iv, uint32_t pid)
+{
+	const struct cputime key = { .pid = pid }, *found = NULL;
+
+	if (iv->baseline.cnt > 0)
+		found = bsearch(&key, iv->baseline.v, iv->baseline.cnt, sizeof(key), compare_pids);
+	return found ? found->cpu_ns : UINT64_MAX;
+}
+
 static uint64_t baseline_of(const struct interval *iv, const struct window_process *p)
 {
-	const struct cputime key = { .pid = p->pid }, *found;
+	return p->start_ns > iv->window->from_boot_ns ? 0 : baseline_of_pid(iv, p->pid);
+}
 
-	if (p->start_ns > iv->window->from_boot_ns)
-		return 0;
-	found = iv->baseline.cnt == 0 ? NULL
-				      : bsearch(&key, iv->baseline.v, iv->baseline.cnt, sizeof(key),
-						compare_pids);
-	return found ? found->cpu_ns : UINT64_MAX;
+static bool is_same_process(const struct interval *iv, const struct window_process *p)
+{
+	return cputime_start_ticks(&iv->sampler->root, p->pid) == p->start_ns / NSEC_PER_TICK;
+}
+
+/* What the next one begins with, this one ends with: no time is in both, and none in neither. */
+void cputime_carry(struct interval *iv, const struct interval *next)
+{
+	for (size_t i = 0; i < iv->window->processes.cnt; i++) {
+		struct window_process *p = &iv->window->processes.v[i];
+
+		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX && is_same_process(iv, p))
+			p->cpu_true_ns = baseline_of_pid(next, p->pid);
+	}
 }
 
 /* Those that live when the window ends are asked now, if they are still the same process. */
@@ -99,9 +117,7 @@ void cputime_read(struct interval *iv)
 		struct window_process *p = &iv->window->processes.v[i];
 		uint64_t total;
 
-		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX &&
-		    cputime_start_ticks(&iv->sampler->root, p->pid) ==
-			    p->start_ns / NSEC_PER_TICK &&
+		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX && is_same_process(iv, p) &&
 		    read_clock(p->pid, &total) == 0)
 			p->cpu_true_ns = total;
 	}

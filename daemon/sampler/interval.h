@@ -69,6 +69,7 @@ void interval_settle(struct interval *iv);
 /* cputime.c */
 uint64_t cputime_start_ticks(const struct root *root, uint32_t pid); /* 0: not known */
 int cputime_baseline(struct interval *iv);
+void cputime_carry(struct interval *iv, const struct interval *next);
 void cputime_read(struct interval *iv);	  /* when it ends */
 void cputime_settle(struct interval *iv); /* when the last exits have come */
 

@@ -238,11 +238,15 @@ static uint64_t ask_for_names(struct always *a, uint64_t now_ns)
 {
 	const uint64_t pause = a->ceiling.defer ? PAUSE_DEFERRED_NS : PAUSE_NAMING_NS;
 
-	if (now_ns < a->ask_ns || !a->config.symbolize)
+	if (now_ns < a->ask_ns)
 		return a->ask_ns;
 	for (unsigned int i = 0; i < a->closing_cnt; i++) {
-		if (!a->closing[i].interval->settled)
-			interval_tick(a->closing[i].interval, now_ns);
+		struct interval *iv = a->closing[i].interval;
+
+		if (!iv->settled && a->config.symbolize)
+			interval_tick(iv, now_ns);
+		else if (!iv->settled)
+			remapping_tick(iv, now_ns);
 	}
 	a->ask_ns = now_ns + pause;
 	return a->ask_ns;

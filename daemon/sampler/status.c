@@ -16,11 +16,10 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/str.h"
+#include "recording.h"
 
 #define BOOKS_TRIES 8
 #define BOOKS_PAUSE_NS 50000L
-#define STUCK_NS (20 * NSEC_PER_SEC)
-#define TELL_EVERY_NS (60 * NSEC_PER_SEC)
 
 struct stream *always_stream(const struct always *a)
 {
@@ -156,7 +155,7 @@ static void add_spool(struct always *a, struct degraded *d)
 	if (!a->spooler)
 		return;
 	spooler_figures(a->spooler, &f);
-	if (f.busy_since_ns && clock_mono_ns() - f.busy_since_ns > STUCK_NS)
+	if (f.busy_since_ns && clock_mono_ns() - f.busy_since_ns > ALWAYS_STUCK_NS)
 		add_text(d,
 			 "the disk hangs: a window is being written for %llu s; is %s reachable?",
 			 (unsigned long long)((clock_mono_ns() - f.busy_since_ns) / NSEC_PER_SEC),
@@ -282,6 +281,15 @@ static void fill_stacks(const struct always *a, struct control_status *ret)
 	}
 }
 
+static uint32_t sessions_cnt(const struct sampler *s)
+{
+	uint32_t cnt = 0;
+
+	for (unsigned int i = 0; i < SAMPLER_CLIENTS_MAX; i++)
+		cnt += s->recordings[i] && recording_is_under_way(s->recordings[i]);
+	return cnt;
+}
+
 void status_fill(struct always *a, struct control_status *ret)
 {
 	const struct stream *st = always_stream(a);
@@ -291,6 +299,7 @@ void status_fill(struct always *a, struct control_status *ret)
 	ret->window_ns = a->config.window_ns;
 	ret->degraded_cnt = status_degraded(a, ret->degraded);
 	fill_spool(a, ret);
+	ret->sessions = sessions_cnt(a->sampler);
 	ret->roles_cnt = a->roles.cnt;
 	memcpy(ret->roles, a->roles.costs, sizeof(ret->roles));
 	ret->gap_ns = a->gap_ns;

@@ -102,7 +102,10 @@ static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 	(void)collect_consume_events(st->collect); /* those that woke nobody */
 	(void)collect_consume(st->collect);
 	naming_tick(st->sampler, now_ns);
-	interval_tick(st->open, now_ns);
+	if (st->names_wait)
+		remapping_tick(st->open, now_ns);
+	else
+		interval_tick(st->open, now_ns);
 	if (now_ns >= st->maintain_ns) {
 		maintain_events(st);
 		st->maintain_ns = now_ns + NSEC_PER_SEC;
@@ -292,6 +295,7 @@ int stream_cut(struct stream *st, struct interval **ret)
 	last->window->to_boot_ns = next->window->from_boot_ns;
 	st->open = next;
 	fetch(st);
+	cputime_carry(last, next);
 	interval_end(last, next->begun_ns);
 	*ret = last;
 	return 0;

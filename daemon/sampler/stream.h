@@ -47,6 +47,7 @@ struct stream {
 	uint32_t hz;		  /* 0: one sample for every so many of the event */
 	uint32_t cpus;		  /* with an event */
 	bool running;
+	bool names_wait;    /* those of the open interval are not asked for before it ends */
 	bool walk_told;	    /* that it is switched off */
 	VEC(uint64_t) seqs; /* last of each CPU */
 	uint64_t maintain_ns;

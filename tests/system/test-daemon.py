@@ -329,9 +329,119 @@ def client(args, checks, tmp):
         checks.equal("client: rate of the windows", status.hz, 99)
 
 
+def wanted(args, checks, tmp):
+    """Include= and Exclude=: what is left out is counted, and in no file. Symbolize=no: no names."""
+    config = {"include": b"comm:spin comm:forkstorm", "exclude": b"comm:fork*", "symbolize": 0}
+    with contextlib.ExitStack() as stack:
+        launcher, spool = stack.enter_context(running(args, tmp, "wanted", **config))
+        stack.enter_context(Work(args.workloads / "spin", 0, 8))
+        stack.enter_context(Work(args.workloads / "forkstorm", 500, 8))
+        status = watch(checks, "wanted", launcher, 4)
+        launcher.stop()
+        checks.at_least("wanted: samples left out", status.counters["discard_excluded"], 1)
+        said = [comments(p) for _, p in spool.read()]
+        checks.equal("wanted: whose files there are", {s["comm"] for s in said}, {"spin"})
+        checks.equal("wanted: frames with names", sum(int(s["symbolized"]) for s in said), 0)
+
+
+def ceiling(args, checks, tmp):
+    """Far beyond what may be used: names are put off, then the rate is lowered; status says both."""
+    with contextlib.ExitStack() as stack:
+        launcher, spool = stack.enter_context(
+            running(args, tmp, "ceiling", hz=9999, cpu_ppm=100, window_ns=10 * NSEC))
+        for argv in spinners(args, 90):
+            stack.enter_context(Work(*argv))
+        status = watch(checks, "ceiling", launcher, 40, lambda s: s.degraded)
+        checks.check("ceiling: names are put off", any("put off" in t for t in status.degraded),
+                     status.degraded)
+        status = watch(checks, "ceiling", launcher, 70, lambda s: s.hz < 9999)
+        checks.equal("ceiling: the rate", status.hz, 9999 // 2)
+        checks.check("ceiling: it says so", any("lowered" in t for t in status.degraded),
+                     status.degraded)
+        check_identities(checks, "ceiling", launcher.status())
+        launcher.stop()
+        rates = {comments(p)["hz"] for _, p in spool.read()}
+        checks.equal("ceiling: rates in files", rates, {"9999", "4999"})
+
+
+class Daemon:
+    """The real cprofd; where there is no front yet, one that does nothing in its place."""
+
+    def __init__(self, args, tmp):
+        self.spool = Spool(tmp / "real")
+        run = tmp / "run"
+        run.mkdir()
+        conf = tmp / "cprofd.conf"
+        conf.write_text(f"[Profiles]\nDirectory={self.spool.path}\nWindow=1s\nKeepFree=0%\n"
+                        f"[Control]\nSocket={run}/cprofd.sock\nGroup=root\n")
+        build = build_of(args)
+        command = [build / "daemon/launcher/cprofd", "--config", conf]
+        if not (build / "daemon/front/cprofd-front").exists():
+            idle = tmp / "idle-front"
+            idle.write_text("#!/bin/sh\nexec sleep 1000\n")
+            idle.chmod(0o755)
+            command.append(f"--role=front={idle}")
+        self.log = open(tmp / "log", "w+b")
+        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
+                                        stderr=self.log)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+    def sampler(self):
+        """Its pid; None when there is none."""
+        found = [p for p, comm in harness.tree_of(self.process.pid).items()
+                 if comm.startswith("cprofd-sampler")]
+        return found[0] if found else None
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read().decode("utf-8", "replace")
+
+    def wait_files(self, more):
+        known = set(self.spool.files())
+        harness.wait_until(lambda: len(set(self.spool.files()) - known) >= more, 30,
+                           f"{more} more files; log: {self.said()[-500:]}")
+
+
+def whole(args, checks, tmp):
+    """The daemon as it is installed: a sampler that is killed is replaced, SIGTERM keeps what there is."""
+    with contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(Daemon(args, tmp))
+        for argv in spinners(args, 40):
+            stack.enter_context(Work(*argv))
+        daemon.wait_files(3)
+        first = daemon.sampler()
+        os.kill(first, signal.SIGKILL)
+        harness.wait_until(lambda: daemon.sampler() not in (None, first), 10, "another sampler")
+        daemon.wait_files(3)
+        begun, stopped = time.monotonic(), time.time()
+        daemon.process.terminate()
+        status = daemon.process.wait(20)
+        checks.equal("whole: exit status", status, 0)
+        checks.at_most("whole: the stop takes, s", time.monotonic() - begun, 5)
+        checks.equal("whole: litter", daemon.spool.litter(), [])
+        profiles = daemon.spool.read()
+        checks.at_least("whole: files", len(profiles), 6)
+        last = max(p.stat().st_mtime for p, _ in profiles)
+        checks.at_least("whole: the last window was written after the signal, s", last - stopped, 0)
+        modes = {oct(p.stat().st_mode & 0o7777) for p, _ in profiles}
+        checks.equal("whole: modes of files", modes, {"0o640"})
+        checks.at_least("whole: files that tell the gap of the kill",
+                        sum("gap_ns" in comments(p) for _, p in profiles), 1)
+
+
 def run(args, checks):
     with harness.scratch() as tmp:
-        parts = [rotations, lossy, killed, restarted, full_disk, reloaded, asked, client]
+        parts = [rotations, lossy, killed, restarted, full_disk, reloaded, asked, client, wanted, whole]
+        if args.long:
+            parts.append(ceiling)
         harness.play(args, checks, parts, args, checks, tmp)
 
 
