@@ -17,6 +17,8 @@
 /* What a raw file's log may take of memory. */
 #define RAW_LOG_MAX (256ULL << 20)
 #define RAW_LOG_SMALL_MAX (32ULL << 20)
+/* Samples a second on each CPU, for one who sees his own processes only. */
+#define OWN_HZ_MAX 1000
 
 bool recording_is_under_way(const struct recording *rec)
 {
@@ -80,6 +82,34 @@ static int choose_event(struct recording *rec, struct stream_opts *opts)
 	return -EINVAL;
 }
 
+/* What others pay for is bounded: every sample of the machine is taken, whoever may see it. */
+static bool is_too_much(const struct recording *rec, const struct event *event)
+{
+	const struct session_start *m = &rec->start;
+
+	if (rec->sees_all)
+		return false;
+	if (m->event_count == 0)
+		return m->hz > OWN_HZ_MAX;
+	if (event->kind == EVENT_CLOCK)
+		return m->event_count < NSEC_PER_SEC / OWN_HZ_MAX;
+	return m->pids_cnt == 0;
+}
+
+static int check_rate(struct recording *rec, const struct event *event)
+{
+	char text[192];
+
+	if (!is_too_much(rec, event))
+		return 0;
+	(void)snprintf(text, sizeof(text),
+		       "too many samples: you see your own processes only; ask for at most %d a "
+		       "second, or, of an event by its count, for some processes",
+		       OWN_HZ_MAX);
+	(void)session_fail(rec, -EPERM, text);
+	return -EPERM;
+}
+
 static bool on_note(const char *text, void *ctx)
 {
 	return session_note(ctx, text);
@@ -108,6 +138,8 @@ static int open_stream(struct recording *rec)
 	struct collect_failure failure = { 0 };
 	int r = choose_event(rec, &opts);
 
+	if (r == 0)
+		r = check_rate(rec, opts.event);
 	if (r < 0)
 		return r;
 	r = stream_new(&opts, &rec->stream, &failure);
