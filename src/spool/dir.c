@@ -74,16 +74,38 @@ int dir_sync(int fd)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+static bool is_same_file(int a_fd, const char *a, int b_fd, const char *b)
+{
+	struct stat x, y;
+
+	return fstatat(a_fd, a, &x, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstatat(b_fd, b, &y, AT_SYMLINK_NOFOLLOW) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* link(2) never replaces either. It takes two steps, of which an earlier run may have done one. */
+static int link_and_unlink(int from_fd, const char *from, int to_fd, const char *to)
+{
+	int r;
+
+	if (linkat(from_fd, from, to_fd, to, 0) < 0 &&
+	    (errno != EEXIST || !is_same_file(from_fd, from, to_fd, to)))
+		return -errno;
+	if (unlinkat(from_fd, from, 0) == 0)
+		return 0;
+	r = -errno;
+	(void)unlinkat(to_fd, to, 0);
+	return r;
+}
+
 int dir_rename_free(int from_fd, const char *from, int to_fd, const char *to)
 {
 	if (renameat2(from_fd, from, to_fd, to, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
-	/* A file system that does not have it: link(2) never replaces either. */
-	if (linkat(from_fd, from, to_fd, to, 0) < 0)
-		return -errno;
-	return unlinkat(from_fd, from, 0) < 0 ? -errno : 0;
+	/* A file system that does not have it. */
+	return link_and_unlink(from_fd, from, to_fd, to);
 }
 
 static int remove_entry(int dir_fd, const char *name, void *ctx)

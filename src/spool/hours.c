@@ -41,6 +41,7 @@ struct spool_work {
 	uint64_t merged;       /* files that went into others */
 	uint64_t bytes, files; /* new ones */
 	bool again;	       /* a process had more files than go into one */
+	bool spoilt;	       /* a file is in it that should not be there */
 };
 
 static struct spool_work *work_free(struct spool_work *w)
@@ -244,7 +245,7 @@ static int merge_minutes(struct spool *s, struct minutes *m)
 	r = s->opts.merge(m->fds, m->cnt, fd, s->opts.ctx);
 	if (r < 0) {
 		(void)close(fd);
-		(void)unlinkat(w->dir_fd, chosen, 0);
+		w->spoilt = unlinkat(w->dir_fd, chosen, 0) < 0;
 		return r;
 	}
 	w->fds[w->fds_cnt++] = fd;
@@ -272,7 +273,7 @@ static int work_next(struct spool *s)
 		w->again |= end - w->at > cnt;
 	}
 	w->at += cnt;
-	return 0;
+	return w->spoilt ? -EIO : 0;
 }
 
 /* Ending */

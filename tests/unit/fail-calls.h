@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * fail-calls — calls to the kernel that fail at the n-th time, or from then on. As fail.h does for
- * memory: programs that include this are linked with --wrap for each of FAIL_CALLS (see meson.build).
+ * fail-calls — calls to the kernel that fail at the n-th time, or so many from then on. As fail.h does for
+ * memory: programs that include this are linked with --wrap for each of them (see meson.build).
  */
 
 #include <errno.h>
@@ -20,6 +20,7 @@ enum fail_call {
 	FAIL_FSYNC,
 	FAIL_SYNC_FILE_RANGE,
 	FAIL_RENAME,
+	FAIL_RENAME2,
 	FAIL_LINK,
 	FAIL_UNLINK,
 	FAIL_MKDIR,
@@ -27,24 +28,25 @@ enum fail_call {
 };
 
 static const char *const fail_names[] = {
-	"openat", "write", "fsync", "sync_file_range", "rename", "link", "unlink", "mkdir", "any",
+	"openat",    "write", "fsync",	"sync_file_range", "rename",
+	"renameat2", "link",  "unlink", "mkdir",	   "any",
 };
 
 static struct {
 	enum fail_call call;
 	int error;
-	bool armed, on; /* on: and all that follow */
-	long left;	/* calls that still succeed */
-	bool reached;
+	bool armed, reached;
+	long left;  /* calls that still succeed */
+	long times; /* and then fail */
 } fail_calls;
 
-/* The call of that kind after the next @n fails with @error. */
-static inline void fail_call_at(enum fail_call call, int error, long n, bool on)
+/* The @times calls of that kind after the next @n fail with @error. */
+static inline void fail_call_at(enum fail_call call, int error, long n, long times)
 {
 	fail_calls.call = call;
 	fail_calls.error = error;
 	fail_calls.left = n;
-	fail_calls.on = on;
+	fail_calls.times = times;
 	fail_calls.reached = false;
 	fail_calls.armed = true;
 }
@@ -64,8 +66,9 @@ static inline bool fail_call_now(enum fail_call call)
 		fail_calls.left--;
 		return false;
 	}
-	if (fail_calls.reached && !fail_calls.on)
+	if (fail_calls.times == 0)
 		return false;
+	fail_calls.times--;
 	fail_calls.reached = true;
 	errno = fail_calls.error;
 	return true;
@@ -85,7 +88,7 @@ FAIL_WRAP(int, FAIL_FSYNC, fsync, (int fd), (fd))
 FAIL_WRAP(int, FAIL_SYNC_FILE_RANGE, sync_file_range,
 	  (int fd, off_t at, off_t sz, unsigned int flags), (fd, at, sz, flags))
 FAIL_WRAP(int, FAIL_RENAME, renameat, (int a, const char *x, int b, const char *y), (a, x, b, y))
-FAIL_WRAP(int, FAIL_RENAME, renameat2,
+FAIL_WRAP(int, FAIL_RENAME2, renameat2,
 	  (int a, const char *x, int b, const char *y, unsigned int flags), (a, x, b, y, flags))
 FAIL_WRAP(int, FAIL_LINK, linkat, (int a, const char *x, int b, const char *y, int flags),
 	  (a, x, b, y, flags))

@@ -8,6 +8,8 @@
 
 #define SCRATCH_ROOT "/dev/shm"
 
+#include <limits.h>
+
 #include "fail-calls.h"
 #include "fail.h"
 #include "spool-fixture.h"
@@ -22,7 +24,7 @@ static const int errors[] = { EIO, ENOSPC, EDQUOT, EROFS, EMFILE, ENOMEM };
 struct fault {
 	enum fail_call call;
 	int error;
-	bool on;
+	long times;
 	bool memory;
 };
 
@@ -31,7 +33,7 @@ static void arm(const struct fault *f, long n)
 	if (f->memory)
 		fail_at(n);
 	else
-		fail_call_at(f->call, f->error, n, f->on);
+		fail_call_at(f->call, f->error, n, f->times);
 }
 
 static bool disarm(const struct fault *f)
@@ -120,11 +122,11 @@ static bool commit_with(const struct fault *f, long n)
 	CHECK_EQ(commit_minute(s, &(struct minute){ T0 + 33 * HOUR, 34 * HOUR, 1, 200, 0 }), 0);
 	while (spool_maintain(s, T0 + 33 * HOUR) > 0)
 		;
-	check_windows(f, n, &o, !f->on);
+	check_windows(f, n, &o, f->times <= 1);
 	CHECK_EQ(figures(s).files, look()->files);
 	s = spool_free(s);
 	s = must_open(&opts);
-	check_windows(f, n, &o, !f->on);
+	check_windows(f, n, &o, f->times <= 1);
 	CHECK_EQ(seen_of_window(look(), 200), 1);
 	CHECK_EQ(entries(".", ".new") + entries(".", ".window"), 0);
 	CHECK_EQ(figures(s).files, look()->files);
@@ -184,32 +186,41 @@ static void fail_everywhere(const struct fault *f, bool (*act)(const struct faul
 		CHECK_FAIL("%s never failed", fail_names[f->call]);
 }
 
-static void fail_each(bool on, bool (*act)(const struct fault *f, long n))
+static void fail_each(long times, bool (*act)(const struct fault *f, long n))
 {
 	for (int call = 0; call < FAIL_ANY; call++)
 		for (size_t i = 0; i < ELEMENTSOF(errors); i++)
 			fail_everywhere(&(struct fault){ .call = (enum fail_call)call,
 							 .error = errors[i],
-							 .on = on },
+							 .times = times },
 					act);
 }
 
 TEST(commits_whatever_fails_once)
 {
-	fail_each(false, commit_with);
+	fail_each(1, commit_with);
 }
 
 TEST(commits_whatever_fails_from_then_on)
 {
-	fail_each(true, commit_with);
+	fail_each(LONG_MAX, commit_with);
 }
 
 /* The disk is gone, or read-only. */
 TEST(commits_when_all_fails)
 {
-	fail_everywhere(&(struct fault){ .call = FAIL_ANY, .error = EIO, .on = true }, commit_with);
-	fail_everywhere(&(struct fault){ .call = FAIL_ANY, .error = EROFS, .on = true },
+	fail_everywhere(&(struct fault){ .call = FAIL_ANY, .error = EIO, .times = LONG_MAX },
 			commit_with);
+	fail_everywhere(&(struct fault){ .call = FAIL_ANY, .error = EROFS, .times = LONG_MAX },
+			commit_with);
+}
+
+/* Some calls, one after the other: a sync, and what should have undone it. */
+TEST(commits_when_some_fail)
+{
+	for (long times = 2; times < 5; times++)
+		fail_everywhere(&(struct fault){ .call = FAIL_ANY, .error = EIO, .times = times },
+				commit_with);
 }
 
 TEST(commits_without_memory)
@@ -219,9 +230,10 @@ TEST(commits_without_memory)
 
 TEST(openings_whatever_fails)
 {
-	fail_each(false, open_with);
-	fail_each(true, open_with);
-	fail_everywhere(&(struct fault){ .call = FAIL_ANY, .error = EIO, .on = true }, open_with);
+	fail_each(1, open_with);
+	fail_each(LONG_MAX, open_with);
+	fail_everywhere(&(struct fault){ .call = FAIL_ANY, .error = EIO, .times = LONG_MAX },
+			open_with);
 	fail_everywhere(&(struct fault){ .memory = true }, open_with);
 }
 
@@ -233,20 +245,51 @@ TEST(a_failed_fsync_is_not_tried_again)
 
 	enter_scratch();
 	s = must_open(&opts);
-	fail_call_at(FAIL_FSYNC, EIO, 0, false);
+	fail_call_at(FAIL_FSYNC, EIO, 0, 1);
 	CHECK_EQ(commit_minute(s, &(struct minute){ T0, 0, 2, 1, 0 }), 0);
 	CHECK(!fail_calls_over());
 	CHECK_EQ(figures(s).sync_failed, 1);
 	CHECK_EQ(figures(s).windows_failed, 0);
 	CHECK_EQ(seen_of_window(look(), 1), 2);
 	/* Twice: it is given up. */
-	fail_call_at(FAIL_FSYNC, EIO, 0, true);
+	fail_call_at(FAIL_FSYNC, EIO, 0, LONG_MAX);
 	CHECK_EQ(commit_minute(s, &(struct minute){ T0 + MINUTE, MINUTE, 2, 2, 0 }), -EIO);
 	CHECK(!fail_calls_over());
 	CHECK_EQ(figures(s).sync_failed, 3);
 	CHECK_EQ(figures(s).windows_failed, 1);
 	CHECK_EQ(figures(s).last_error, -EIO);
 	CHECK_EQ(seen_of_window(look(), 2), 0);
+	CHECK_EQ(entries(".", ""), 2);
+}
+
+/* No RENAME_NOREPLACE, no RENAME_EXCHANGE: names are kept all the same, and minutes stay minutes. */
+TEST(a_file_system_without_renameat2)
+{
+	const struct spool_opts opts = fixture_opts();
+	_cleanup_(spool_freep) struct spool *s = NULL;
+
+	enter_scratch();
+	s = must_open(&opts);
+	fail_call_at(FAIL_RENAME2, EINVAL, 0, LONG_MAX);
+	prepare(s);
+	CHECK_EQ(commit_minute(s, &(struct minute){ T0 + 8 * HOUR, 9 * HOUR, PROCESSES, 50, 0 }),
+		 0);
+	while (spool_maintain(s, T0 + 9 * HOUR) > 0)
+		;
+	CHECK(!fail_calls_over());
+	CHECK_EQ(look()->lines, PROCESSES * (OLD_WINDOWS + 1));
+	CHECK_EQ(look()->files, figures(s).files);
+	CHECK_EQ(figures(s).merged, 0);
+	s = spool_free(s);
+	/* The power went between the two steps of a move. */
+	CHECK_EQ(mkdir(".window-2027-01-15-08-9", 0750), 0);
+	CHECK_EQ(link("2027-01-15/08/work-1-100-1.cpu.080100-080200.pb.gz",
+		      ".window-2027-01-15-08-9/work-1-100-1.cpu.080100-080200.pb.gz"),
+		 0);
+	fail_call_at(FAIL_RENAME2, EINVAL, 0, LONG_MAX);
+	s = must_open(&opts);
+	CHECK(!fail_calls_over());
+	CHECK_EQ(look()->lines, PROCESSES * (OLD_WINDOWS + 1));
 	CHECK_EQ(entries(".", ""), 2);
 }
 

@@ -177,6 +177,21 @@ TEST(a_crash_is_cleaned_up)
 	CHECK_EQ(look()->lines, 4);
 }
 
+/* A window that had to wait does not take the state back. */
+TEST(a_window_that_was_overtaken)
+{
+	const struct spool_opts opts = fixture_opts();
+	_cleanup_(spool_freep) struct spool *s = NULL;
+
+	enter_scratch();
+	put_file(".state", "cprofd-state 1\nboot " BOOT "\nend 50\n");
+	CHECK_EQ(mkdir(".window-2027-01-15-08-9", 0750), 0);
+	put_file(".window-2027-01-15-08-9/.state", "cprofd-state 1\nboot " BOOT "\nend 9\n");
+	s = must_open(&opts);
+	CHECK_EQ(spool_last_end_ns(s), 50);
+	CHECK_EQ(entries(".", ""), 1);
+}
+
 /* Numbers of directories at the end of their range. */
 TEST(numbers_do_not_run_out)
 {
@@ -492,6 +507,8 @@ TEST(clock_steps_of_a_full_spool)
 
 				CHECK_EQ(seen_of_window(look(), last), 1);
 			}
+			for (int n = 0; n < 40; n++)
+				CHECK_EQ(seen_of_window(look(), m.n - (unsigned int)n), 1);
 			/* As many as came, the room of directories, and the slack. */
 			CHECK(figures(s).evicted - evicted <= 40 + 30);
 			m.real_ns -= (uint64_t)steps[i];
