@@ -55,6 +55,7 @@ MODULES = {
                ['abi', 'base', 'procfs', 'model', 'object', 'wire']),
     'symbolizer': ('programs', [], ['daemon/symbolizer'],
                    ['abi', 'base', 'model', 'object', 'wire', 'symtab']),
+    'front': ('programs', [], ['daemon/front'], ['abi', 'base', 'model', 'config', 'object', 'wire', 'output', 'spool']),
     'sampler': ('programs', [], ['daemon/sampler'],
                 ['abi', 'base', 'procfs', 'model', 'config', 'object', 'cgroups', 'wire', 'output',
                  'collect', 'decode', 'locate', 'fold', 'symbolize', 'remap', 'encode', 'replay',
@@ -70,6 +71,7 @@ LIBRARIES = {
                    ['libprotobuf-c', 'protobuf-c', 'protobuf_c', 'libprotobuf_c'],
                    ['src/pprof', 'proto']),
     'zlib': (['zlib.h'], ['zlib', 'z'], ['src/pprof', 'src/symtab']),
+    'libmicrohttpd': (['microhttpd.h'], ['libmicrohttpd', 'microhttpd'], ['daemon/front']),
     # In systemd/ its directories are asked for, and nothing is linked.
     'libsystemd': (['systemd/*'], ['libsystemd', 'systemd'], ['daemon/launcher', 'systemd']),
 }

@@ -27,6 +27,7 @@ EXCEPTIONS = {
     ('params', 'src/base/map.c:map_find'): 'as its header',
     ('params', 'include/cprof/base/loop.h:loop_add_io'): 'a source is its descriptor, priority and callback',
     ('params', 'src/base/loop.c:loop_add_io'): 'as its header',
+    ('params', 'daemon/front/http.c:http_on_request'): 'a callback of libmicrohttpd, whose signature it is',
     ('global', 'src/base/log.c:log_state'): 'name and level of the program, set once by main()',
     ('global', 'bpf/maps.h:our_level'): 'a value of a BPF map: known only once our program ran',
     ('global', 'bpf/maps.h:our_inum'): 'as our_level',

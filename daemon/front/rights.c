@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Whose a process is tells the owner of a file in /proc/PID: its effective user, but root of a process
+ * that is not dumpable, as after a set-user-ID exec, so that the rule for tracing comes with it. (The
+ * directory itself always shows the effective user: task_dump_owner() of Linux's fs/proc/base.c.) What is found
+ * here decides whether a question is put at all; the sampler holds each sample against the same rule,
+ * so a process that changes its user meanwhile, or a pid that is taken anew, gives nothing away.
+ */
+
+#include "rights.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "cprof/base/cleanup.h"
+
+#define STATUS_SZ 4096
+
+static int in_group(int fd, gid_t wanted)
+{
+	_cleanup_free_ gid_t *groups = NULL;
+	socklen_t sz = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &sz) == 0)
+		return 0;
+	if (errno != ERANGE)
+		return -errno;
+	groups = malloc(sz);
+	if (!groups)
+		return -ENOMEM;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &sz) < 0)
+		return -errno;
+	for (size_t i = 0; i < sz / sizeof(*groups); i++) {
+		if (groups[i] == wanted)
+			return 1;
+	}
+	return 0;
+}
+
+int rights_of(int fd, uint32_t control_gid, struct peer *ret)
+{
+	struct ucred cred;
+	socklen_t sz = sizeof(cred);
+	int r = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &sz) < 0)
+		return -errno;
+	/* (uid_t)-1: in a user namespace that ours does not map */
+	if (cred.uid != 0 && control_gid != UINT32_MAX) {
+		r = cred.gid == control_gid ? 1 : in_group(fd, control_gid);
+		if (r < 0)
+			return r;
+	}
+	*ret = (struct peer){ .uid = cred.uid, .privileged = cred.uid == 0 || r > 0 };
+	return 0;
+}
+
+static int refuse_for_rights(const struct asker *asker, const char *what, struct refusal *refusal)
+{
+	return refuse(refusal, 403, "%s: only root%s%s may", what,
+		      asker->group[0] ? " and members of group " : "", asker->group);
+}
+
+int rights_to_all(const struct asker *asker, const char *what, struct refusal *refusal)
+{
+	return asker->peer->privileged ? 0 : refuse_for_rights(asker, what, refusal);
+}
+
+/* The process that this number is a thread of; the number itself when that cannot be read. */
+static uint32_t process_of(int dir, uint32_t tid)
+{
+	const struct root root = { .fd = dir };
+	char text[STATUS_SZ], *at;
+
+	if (root_read(&root, "status", text, sizeof(text)) < 0)
+		return tid;
+	at = strstr(text, "\nTgid:\t");
+	return at ? (uint32_t)strtoul(at + strlen("\nTgid:\t"), NULL, 10) : tid;
+}
+
+bool rights_are_kept(const struct peer *peer, int dir)
+{
+	struct stat st;
+
+	return peer->privileged || (fstatat(dir, "status", &st, 0) == 0 && st.st_uid == peer->uid);
+}
+
+int rights_to_process(const struct asker *asker, uint32_t pid, int *ret_dir,
+		      struct refusal *refusal)
+{
+	_cleanup_close_ int dir = -EBADF;
+	char path[32], what[160];
+	uint32_t process;
+
+	(void)snprintf(path, sizeof(path), "proc/%" PRIu32, pid);
+	dir = root_open_file(asker->root, path, O_PATH | O_DIRECTORY);
+	/* There, but hidden from us (hidepid= of proc(5)). */
+	if (dir < 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM))
+		return refuse(refusal, 403,
+			      "process %" PRIu32 ": /proc hides it from cprofd (hidepid=), so "
+			      "nobody can say whose it is",
+			      pid);
+	if (dir < 0)
+		return refuse(refusal, 404, "there is no process %" PRIu32, pid);
+	process = process_of(dir, pid);
+	if (process != pid)
+		return refuse(refusal, 404,
+			      "%" PRIu32 " is a thread: ask for its process, %" PRIu32, pid,
+			      process);
+	if (!rights_are_kept(asker->peer, dir)) {
+		(void)snprintf(what, sizeof(what),
+			       "process %" PRIu32 " is not yours, or it may not be traced (it "
+			       "changed its user, or asked for it)",
+			       pid);
+		return refuse_for_rights(asker, what, refusal);
+	}
+	*ret_dir = TAKE_FD(dir);
+	return 0;
+}
