@@ -106,7 +106,9 @@ static int ask_refused(struct ask_problem *p, const struct http_answer *a, const
 				   (int)strcspn(target, "?"), target, text);
 	case 429:
 	case 503:
-		return ask_problem(p, -EAGAIN, "the daemon cannot answer now: %s; try again", text);
+		/* Its sentence may say so itself. */
+		return ask_problem(p, -EAGAIN, "the daemon cannot answer now: %s%s", text,
+				   strstr(text, "try again") ? "" : "; try again");
 	default:
 		return ask_problem(p, -EIO, "the daemon failed: %s; " ASK_JOURNAL, text);
 	}

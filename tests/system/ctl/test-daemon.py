@@ -318,7 +318,9 @@ class Faults(Case):
                 ("429 Too Many Requests", "too many clients\n",
                  "the daemon cannot answer now: too many clients; try again"),
                 ("503 Service Unavailable", "the sampler starts\n",
-                 "the daemon cannot answer now: the sampler starts; try again"),
+                 "the daemon cannot answer now: the sampler starts; try again\n"),
+                ("503 Service Unavailable", "it starts; try again soon\n",
+                 "the daemon cannot answer now: it starts; try again soon\n"),
                 ("500 Internal Server Error", "\033[31mred\n",
                  "the daemon failed: \ufffd[31mred; see journalctl -u cprofd"),
                 ("500 Internal Server Error", "", "HTTP status 500 without a reason; see journalctl")):
