@@ -147,8 +147,8 @@ void ls_args_help(void)
 
 	fputs("Usage: cprofctl ls [OPTIONS]\n"
 	      "\n"
-	      "The profiles that the daemon has stored, the newest last. Who is neither root nor\n"
-	      "of the daemon's group sees those of their own processes.\n"
+	      "The profiles that the daemon has stored, the newest last. It tells root and its\n"
+	      "group, cprofd.\n"
 	      "\n"
 	      "Options:\n",
 	      stdout);
@@ -159,8 +159,8 @@ void ls_args_help(void)
 	      "Exit status: 0 done; 1 failed; 2 wrong usage; 3 there are none.\n"
 	      "\n"
 	      "Examples:\n"
-	      "  cprofctl ls --comm '^nginx' --since 1h\n"
-	      "  cprofctl ls --pid 1234 --since 14:00 --until 14:30\n"
-	      "  cprofctl --json ls --since 10m | jq -r '.files[].path'\n",
+	      "  sudo cprofctl ls --comm '^nginx' --since 1h\n"
+	      "  sudo cprofctl ls --pid 1234 --since 14:00 --until 14:30\n"
+	      "  sudo cprofctl --json ls --since 10m | jq -r '.files[].path'\n",
 	      stdout);
 }

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole daemon, asked by cprofctl: status, ps, ls and record, as root and as somebody else.
+
+What is said is compared with what is known from outside: who spins for how long by the kernel's clocks,
+which files lie in the directory, what the roles cost by /proc.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import harness
+import pprof_file
+
+NOBODY = {"user": 65534, "group": 65534, "extra_groups": []}
+WINDOW_S = 5
+
+
+class Daemon:
+    """A cprofd of the build tree with sockets and a spool of its own."""
+
+    def __init__(self, args, tmp):
+        build = args.cprofctl.parents[2]
+        self.cprofctl, self.tmp = args.cprofctl, tmp
+        self.socket, self.spool = tmp / "run" / "cprofd.sock", tmp / "profiles"
+        self.socket.parent.mkdir()
+        self.front = args.front or build / "daemon/front/cprofd-front"
+        if not self.front.exists():
+            raise harness.Skip(f"no {self.front}: this build has no front")
+        self.log = open(tmp / "log", "w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [build / "daemon/launcher/cprofd", "-o", f"Control.Socket={self.socket}",
+             "-o", f"Profiles.Directory={self.spool}", "-o", f"Profiles.Window={WINDOW_S}s",
+             "-o", "Profiles.KeepFree=0%", "--role", f"front={self.front}"],
+            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+
+    def __enter__(self):
+        def answers():
+            if self.process.poll() is not None:
+                raise harness.Skip("cprofd does not start here: " +
+                                   (self.tmp / "log").read_text(encoding="utf-8").strip())
+            return self.ctl("--json", "status").returncode == 0
+
+        harness.wait_until(answers, 30, "an answer of the daemon")
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+    def ctl(self, *args, **kwargs):
+        return subprocess.run([self.cprofctl, "--socket", self.socket, *map(str, args)],
+                              capture_output=True, text=True, check=False, timeout=60,
+                              stdin=subprocess.DEVNULL, cwd=self.tmp, **kwargs)
+
+    def json(self, *args, **kwargs):
+        done = self.ctl("--json", *args, **kwargs)
+        return json.loads(done.stdout) if done.stdout else {}
+
+
+def wait_for_window(daemon, pid):
+    """Until a whole window with this process has been told of."""
+    def there():
+        ps = daemon.json("ps")
+        return any(p["pid"] == pid and p["samples"] > 10 for p in ps.get("processes", []))
+
+    harness.wait_until(there, 6 * WINDOW_S, "a window of the spinning process")
+    time.sleep(1.5 * WINDOW_S)
+
+
+def part_ps(daemon, checks, spin):
+    wait_for_window(daemon, spin.pid)
+    # Others use the machine too: what the kernel gave it meanwhile is what it can have had.
+    begun, cpu = time.monotonic(), harness.process_cpu_ns(spin.pid)
+    time.sleep(2 * WINDOW_S)
+    share = (harness.process_cpu_ns(spin.pid) - cpu) / harness.NSEC / (time.monotonic() - begun)
+    ps = daemon.json("ps")
+    rows = ps["processes"]
+    mine = next(p for p in rows if p["pid"] == spin.pid)
+    checks.within("ps: share of a CPU of a spinning process", mine["cpu_s"] / ps["window_s"], share, 0.25)
+    checks.check("ps: most first", [p["cpu_s"] for p in rows] == sorted(
+        (p["cpu_s"] for p in rows), reverse=True), len(rows))
+    done = daemon.ctl("ps", "--limit", "3")
+    checks.check("ps: text", str(spin.pid) in done.stdout and done.stdout.count("\n") <= 6,
+                 done.stdout.splitlines()[:4])
+    own = daemon.json("ps", **NOBODY)
+    checks.equal("ps: what is not one's own is not shown", own.get("processes"), [])
+    done = daemon.ctl("ps", **NOBODY)
+    checks.check("ps: of nothing of one's own", done.returncode == 3 and "as root you see all" in
+                 done.stderr, done.stderr)
+
+
+def part_ls(daemon, checks, spin):
+    pid = spin.pid
+    wait_for_window(daemon, pid)
+    done = daemon.ctl("ls")
+    if "cannot list stored profiles yet" in done.stderr:
+        raise harness.Skip("this front lists no files")
+    done = daemon.ctl("ls", **NOBODY)
+    checks.check("ls: for root and the group alone", done.returncode == 1 and
+                 "the daemon refuses: " in done.stderr and "; run it with sudo" in done.stderr, done.stderr)
+    done = daemon.json("ls", "--pid", pid)
+    files = done.get("files", [])
+    checks.at_least("ls: files of the spinning process", len(files), 1)
+    for f in files[:2]:
+        path = pathlib.Path(done.get("directory", daemon.spool)) / f["path"]
+        checks.equal(f"ls: {path.name} is there, as long as said", path.stat().st_size, f["bytes"])
+        checks.at_least(f"ls: {path.name} holds samples", len(pprof_file.Profile(path).samples), 1)
+    all_files = {str(p.relative_to(daemon.spool)) for p in daemon.spool.glob("[0-9]*/*/*")}
+    listed = {f["path"] for f in daemon.json("ls")["files"]}
+    now = {str(p.relative_to(daemon.spool)) for p in daemon.spool.glob("[0-9]*/*/*")}
+    checks.check("ls: all files, and no others", all_files <= listed <= now, len(listed))
+    checks.equal("ls: --comm", {f["comm"] for f in daemon.json("ls", "--comm", "^spin$")["files"]}, {"spin"})
+    checks.equal("ls: nothing an hour ago", daemon.ctl("ls", "--until", "1h").returncode, 3)
+    text = daemon.ctl("ls", "--pid", pid).stdout
+    checks.check("ls: text", "spin" in text and " profile" in text.splitlines()[-1], text.splitlines()[-1:])
+
+
+def part_status(daemon, checks, spin):
+    done = daemon.ctl("status")
+    checks.equal("status: exit status", done.returncode, 0)
+    checks.check("status: books", "balanced: every sample" in done.stdout, done.stdout[:60])
+    status = daemon.json("status")
+    checks.equal("status: difference", status["books"]["difference"], 0)
+    for name, role in status["cost"]["roles"].items():
+        comm = pathlib.Path(f"/proc/{role['pid']}/comm").read_text(encoding="utf-8").strip()
+        checks.check(f"status: {name} is a process of ours", comm.startswith("cprofd"), comm)
+        checks.check(f"status: {name} is named", f" {name} " in done.stdout, role["pid"])
+    checks.equal("status: for others too", daemon.ctl("status", **NOBODY).returncode, 0)
+
+
+def part_record(daemon, checks, spin):
+    pid = spin.pid
+    cpu = harness.process_cpu_ns(pid)
+    done = daemon.ctl("record", "--cprofd", "/nonexistent", "--pid", pid, "--seconds=2", "-o", "r.pb.gz")
+    checks.check("record: through the daemon", done.returncode == 0 and "r.pb.gz" in done.stdout,
+                 done.stderr or "yes")
+    seconds = sum(s.values[1] for s in pprof_file.Profile(daemon.tmp / "r.pb.gz").samples) / harness.NSEC
+    cpu = (harness.process_cpu_ns(pid) - cpu) / harness.NSEC
+    checks.check("record: CPU time of a spinning process", 0.3 * cpu < seconds < 1.05 * cpu,
+                 f"{seconds:.2f} s", f"the kernel charged it {cpu:.2f} s around it")
+    done = daemon.ctl("record", "--pid", pid, "--seconds=2", **NOBODY)
+    checks.check("record: of another user's process", done.returncode == 1 and
+                 "of other users' processes" in done.stderr, (done.returncode, done.stderr))
+    with harness.Work("/bin/sh", "-c", "while :; do :; done", **NOBODY) as own:
+        done = daemon.ctl("record", "--pid", own.pid, "--seconds=2", "-o", "own.pb.gz", **NOBODY)
+    checks.check("record: of one's own process", done.returncode == 0, done.stderr or "yes")
+
+
+def part_stopped(daemon, checks, spin):
+    """No daemon any more: a line, and root's private cprofd only where no socket was named."""
+    daemon.process.terminate()
+    begun = time.monotonic()
+    checks.equal("stop: exit status", daemon.process.wait(20), 0)
+    checks.at_most("stop: seconds", time.monotonic() - begun, 5)
+    done = daemon.ctl("status")
+    checks.check("stopped: status", done.returncode == 1 and "no daemon answers on" in done.stderr,
+                 done.stderr)
+
+
+def run(args, checks):
+    with harness.scratch() as tmp:
+        tmp = pathlib.Path(tmp)
+        os.chmod(tmp, 0o777)
+        with Daemon(args, tmp) as daemon, harness.Work(args.workloads / "spin", 0, 120) as spin:
+            harness.play(args, checks, [part_ps, part_ls, part_status, part_record, part_stopped],
+                         daemon, checks, spin)
+
+
+harness.main(run, __doc__, [(["--front"], {"type": harness.absolute})])
