@@ -38,6 +38,7 @@
 #define ROLE_SETTLED_NS (10 * NSEC_PER_SEC)
 #define ROLE_QUICK_DEATHS_MAX 20
 #define ROLE_PAUSE_SLOW_NS (60 * NSEC_PER_SEC)
+#define ROLE_LAST_ONE_NS (10 * NSEC_PER_SEC)
 
 union role_message {
 	struct wire_head head;
@@ -135,6 +136,7 @@ static void role_ended(struct role *role, const char *why)
 
 	role_disconnect(role);
 	role->pid = 0;
+	role->ended_ns = now;
 	if (crew_is_ending(role->crew))
 		return;
 	if (role_is_last(role)) {
@@ -264,16 +266,34 @@ static int role_launch(struct role *role)
 	return 0;
 }
 
+/*
+ * Two samplers would write to one directory, so the next one waits until the last is gone; but not for
+ * ever: one that hangs in the kernel may stay, and sampling is worth more than its files.
+ */
+static bool role_must_wait(struct role *role, uint64_t now_ns)
+{
+	const unsigned abandoned = role_abandoned_cnt(role);
+	uint64_t pause;
+
+	if (role->spec->number == WIRE_ROLE_SAMPLER && abandoned > 0 &&
+	    now_ns - role->ended_ns < ROLE_LAST_ONE_NS)
+		pause = ROLE_PAUSE_MIN_NS;
+	else if (abandoned == ROLE_ABANDONED_MAX)
+		pause = ROLE_PAUSE_MAX_NS;
+	else
+		return false;
+	loop_timer_set(role->restart_timer, now_ns + pause);
+	return true;
+}
+
 int role_start(struct role *role)
 {
 	char why[96];
 	int r;
 
-	role->started_ns = clock_mono_ns();
-	if (role_abandoned_cnt(role) == ROLE_ABANDONED_MAX) {
-		loop_timer_set(role->restart_timer, role->started_ns + ROLE_PAUSE_MAX_NS);
+	if (role_must_wait(role, clock_mono_ns()))
 		return 0;
-	}
+	role->started_ns = clock_mono_ns();
 	r = role_launch(role);
 	if (r < 0) {
 		(void)snprintf(why, sizeof(why), "could not be started: %s", strerrordesc_np(-r));

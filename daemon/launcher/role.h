@@ -31,6 +31,7 @@ struct role {
 	pid_t pid; /* 0: not running */
 	pid_t abandoned[ROLE_ABANDONED_MAX];
 	uint64_t started_ns;
+	uint64_t ended_ns;     /* of the one before */
 	unsigned quick_deaths; /* in a row */
 	unsigned restarts;
 	uint64_t dead_cpu_ns; /* of its processes that are no more */

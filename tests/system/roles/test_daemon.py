@@ -98,7 +98,7 @@ class Daemon(crew.Crew):
             time.sleep(0.01)
 
     def wait_log(self, text):
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + TIMEOUT + 2
         while text not in self.log():
             if time.monotonic() > deadline:
                 raise AssertionError(f"no {text!r} in {self.log()}")
@@ -344,6 +344,7 @@ class RunTest(DaemonCase):
     def test_watchdog(self):
         daemon = self.launch(watchdog_s=0.8)
         daemon.manager.wait("WATCHDOG=1", 3)
+        time.sleep(2)  # so that it is the last word which counts
         old = daemon.role_pid("sampler")
         os.kill(old, signal.SIGSTOP)
         stopped = time.monotonic()
@@ -368,6 +369,14 @@ class RunTest(DaemonCase):
         self.assertEqual(daemon.manager.times("WATCHDOG=1"), [])
         daemon.order("sampler", "progress on")
         daemon.manager.wait("WATCHDOG=1", 2)
+        self.stops(daemon)
+
+    def test_idle_from_the_start(self):
+        daemon = self.launch({"sampler": "idle"})
+        begun = time.monotonic()
+        daemon.wait_log("the sampler made no progress for 10 s")
+        self.assertTrue(8 < time.monotonic() - begun < 12)
+        daemon.role_pid("sampler", 2)
         self.stops(daemon)
 
     def test_sampler_dies(self):
@@ -477,17 +486,17 @@ class ReloadTest(DaemonCase):
         self.stops(daemon)
 
     def test_broken_file(self):
-        daemon = self.launch()
+        daemon = self.launch(hz=77)
         daemon.reload(hz="many")
         daemon.manager.wait("READY=1", 2)
-        daemon.manager.wait("STATUS=sampling at 99 Hz; not reloaded: ")
+        daemon.manager.wait("STATUS=sampling at 77 Hz; not reloaded: ")
         self.assertIn("cprofd.conf:2: ", daemon.log())
         self.assertIn("it stays as it was", daemon.log())
         for role in ("sampler", "front"):
             self.assertEqual(len(daemon.events(role, event="config")), 1)
         # The one that is started now gets what was in force.
         os.kill(daemon.role_pid("sampler"), signal.SIGKILL)
-        self.assertEqual(daemon.wait_event("sampler", 2, event="config")["hz"], 99)
+        self.assertEqual(daemon.wait_event("sampler", 2, event="config")["hz"], 77)
         daemon.manager.wait("STATUS=sampling", 3)
         daemon.reload(hz=50)
         daemon.manager.wait("STATUS=sampling at 50 Hz")
