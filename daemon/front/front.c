@@ -13,6 +13,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #include "cprof/base/clock.h"
@@ -55,6 +56,7 @@ static void front_take_config(struct front *f, const struct wire_config *m)
 	(void)snprintf(f->group, sizeof(f->group), "%.*s",
 		       m->control_gid == UINT32_MAX ? 0 : (int)sizeof(m->config.group),
 		       m->config.group);
+	memcpy(f->directory, m->config.directory, sizeof(f->directory));
 	http_set_group(f->http, f->control_gid);
 	door_set_group(f->door, f->control_gid);
 }

@@ -7,6 +7,7 @@
 
 #include "cprof/base/loop.h"
 #include "cprof/base/root.h"
+#include "cprof/config.h"
 #include "door.h"
 #include "http.h"
 #include "link.h"
@@ -22,10 +23,12 @@ struct front {
 	struct counts counts;
 	struct places recordings;
 	uint32_t recordings_cnt;
+	uint32_t listings_cnt;
 	/* From the configuration. */
 	char group[RIGHTS_GROUP_SZ]; /* of those who may see all; "": there is none */
 	uint32_t control_gid;
 	uint32_t hz;
+	char directory[CONFIG_PATH_SZ]; /* of stored profiles, by its name */
 	int spool; /* the directory of stored profiles, to read; -EBADF: none */
 };
 

@@ -14,9 +14,11 @@
 #include "cprof/base/clock.h"
 #include "empty.h"
 #include "front.h"
+#include "listing.h"
 #include "pages.h"
 
 #define CMDLINE_MAX (1 << 20)
+#define LISTINGS_MAX 4
 
 static const struct places_limits recordings_limits = {
 	.others = 16, .per_uid = 4, .privileged = 16, .root = 4
@@ -290,6 +292,59 @@ static void serve_symbol(struct request *req)
 		refuse_for_sampler(req, -ENOMEM);
 }
 
+static void listing_over(struct request *req)
+{
+	struct front *f = req->ctx;
+
+	if (!req->listing)
+		return;
+	req->listing = listing_free(req->listing);
+	f->listings_cnt--;
+}
+
+static void on_listed(int error, int fd, uint64_t bytes, void *ctx)
+{
+	struct request *req = ctx;
+	const struct answer_file file = { .type = ANSWER_JSON, .fd = fd, .sz = bytes };
+
+	if (error == 0)
+		answer_file(req, &file);
+	else
+		refuse_request(req, 503,
+			       error == -ETIMEDOUT
+				       ? "the stored profiles took too long to list: ask for less, "
+					 "by since= and until="
+				       : "the stored profiles cannot be listed: the directory "
+					 "cannot be read, or there is no memory left");
+	listing_over(req);
+}
+
+static void serve_ls(struct request *req)
+{
+	struct front *f = req->ctx;
+	const struct listing_opts opts = { .loop = f->loop,
+					   .spool = f->spool,
+					   .directory = f->directory,
+					   .files = req->route.files,
+					   .fn = on_listed,
+					   .ctx = req };
+	int r;
+
+	if (f->spool < 0) {
+		refuse_request(req, 503, "cprofd stores no profiles: see the journal");
+		return;
+	}
+	if (f->listings_cnt >= LISTINGS_MAX) {
+		refuse_request(req, 429, "stored profiles are being listed for others: try again");
+		return;
+	}
+	r = listing_start(&opts, clock_mono_ns(), &req->listing);
+	if (r < 0)
+		refuse_for_sampler(req, r);
+	else
+		f->listings_cnt++;
+}
+
 /* 0, or negative and *refusal. *ret_dir is the process's where the request is of one. */
 static int check_rights(struct request *req, int *ret_dir, struct refusal *refusal)
 {
@@ -355,8 +410,11 @@ void serve(struct request *req, void *ctx)
 	case ROUTE_SYMBOL:
 		serve_symbol(req);
 		break;
+	case ROUTE_LS:
+		serve_ls(req);
+		break;
 	default:
-		refuse_request(req, 404, "this version of cprofd cannot list stored profiles yet");
+		break;
 	}
 }
 
@@ -366,4 +424,5 @@ void serve_forget(struct request *req, void *ctx)
 
 	link_forget(f->link, &req->waiter);
 	recording_over(req);
+	listing_over(req);
 }

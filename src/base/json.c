@@ -137,6 +137,12 @@ void json_i64(struct json *j, const char *key, int64_t value)
 	fprintf(j->f, "%" PRId64, value);
 }
 
+void json_bool(struct json *j, const char *key, bool value)
+{
+	json_place(j, key);
+	fputs(value ? "true" : "false", j->f);
+}
+
 void json_double(struct json *j, const char *key, double value)
 {
 	json_place(j, key);

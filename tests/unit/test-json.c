@@ -31,6 +31,8 @@ static void json_shapes(struct json *j)
 	json_object_end(j);
 	json_string(j, NULL, "x");
 	json_array_end(j);
+	json_bool(j, "t", true);
+	json_bool(j, "f", false);
 	json_double(j, "d", 0.25);
 	json_double(j, "n", (double)__builtin_nan(""));
 	json_object_end(j);
@@ -41,7 +43,7 @@ TEST(json_shape)
 	_cleanup_free_ char *text = json_text(json_shapes);
 
 	CHECK_STR(text, "{\"u\": 18446744073709551615, \"i\": -9223372036854775808, "
-			"\"a\": [{}, \"x\"], \"d\": 0.25, \"n\": null}");
+			"\"a\": [{}, \"x\"], \"t\": true, \"f\": false, \"d\": 0.25, \"n\": null}");
 }
 
 static void json_escapes(struct json *j)

@@ -229,6 +229,39 @@ class AnswersTest(FrontTest):
             for pair in ((outer, inner), (inner, outer)):
                 threading.Thread(target=pump, args=pair, daemon=True).start()
 
+    def test_ls(self):
+        self.refused(self.get("/ls"), 503, "stores no profiles")
+        folder = self.front.dir / "profiles"
+        hour = folder / "2026-11-21" / "14"
+        hour.mkdir(parents=True)
+        for name in ("sh-12-345-1.cpu.140000-140100.pb.gz", "vi-13-345-0.cpu.140100-140200.pb.gz",
+                     "cc-ended-0123456789abcdef.cpu.140000-140100.pb.gz"):
+            (hour / name).write_bytes(b"x" * 100)
+        (hour / "junk").write_bytes(b"")
+        self.front.send_spool(folder)
+        answer = self.get("/ls")
+        self.assertEqual((answer.status, answer.headers["content-type"]), (200, "application/json"))
+        ls = answer.json()
+        self.assertEqual(ls["directory"], "/var/lib/cprofd/profiles")
+        self.assertEqual(sorted((f["comm"], f["pid"], f["ended"]) for f in ls["files"]),
+                         [("cc", 0, True), ("sh", 12, False), ("vi", 13, False)])
+        shell, = self.get("/ls?pid=12").json()["files"]
+        self.assertEqual((shell["path"], shell["kind"], shell["bytes"] > 0, shell["from"], shell["to"]),
+                         ("2026-11-21/14/sh-12-345-1.cpu.140000-140100.pb.gz", "cpu", True,
+                          "2026-11-21T14:00:00.000Z", "2026-11-21T14:01:00.000Z"))
+        for query, comms in (("comm=vi", ["vi"]), ("kind=heap", []),
+                             ("since=2026-11-21T14:01:30Z", ["vi"]),
+                             ("until=2026-11-21T14:00:30Z&comm=sh", ["sh"])):
+            self.assertEqual([f["comm"] for f in self.get("/ls?" + query).json()["files"]], comms)
+        before = self.front.descriptors()
+        for _ in range(20):
+            with front.dial(self.front.path) as sock:
+                sock.sendall(b"GET /ls HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.eventually(lambda: self.front.descriptors() <= before)
+        self.assertEqual(self.get("/ls").status, 200)
+        children = pathlib.Path(f"/proc/{self.front.process.pid}/task/{self.front.process.pid}/children")
+        self.eventually(lambda: not children.read_text(encoding="ascii"))
+
     def test_cmdline_and_symbol(self):
         with open("/proc/self/cmdline", "rb") as f:
             mine = f.read().rstrip(b"\0")
