@@ -9,6 +9,9 @@
  * symbol is code and where its section ends. Both tables are read: .dynsym is all that is left of
  * stripped files, and .symtab may lack what a packager removed.
  *
+ * Weak is as good as global: a C library's own name is global ("__nanosleep"), and what programs call
+ * is the weak one of two at one place.
+ *
  * STT_FUNC and STT_GNU_IFUNC are functions. STT_NOTYPE is what hand-written assembly leaves behind;
  * such labels count only where no function is. Local labels (".L", "$x") never do.
  */
@@ -117,9 +120,7 @@ static int symbol_rank(const Elf64_Sym *sym)
 	default:
 		return -1;
 	}
-	if (bind == STB_WEAK)
-		rank |= CANDIDATE_WEAK;
-	else if (bind != STB_GLOBAL && bind != STB_GNU_UNIQUE)
+	if (bind != STB_GLOBAL && bind != STB_WEAK && bind != STB_GNU_UNIQUE)
 		rank |= CANDIDATE_LOCAL;
 	if (sym->st_size == 0)
 		rank |= CANDIDATE_UNSIZED;

@@ -114,7 +114,7 @@ static int add_symbol(struct parser *p, uint64_t address, char type, const char 
 		note_bounds(p->info, name, name_len, address);
 	if (is_text(type) && name_len > 0 && !is_mark(name, name_len)) {
 		s.string = (uint32_t)p->names.cnt;
-		s.rank = type == 't' ? CANDIDATE_LOCAL : type == 'T' ? 0 : CANDIDATE_WEAK;
+		s.rank = type == 't' ? CANDIDATE_LOCAL : 0;
 		r = add_name(p, name, name_len, module, module_len);
 		if (r < 0)
 			return r;

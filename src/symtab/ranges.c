@@ -76,10 +76,18 @@ static size_t leading_underscores(const char *s, size_t len)
 	return n;
 }
 
+/* What the vDSO offers has the C library's names, too, and is something else. */
+static bool is_vdso(const char *s, size_t len)
+{
+	return len > 7 && memcmp(s, "__vdso_", 7) == 0;
+}
+
 bool name_is_better(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	size_t a_under = leading_underscores(a, a_len), b_under = leading_underscores(b, b_len);
 
+	if (is_vdso(a, a_len) != is_vdso(b, b_len))
+		return is_vdso(a, a_len);
 	if (a_under != b_under)
 		return a_under < b_under;
 	if (a_len != b_len)

@@ -24,13 +24,12 @@ struct ranges {
 	struct texts names;
 };
 
-/* Lower is better: bits of struct candidate's rank, strongest first. */
+/* Lower is better: bits of struct candidate's rank, the strongest last. */
 enum candidate_rank {
 	CANDIDATE_DYNSYM = 1,  /* not from .symtab */
 	CANDIDATE_UNSIZED = 2, /* reaches to the next one or the limit */
-	CANDIDATE_WEAK = 4,
-	CANDIDATE_LOCAL = 8,
-	CANDIDATE_NOTYPE = 16, /* a label; names only what no sized function covers */
+	CANDIDATE_LOCAL = 4,
+	CANDIDATE_NOTYPE = 8, /* a label; names only what no sized function covers */
 };
 
 struct candidate {
@@ -60,5 +59,5 @@ bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *r
 size_t ranges_bytes(const struct ranges *r);
 void ranges_done(struct ranges *r);
 
-/* True when @a is the more natural of two names for one place: fewer leading underscores, shorter. */
+/* True when @a is the more natural of two names for one place: the vDSO's, fewer underscores, shorter. */
 bool name_is_better(const char *a, size_t a_len, const char *b, size_t b_len);

@@ -27,6 +27,8 @@ static const char program[] =
 	"__attribute__((noinline)) void __under(void) { sink += 3; }\n"
 	"extern __typeof(__under) natural __attribute__((alias(\"__under\")));\n"
 	"extern __typeof(__under) weak_one __attribute__((weak, alias(\"plain\")));\n"
+	"__attribute__((noinline)) void __work(void) { sink += 4; }\n"
+	"extern __typeof(__under) work __attribute__((weak, alias(\"__work\")));\n"
 	"int data_object = 5;\n"
 	"__asm__(\".text\\n.p2align 4\\n.globl outer\\n.type "
 	"outer,@function\\nouter:\\nnop\\nnop\\n\"\n"
@@ -40,7 +42,8 @@ static const char program[] =
 	"  \".p2align 4\\n\");\n"
 	"extern void outer(void);\n"
 	"#ifndef LIBRARY\n"
-	"int main(void) { plain(); hidden(); natural(); outer(); return data_object - 5; }\n"
+	"int main(void) { plain(); hidden(); natural(); work(); outer(); return data_object - 5; "
+	"}\n"
 	"#endif\n";
 
 static char work_dir[] = "/tmp/test-symtab-XXXXXX";
@@ -207,12 +210,14 @@ static void check_program(const char *file)
 	uint64_t plain = offset_of(file, "plain", ""), natural = offset_of(file, "natural", "");
 	uint64_t outer = offset_of(file, "outer", ""), inner = offset_of(file, "inner", "");
 	uint64_t hidden = offset_of(file, "hidden", ""), no_size = offset_of(file, "no_size", "");
+	uint64_t work = offset_of(file, "work", "");
 	uint64_t no_type = offset_of(file, "no_type", ""), after = offset_of(file, "after", "");
 	struct symtab_symbol s;
 
 	check_name(t, plain, "plain", plain);
 	check_name(t, plain + 1, "plain", plain);
 	check_name(t, natural, "natural", natural);
+	check_name(t, work, "work", work); /* as the C library names what it offers */
 	check_name(t, hidden + 1, "hidden", hidden);
 	check_name(t, outer + 1, "outer", outer);
 	check_name(t, inner, "inner", inner);
@@ -486,7 +491,7 @@ TEST(packed_names_are_the_same)
 	struct symtab_limits packs = { .symbols = 10000, .bytes = 16 << 20 };
 	struct symtab_limits keeps = packs;
 	struct symtab *packed = NULL, *plain = NULL;
-	uint64_t sz, from, places = 0;
+	uint64_t sz, from;
 	int fd;
 
 	keeps.plain = SIZE_MAX;
@@ -505,9 +510,7 @@ TEST(packed_names_are_the_same)
 		CHECK_STR(a.name, b.name);
 		CHECK_EQ(a.start, b.start);
 		CHECK_EQ(strlen(b.name), length_any((unsigned int)(b.start - from) / 4));
-		places++;
 	}
-	CHECK_EQ(places, 6000);
 	packs.bytes = symtab_bytes(packed) / 2;
 	symtab_free(packed);
 	packed = NULL;
@@ -532,19 +535,17 @@ TEST(one_long_name_for_all_is_no_work)
 	fd = copy_of("one.so", &sz);
 	CHECK(pread(fd, &symtab, sizeof(symtab), (off_t)section_header(fd, SHT_SYMTAB)) ==
 	      sizeof(symtab));
-	for (int pass = 0; pass < 2; pass++) {
-		for (uint64_t at = 0; at < symtab.sh_size; at += sizeof(sym)) {
-			off_t off = (off_t)(symtab.sh_offset + at);
+	/* The first of them has the long one. */
+	for (uint64_t at = 0; at < symtab.sh_size; at += sizeof(sym)) {
+		off_t off = (off_t)(symtab.sh_offset + at);
 
-			CHECK(pread(fd, &sym, sizeof(sym), off) == sizeof(sym));
-			if (ELF64_ST_TYPE(sym.st_info) != STT_FUNC)
-				continue;
-			if (pass == 0 && longest == 0)
-				longest = sym.st_name;
-			sym.st_name = longest;
-			if (pass == 1)
-				CHECK(pwrite(fd, &sym, sizeof(sym), off) == sizeof(sym));
-		}
+		CHECK(pread(fd, &sym, sizeof(sym), off) == sizeof(sym));
+		if (ELF64_ST_TYPE(sym.st_info) != STT_FUNC)
+			continue;
+		if (longest == 0)
+			longest = sym.st_name;
+		sym.st_name = longest;
+		CHECK(pwrite(fd, &sym, sizeof(sym), off) == sizeof(sym));
 	}
 	CHECK_EQ(symtab_load(fd, sz, &limits, &t), SYMTAB_LIMIT);
 	t = symtab_free(t);
@@ -592,8 +593,7 @@ TEST(aliases_without_end)
 		if (i == 0) {
 			struct symtab_symbol found;
 
-			CHECK(symtab_find(t, plain, &found));
-			CHECK_EQ(found.start, plain);
+			CHECK(symtab_find(t, plain, &found) && found.start == plain);
 			CHECK(symtab_bytes(t) < 16384);
 		}
 		symtab_free(t);
@@ -754,7 +754,7 @@ TEST(kernel_lines)
 				   "ffffffff81000000 W weak_first\n"
 				   "0000000000000000 A percpu_start\n"
 				   "ffffffff81000100 T __one\n"
-				   "ffffffff81000100 T one\n"
+				   "ffffffff81000100 W one\n"
 				   "ffffffff81000180 d jump_table\n"
 				   "ffffffff81000200 T _etext\n"
 				   "ffffffff81000300 D data\n"
