@@ -127,11 +127,32 @@ static void wiring_equip(struct crew *crew, struct role *fresh)
 		wiring_lend_sockets(fresh, d);
 }
 
+/*
+ * Files have the numbers of the sampler that asked for them. What an opener sent for the last one may
+ * still wait in its socket, also when it died since: the symbolizer gets another end, of nobody until an
+ * opener comes.
+ */
+static void wiring_cut_files(struct crew *crew)
+{
+	struct role *symbolizer = crew_role(crew, WIRE_ROLE_SYMBOLIZER);
+	_cleanup_close_ int end = -EBADF;
+	int fds[2];
+
+	if (symbolizer->pid == 0 || crew_role(crew, WIRE_ROLE_OPENER)->pid != 0 ||
+	    seqpacket_pair(fds) < 0)
+		return;
+	end = fds[0];
+	(void)fd_close(fds[1]);
+	wiring_send_peer(symbolizer, WIRE_ROLE_OPENER, end);
+}
+
 void wiring_connect(struct crew *crew, struct role *fresh)
 {
 	enum wire_role number = fresh->spec->number;
 
 	wiring_equip(crew, fresh);
+	if (number == WIRE_ROLE_SAMPLER)
+		wiring_cut_files(crew);
 	for (size_t i = 0; i < ELEMENTSOF(wiring_links); i++) {
 		const struct wiring_link *link = &wiring_links[i];
 		struct role *other;

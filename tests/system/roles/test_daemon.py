@@ -398,6 +398,19 @@ class RunTest(DaemonCase):
         self.assertEqual(daemon.manager.status(), "sampling at 99 Hz")
         self.stops(daemon)
 
+    def test_sampler_dies_while_the_opener_pauses(self):
+        """What an opener sent and the symbolizer did not read yet is not for the next sampler."""
+        daemon = self.launch({"opener": "exit"}, ready=False)
+        daemon.wait_event("opener", 5, event="start")
+        time.sleep(0.3)  # the next start is farther away than all that comes now
+        os.kill(daemon.role_pid("sampler"), signal.SIGKILL)
+        daemon.wait_event("symbolizer", 2, event="hello", via="sampler")
+        self.assertEqual(len(daemon.events("opener", event="start")), 5)
+        peers = [e["of"] for e in daemon.events("symbolizer", event="peer")]
+        self.assertEqual(peers[-2:], ["opener", "sampler"])
+        self.assertEqual(peers.count("opener"), 6)
+        self.stops(daemon)
+
     def test_sampler_says_no_later(self):
         daemon = self.launch()
         daemon.order("sampler", "control " + wire.state(wire.FAILED, "no memory").hex())
