@@ -4,6 +4,7 @@
 /* identity: the user and the capabilities that a role runs with. */
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -11,6 +12,7 @@ struct role_identity {
 	uid_t uid;
 	gid_t gid;
 	uint64_t caps; /* a bit per CAP_* */
+	bool first;    /* keeps the precedence that the service has (Nice=), if it has any */
 };
 
 #define IDENTITY_CAP(cap) (UINT64_C(1) << (cap))

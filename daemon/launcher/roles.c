@@ -26,7 +26,8 @@ const struct role_spec role_specs[ROLES_CNT] = {
 		.program = "cprofd-sampler",
 		.identity = { .uid = 61180,
 			      .gid = 61180,
-			      .caps = IDENTITY_CAP(CAP_BPF) | IDENTITY_CAP(CAP_PERFMON) },
+			      .caps = IDENTITY_CAP(CAP_BPF) | IDENTITY_CAP(CAP_PERFMON),
+			      .first = true },
 	},
 	{
 		.number = WIRE_ROLE_OPENER,

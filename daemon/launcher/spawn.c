@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cprof/base/cleanup.h"
@@ -51,6 +52,14 @@ static int spawn_reset_signals(void)
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
 
+/* Precedence is for whoever samples a busy machine, not for those who read its files. */
+static int spawn_give_way(void)
+{
+	if (getpriority(PRIO_PROCESS, 0) >= 0)
+		return 0;
+	return setpriority(PRIO_PROCESS, 0, 0) < 0 ? -errno : 0;
+}
+
 static int spawn_prepare(const struct spawn *s, pid_t parent)
 {
 	int r;
@@ -63,6 +72,11 @@ static int spawn_prepare(const struct spawn *s, pid_t parent)
 	r = spawn_reset_signals();
 	if (r < 0)
 		return r;
+	if (!s->identity->first) {
+		r = spawn_give_way();
+		if (r < 0)
+			return r;
+	}
 	r = identity_take(s->identity);
 	if (r < 0)
 		return r;
