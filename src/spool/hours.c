@@ -256,24 +256,52 @@ static int merge_minutes(struct spool *s, struct minutes *m)
 	return 0;
 }
 
+/*
+ * As many of the next process's files as can be merged, halving: where the rate changed in between, or
+ * one is damaged, the others become fewer all the same. How many were done with, or -errno.
+ */
+static int merge_some(struct spool *s, size_t all)
+{
+	struct spool_work *w = s->work;
+	size_t cnt = all;
+
+	while (cnt > 1) {
+		_cleanup_(minutes_done) struct minutes m = { .files = &w->list.files.v[w->at],
+							     .cnt = cnt };
+		int r;
+
+		r = merge_minutes(s, &m);
+		if (w->spoilt)
+			return -EIO;
+		if (r == 0) {
+			for (size_t i = w->at; i < w->at + cnt; i++)
+				w->list.files.v[i].merged = true;
+			w->merged += cnt;
+			return (int)cnt;
+		}
+		/* Not for what is in them: then fewer would not do either. */
+		if (r != -EINVAL && r != -EBADMSG && r != -EFBIG)
+			return (int)all;
+		cnt /= 2;
+	}
+	return 1;
+}
+
 /* The next process that has more than one file. */
 static int work_next(struct spool *s)
 {
 	struct spool_work *w = s->work;
 	const size_t end = group_end(&w->list, w->at), cnt = MIN(end - w->at, MERGE_FILES);
-	_cleanup_(minutes_done) struct minutes m = { .files = &w->list.files.v[w->at], .cnt = cnt };
 	int r = w->fds_cnt == ELEMENTSOF(w->fds) ? work_sync(s) : 0;
 
 	if (r < 0)
 		return r;
-	if (cnt > 1 && merge_minutes(s, &m) == 0) {
-		for (size_t i = w->at; i < w->at + cnt; i++)
-			w->list.files.v[i].merged = true;
-		w->merged += cnt;
-		w->again |= end - w->at > cnt;
-	}
-	w->at += cnt;
-	return w->spoilt ? -EIO : 0;
+	r = merge_some(s, cnt);
+	if (r < 0)
+		return r;
+	w->again |= r > 1 && w->at + (size_t)r < end;
+	w->at += (size_t)r;
+	return 0;
 }
 
 /* Ending */
@@ -350,7 +378,7 @@ static int work_end(struct spool *s)
 		s->figures.merged += w->merged;
 		spool_hour_set(s, &now);
 	}
-	h->settled = r < 0 || !w->again;
+	h->settled = r < 0 || !w->again || w->merged == 0;
 	spool_merge_stop(s);
 	return r < 0 ? r : 1;
 }

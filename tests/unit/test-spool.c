@@ -646,6 +646,59 @@ TEST(minutes_that_cannot_be_merged_stay)
 	CHECK_EQ(access("2027-01-15/08/notes.txt", F_OK), 0);
 }
 
+/* As where the rate changed: windows up to the fourth do not go with later ones, and the seventh is bad. */
+static int merge_of_two_kinds(const int *fds, size_t cnt, int out_fd, void *ctx)
+{
+	char text[32];
+	unsigned int n, early = 0;
+
+	for (size_t i = 0; i < cnt; i++) {
+		CHECK(pread(fds[i], text, sizeof(text), 0) > 0);
+		CHECK_EQ(sscanf(text, "window %u", &n), 1);
+		if (n == 7)
+			return -EBADMSG;
+		early += n <= 4;
+	}
+	return early > 0 && early < cnt ? -EINVAL : fixture_merge(fds, cnt, out_fd, ctx);
+}
+
+TEST(minutes_of_two_kinds)
+{
+	struct spool_opts opts = fixture_opts();
+	_cleanup_(spool_freep) struct spool *s = NULL;
+
+	enter_scratch();
+	opts.merge = merge_of_two_kinds;
+	s = must_open(&opts);
+	commit_old_hour(s, 3);
+	maintain(s, T0 + 8 * HOUR);
+	check_once(3);
+	/* Windows 1 to 4, 5 and 6, the bad one, 8 to 10. */
+	CHECK_EQ(entries("2027-01-15/08", ""), 4 * 3);
+	CHECK_EQ(figures(s).files, look()->files);
+}
+
+static int merge_without_room(const int *fds, size_t cnt, int out_fd, void *ctx)
+{
+	return -ENOSPC;
+}
+
+TEST(hours_that_find_no_room)
+{
+	struct spool_opts opts = fixture_opts();
+	_cleanup_(spool_freep) struct spool *s = NULL;
+
+	enter_scratch();
+	opts.merge = merge_without_room;
+	s = must_open(&opts);
+	for (unsigned int n = 1; n <= 150; n++)
+		CHECK_EQ(commit_minute(s, &(struct minute){ T0 + n * NSEC_PER_SEC, n, 1, n, 0 }),
+			 0);
+	CHECK_EQ(commit_minute(s, &(struct minute){ T0 + 8 * HOUR, 8 * HOUR, 1, 151, 0 }), 0);
+	maintain(s, T0 + 8 * HOUR);
+	CHECK_EQ(look()->files, 151);
+}
+
 /* Windows of a second: more files of a process than are merged at a time. */
 TEST(many_files_of_one_process)
 {
