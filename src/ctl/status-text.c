@@ -294,14 +294,16 @@ static int print_cost(struct json_value s, FILE *f, bool colour)
 	double memory = json_text_double(json_text_member(cost, "pss_bytes")) +
 			json_text_double(json_text_member(cost, "bpf_bytes"));
 	double up = json_text_double(json_text_member(s, "uptime_s"));
+	bool roles = json_text_first(json_text_member(cost, "roles")).at;
 	char text[32];
 
 	if (!cost.at)
 		return 0;
 	label(f, "cost");
-	fprintf(f, "%.2f%% of one CPU since the start, %s of memory now:\n",
-		up > 0 ? 100 * cpu / up : 0, amount("bytes", memory, text));
-	return print_roles(cost, f, colour);
+	fprintf(f, "%.2f%% of one CPU since the start, %s of memory now%s\n",
+		up > 0 ? 100 * cpu / up : 0, amount("bytes", memory, text),
+		roles ? ":" : "; root sees it by role");
+	return roles ? print_roles(cost, f, colour) : 0;
 }
 
 static void print_spool(struct json_value s, FILE *f)

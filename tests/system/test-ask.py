@@ -133,7 +133,9 @@ def part_status(daemon, checks, spin):
         comm = pathlib.Path(f"/proc/{role['pid']}/comm").read_text(encoding="utf-8").strip()
         checks.check(f"status: {name} is a process of ours", comm.startswith("cprofd"), comm)
         checks.check(f"status: {name} is named", f" {name} " in done.stdout, role["pid"])
-    checks.equal("status: for others too", daemon.ctl("status", **NOBODY).returncode, 0)
+    done = daemon.ctl("status", **NOBODY)
+    checks.check("status: for others too, without the roles", done.returncode == 0 and
+                 "root sees it by role" in done.stdout, done.returncode)
 
 
 def part_record(daemon, checks, spin):
@@ -144,7 +146,7 @@ def part_record(daemon, checks, spin):
                  done.stderr or "yes")
     seconds = sum(s.values[1] for s in pprof_file.Profile(daemon.tmp / "r.pb.gz").samples) / harness.NSEC
     cpu = (harness.process_cpu_ns(pid) - cpu) / harness.NSEC
-    checks.check("record: CPU time of a spinning process", 0.3 * cpu < seconds < 1.05 * cpu,
+    checks.check("record: CPU time of a spinning process", 0.5 * cpu < seconds < 1.5 * cpu,
                  f"{seconds:.2f} s", f"the kernel charged it {cpu:.2f} s around it")
     done = daemon.ctl("record", "--pid", pid, "--seconds=2", **NOBODY)
     checks.check("record: of another user's process", done.returncode == 1 and

@@ -115,6 +115,20 @@ TEST(status_odd)
 		       true));
 }
 
+/* Who is not privileged is not told the roles. */
+TEST(status_without_roles)
+{
+	_cleanup_free_ char *text = status_of(
+		"{\"uptime_s\": 100, \"cost\": {\"cpu_s\": 1, \"bpf_s\": 1, \"pss_bytes\": 1024}}",
+		false);
+
+	CHECK(strstr(
+		text,
+		"  cost          2.00% of one CPU since the start, 1kB of memory now; root sees "
+		"it by role\n"));
+	CHECK(!strstr(text, "ROLE"));
+}
+
 TEST(status_colours)
 {
 	_cleanup_free_ char *well = status_of("{\"state\": \"running\", \"version\": \"x\"}", true);
