@@ -19,11 +19,20 @@
 #define ASK_VERSIONS "are cprofctl and cprofd of one version? try systemctl restart cprofd"
 #define ASK_JOURNAL "see journalctl -u cprofd"
 
-static const struct http_limits ask_limits = {
-	.body_max = ASK_BODY_MAX,
-	.silence_ns = 10 * NSEC_PER_SEC,
-	.whole_ns = 60 * NSEC_PER_SEC,
-};
+/*
+ * A daemon that hangs is told from one that works: it answers at once, but for a list of files, which it
+ * gathers for half a minute at most before it says a word.
+ */
+static struct http_limits ask_limits(const char *target)
+{
+	bool is_list = strncmp(target, "/ls", 3) == 0;
+
+	return (struct http_limits){
+		.body_max = ASK_BODY_MAX,
+		.silence_ns = (is_list ? 40 : 10) * NSEC_PER_SEC,
+		.whole_ns = 90 * NSEC_PER_SEC,
+	};
+}
 
 __attribute__((format(printf, 3, 4))) static int ask_problem(struct ask_problem *p, int r,
 							     const char *fmt, ...)
@@ -118,9 +127,10 @@ int ask_daemon(const struct ctl_globals *globals, const char *target, struct ask
 	       struct ask_problem *ret_problem)
 {
 	const char *socket = globals->socket ? globals->socket : CTL_SOCKET;
+	const struct http_limits limits = ask_limits(target);
 	struct ask_answer a = ASK_ANSWER_INIT;
 	enum http_fault fault;
-	int r = http_get(socket, target, &ask_limits, &a.http, &fault);
+	int r = http_get(socket, target, &limits, &a.http, &fault);
 
 	if (r < 0)
 		return ask_fault(ret_problem, r, fault, socket);

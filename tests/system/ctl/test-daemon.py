@@ -391,6 +391,15 @@ class Faults(Case):
         self.assert_says(self.ctl("status"), "does not answer: Connection timed out; see journalctl")
         self.assertLess(time.monotonic() - begun, 20)
 
+    def test_slow_list(self):
+        """A list may take its time: the daemon walks through its files before it says a word."""
+        def slowly(conn, _):
+            time.sleep(14)
+            conn.sendall(answer(LS))
+
+        self.daemon(slowly)
+        self.assertEqual(self.ctl("ls").stdout, LS_TEXT)
+
     def test_stops_midway(self):
         def midway(conn, _):
             conn.sendall(answer(STATUS)[:100])
