@@ -682,23 +682,24 @@ class BadSamplerTest(FrontTest):
             self.refused(self.get("/debug/pprof/profile?seconds=1"), status, "it failed: a reason")
         started = front.StartedMessage(hz=99, event=b"x").pack()
         end = front.EndMessage(counters_cnt=len(front.COUNTERS)).pack()
+        turn, other, garbage = "out of turn", "something else than one profile", "makes no sense"
+        send = self.sampler.send_profile
         lies = {
-            "end first": lambda s: s.send(end),
-            "profile first": self.sampler.send_profile,
-            "unsealed": lambda s: (s.send(started), self.sampler.send_profile(s, seals=0)),
-            "another length": lambda s: (s.send(started), self.sampler.send_profile(s, bytes=5)),
-            "nothing in it": lambda s: (s.send(started), self.sampler.send_profile(s, bytes=0)),
-            "another kind": lambda s: (s.send(started), self.sampler.send_profile(s, kind=0)),
-            "two": lambda s: (s.send(started), self.sampler.send_profile(s),
-                              self.sampler.send_profile(s)),
-            "garbage": lambda s: s.send(os.urandom(50)),
-            "half": lambda s: (s.send(started), self.sampler.send_profile(s), s.close()),
+            "end first": (turn, lambda s: s.send(end)),
+            "profile first": (turn, send),
+            "unsealed": (other, lambda s: (s.send(started), send(s, seals=0), s.send(end))),
+            "another length": (other, lambda s: (s.send(started), send(s, bytes=5), s.send(end))),
+            "nothing in it": (other, lambda s: (s.send(started), send(s, bytes=0), s.send(end))),
+            "another kind": (other, lambda s: (s.send(started), send(s, kind=0), s.send(end))),
+            "two": (other, lambda s: (s.send(started), send(s), send(s), s.send(end))),
+            "garbage": (garbage, lambda s: (s.send(os.urandom(50)), s.send(end))),
+            "half": ("is gone", lambda s: (s.send(started), send(s), s.close())),
         }
         before = self.front.descriptors()
-        for name, lie in lies.items():
+        for name, (why, lie) in lies.items():
             self.sampler.on_session = lie
             with self.subTest(name):
-                self.refused(self.get("/debug/pprof/profile?seconds=1"), 503, "broke off")
+                self.refused(self.get("/debug/pprof/profile?seconds=1"), 503, why)
         self.eventually(lambda: self.front.descriptors() <= before)
         self.sampler.on_session = "profile"
         self.assertEqual(self.get("/debug/pprof/profile?seconds=1").status, 200)
