@@ -702,6 +702,7 @@ TEST(somebody_elses_questions)
 	begin(&b);
 	CHECK_EQ(seqpacket_send(b.opener, &said, sizeof(said), -EBADF), 0);
 	CHECK_EQ(symbolize_dispatch_opener(b.s, SECOND), -EBADMSG); /* nobody asked */
+	b.v = symbolize_view_free(b.v);
 	b.s = symbolize_free(b.s);
 	opts.objects = b.objects;
 	opts.names = b.names;
@@ -709,6 +710,7 @@ TEST(somebody_elses_questions)
 	opts.on_mapped = on_mapped;
 	opts.ctx = &b;
 	CHECK_EQ(symbolize_new(&opts, &b.s), 0);
+	CHECK_EQ(symbolize_view_new(b.s, b.w, &b.v), 0);
 	CHECK_EQ(symbolize_send_opener(b.s, &ask), -EBADF);
 	give_opener(&b);
 	CHECK_EQ(symbolize_send_opener(b.s, &ask), 0);
