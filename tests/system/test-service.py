@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cprofd as a service of a real systemd: installed, started, reloaded, killed, hung and stopped.
+
+Everything is as `meson install` puts it, in a container with its own pid namespace; nothing of the unit
+is changed. What systemd then says, and what lies in /var/lib/cprofd, is what an administrator sees.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import harness
+import pprof_file
+from container import booted, hierarchies, make_tree, wait_for_boot
+from harness import Skip
+
+WINDOW_S = 2
+CONFIG = "/etc/cprofd/cprofd.conf.d/test.conf"
+STOP_MAX_S = 5
+
+
+class Bench:
+    def __init__(self, args, checks, tmp):
+        self.args, self.checks, self.tmp = args, checks, tmp
+        self.build = args.cprofctl.parents[2]
+        self.mounts = hierarchies()
+        if "" not in self.mounts:
+            raise Skip("the default hierarchy (cgroup2) is not mounted")
+        if not (self.build / "daemon/front/cprofd-front").exists():
+            raise Skip("no cprofd-front is built")
+        self.tree = make_tree(args.cache)
+
+
+class Service:
+    """The service in the container, as systemctl shows it."""
+
+    def __init__(self, container):
+        self.container = container
+        self.root = pathlib.Path(f"/proc/{container.leader}/root")
+
+    def run(self, *argv, check=True):
+        return self.container.run(*argv, check=check)
+
+    def show(self, prop):
+        return self.run("systemctl", "show", "--value", "-p", prop, "cprofd")
+
+    def configure(self, text):
+        path = self.root / CONFIG.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"[Profiles]\nWindow={WINDOW_S}s\n{text}\n")
+
+    def wait_status(self, text, timeout=15):
+        try:
+            harness.wait_until(lambda: text in self.show("StatusText"), timeout, text)
+        except RuntimeError as error:
+            log = self.run("journalctl", "-u", "cprofd", "--no-pager", "-n", "20", check=False)
+            raise RuntimeError(f"{error}; it says {self.show('StatusText')!r}; {log}") from error
+
+    def roles(self):
+        """{comm: pid as we see it} of the service's processes, the launcher included."""
+        group = self.show("ControlGroup").lstrip("/")
+        pids = (self.root / "sys/fs/cgroup" / group / "cgroup.procs").read_text(encoding="utf-8").split()
+        found = {}
+        for pid in pids:
+            with contextlib.suppress(FileNotFoundError):
+                comm = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="utf-8")
+                found[comm.rstrip("\n")] = int(pid)
+        return found
+
+    def kill(self, number, comm):
+        os.kill(self.roles()[comm], number)
+
+    def files(self):
+        return sorted((self.root / "var/lib/cprofd/profiles").glob("[0-9]*/*/*.pb.gz"))
+
+
+def install(bench, container):
+    place = bench.tmp / "dest"
+    subprocess.run(["meson", "install", "-C", bench.build, "--no-rebuild", "--destdir", place],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   env={**os.environ, "DESTDIR": str(place)})
+    # /lib is a link in the container, and a directory here.
+    container.run("sh", "-c", f"tar -C {place} -c . | tar -C / -x --keep-directory-symlink --no-overwrite-dir")
+    container.run("systemd-sysusers")
+    container.run("systemd-tmpfiles", "--create", "cprofd.conf")
+    container.run("systemctl", "daemon-reload")
+
+
+def wait_profiles(service, predicate, what):
+    return harness.wait_until(
+        lambda: next((p for p in service.files() if predicate(p.name)), None), 6 * WINDOW_S + 10, what)
+
+
+def started(bench, service):
+    checks = bench.checks
+    service.configure("")
+    begun = time.monotonic()
+    service.run("systemctl", "start", "cprofd")
+    checks.at_most("start: seconds", time.monotonic() - begun, 10)
+    checks.equal("start: active", service.show("ActiveState"), "active")
+    service.wait_status("sampling at 99 Hz")
+    checks.equal("start: roles", sorted(service.roles()),
+                 sorted(["cprofd", "cprofd-sampler", "cprofd-opener", "cprofd-symboliz", "cprofd-front"]))
+    listens = [service.run("stat", "-c", "%a %U", f"/run/cprofd/{name}")
+               for name in ("cprofd.sock", "session.sock")]
+    checks.equal("start: sockets", listens, ["666 root"] * 2)
+    checks.equal("start: the directory", service.run("stat", "-c", "%a %U %G", "/var/lib/cprofd/profiles"),
+                 "750 cprofd-sampler cprofd")
+    done = service.run("cprofctl", "status", check=False)
+    checks.check("start: cprofctl status", "99" in done, done.splitlines()[:1])
+
+
+def profiled(bench, service):
+    """A process by the number that the container knows, with names of its own and of the kernel."""
+    work = bench.args.workloads / "hotprog"
+    pid = service.run("sh", "-c", f"{work} {8 * WINDOW_S} > /dev/null 2>&1 & echo $!")
+    path = wait_profiles(service, lambda name: name.startswith(f"hotprog-{pid}-"), "a profile of hotprog")
+    profile = pprof_file.Profile(path)
+    names = {name for sample in profile.samples for name in profile.stack(sample)}
+    bench.checks.at_least("profile: samples", sum(s.values[0] for s in profile.samples), WINDOW_S * 20)
+    bench.checks.check("profile: a kernel function", "__sys_bpf" in names, sorted(names)[:5])
+    bench.checks.equal("profile: owner", service.run("stat", "-c", "%a %U %G", str(path).replace(
+        str(service.root), "", 1)), "640 cprofd-sampler cprofd")
+
+
+def reloaded(bench, service):
+    service.configure("[Sampling]\nFrequencyHz=49")
+    service.run("systemctl", "reload", "cprofd")
+    service.wait_status("sampling at 49 Hz")
+    service.configure("[Sampling]\nFrequencyHz=many")
+    service.run("systemctl", "reload", "cprofd")
+    service.wait_status("not reloaded")
+    bench.checks.equal("reload: a broken file changes nothing",
+                       (service.show("ActiveState"), "49 Hz" in service.show("StatusText")),
+                       ("active", True))
+    service.configure("")
+    service.run("systemctl", "reload", "cprofd")
+    service.wait_status("sampling at 99 Hz")
+
+
+def hung(bench, service):
+    """The launcher replaces a sampler that does nothing; systemd need not know."""
+    old = service.roles()["cprofd-sampler"]
+    service.kill(signal.SIGSTOP, "cprofd-sampler")
+    begun = time.monotonic()
+    harness.wait_until(lambda: service.roles().get("cprofd-sampler", old) != old, 30, "another sampler")
+    bench.checks.at_most("hung sampler: replaced after seconds", time.monotonic() - begun, 15)
+    service.wait_status("sampling at 99 Hz")
+    bench.checks.equal("hung sampler: restarts of the service", service.show("NRestarts"), "0")
+    before = len(service.files())
+    harness.wait_until(lambda: len(service.files()) > before, 6 * WINDOW_S + 10, "a file of the new one")
+
+
+def killed(bench, service):
+    old = service.roles()
+    service.kill(signal.SIGKILL, "cprofd")
+    harness.wait_until(lambda: service.show("NRestarts") == "1", 10, "a restart by systemd")
+    service.wait_status("sampling at 99 Hz")
+    bench.checks.equal("killed launcher: roles that are left of it",
+                       set(old.values()) & set(service.roles().values()), set())
+
+
+def stopped(bench, service):
+    """With an opener that answers nothing; and the sockets stay, which are systemd's."""
+    service.kill(signal.SIGSTOP, "cprofd-opener")
+    service.kill(signal.SIGSTOP, "cprofd-symboliz")
+    begun = time.monotonic()
+    service.run("systemctl", "stop", "cprofd")
+    bench.checks.at_most("stop: seconds", time.monotonic() - begun, STOP_MAX_S)
+    bench.checks.equal("stop: how", (service.show("ActiveState"), service.show("Result")),
+                       ("inactive", "success"))
+    bench.checks.equal("stop: the sockets", service.run("systemctl", "is-active", "cprofd.socket"), "active")
+    litter = [p.name for p in (service.root / "var/lib/cprofd/profiles").glob(".[nw]*")]
+    bench.checks.equal("stop: litter", litter, [])
+
+
+def in_systemd(bench):
+    with booted(bench) as container:
+        wait_for_boot(container)
+        install(bench, container)
+        service = Service(container)
+        harness.play(bench.args, bench.checks, (started, profiled, reloaded, hung, killed, stopped),
+                     bench, service)
+        if bench.checks.failed:
+            log = container.run("journalctl", "-u", "cprofd", "--no-pager", "-n", "60", check=False)
+            for line in log.splitlines():
+                bench.checks.note(line)
+
+
+def run(args, checks):
+    with harness.scratch() as tmp:
+        in_systemd(Bench(args, checks, tmp))
+
+
+if __name__ == "__main__":
+    harness.main(run, __doc__, [(["--cache"], {"type": harness.absolute,
+                                               "default": "/tmp/cprof-test-cache"})])
