@@ -433,7 +433,8 @@ def whole(args, checks, tmp):
         profiles = daemon.spool.read()
         checks.at_least("whole: files", len(profiles), 6)
         last = max(p.stat().st_mtime for p, _ in profiles)
-        checks.at_least("whole: the last window was written after the signal, s", last - stopped, 0)
+        # Files are stamped by a clock of the kernel's that moves with its ticks.
+        checks.at_least("whole: the last window was written after the signal, s", last - stopped, -0.01)
         modes = {oct(p.stat().st_mode & 0o7777) for p, _ in profiles}
         checks.equal("whole: modes of files", modes, {"0o640"})
         checks.at_least("whole: files that tell the gap of the kill",

@@ -96,7 +96,7 @@ class Role:
         elif self.mode == "dies":
             sys.exit(1)
         elif self.mode.startswith("failed:"):
-            self.control.send(wire.state(wire.FAILED, self.mode[7:]))
+            self.control.send(wire.state(wire.NOT_SAMPLING, self.mode[7:]))
         elif self.mode == "state-storm":
             while True:
                 self.control.send(wire.state(wire.SAMPLING))

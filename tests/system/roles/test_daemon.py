@@ -413,7 +413,7 @@ class RunTest(DaemonCase):
 
     def test_sampler_says_no_later(self):
         daemon = self.launch()
-        daemon.order("sampler", "control " + wire.state(wire.FAILED, "no memory").hex())
+        daemon.order("sampler", "control " + wire.state(wire.NOT_SAMPLING, "no memory").hex())
         daemon.manager.wait("STATUS=not sampling: the sampler is started again: no memory")
         self.assertTrue(alive(daemon.role_pid("sampler")))
         daemon.order("sampler", "control " + wire.state(wire.SAMPLING).hex())

@@ -119,7 +119,7 @@ LISTEN_BODY = struct.Struct("<II")
 ROLES_BODY = struct.Struct("<II")
 COST = struct.Struct("<QQIIII")
 STATE_BODY = struct.Struct("<II512s")
-SAMPLING, DEGRADED, FAILED, RELOADED = range(4)
+SAMPLING, DEGRADED, NOT_SAMPLING, RELOADED = range(4)
 HTTP, SESSION = range(2)
 
 
