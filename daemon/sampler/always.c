@@ -355,7 +355,7 @@ static void each_second(struct always *a, uint64_t now_ns)
 
 static bool is_all_written(const struct always *a)
 {
-	return a->closing_cnt == 0 && a->with_spooler == 0;
+	return a->closing_cnt == 0 && a->windows_out == 0;
 }
 
 /* Sampling ends; what is left goes to the disk. */

@@ -80,8 +80,9 @@ struct always {
 
 	/* Beside what the streams count: what became of files, and of streams that are gone. */
 	struct counters counters;
-	uint64_t with_spooler;	 /* samples */
-	uint64_t stack_ends[64]; /* of windows that are settled */
+	uint64_t with_spooler;	  /* samples */
+	unsigned int windows_out; /* with the spool thread; one may hold no sample */
+	uint64_t stack_ends[64];  /* of windows that are settled */
 	struct always_processes processes;
 
 	uint64_t begun_ns; /* all CLOCK_MONOTONIC */

@@ -132,7 +132,9 @@ static void hand_over(struct always *a, struct closing *c)
 	if (spooler_submit(a->spooler, &c->out) < 0) {
 		a->counters.v[COUNTER_discard_spool] += samples;
 		a->with_spooler -= samples;
+		return;
 	}
+	a->windows_out++;
 }
 
 /* Another CPU may be about to finish a record, and exits are told some time later. */
@@ -272,6 +274,7 @@ int rotation_on_spooled(struct loop_source *src, uint32_t events, void *ctx)
 	struct spooler_window *w;
 
 	while ((w = spooler_take(a->spooler))) {
+		a->windows_out--;
 		a->with_spooler -= w->samples;
 		a->counters.v[w->error < 0 ? COUNTER_discard_spool : COUNTER_in_profiles] +=
 			w->samples;
