@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "cprof/base/fd.h"
 #include "cprof/replay.h"
 #include "recording.h"
 
@@ -117,10 +118,10 @@ static int write_samples(struct recording *rec, struct replay_writer *w)
 
 	while (r == 0 && at < raw->written) {
 		const size_t sz = MIN(sizeof(raw->kept), raw->written - at);
-		const ssize_t n = pread(raw->fd, raw->kept, sz, (off_t)at);
+		const ssize_t n = fd_pread_upto(raw->fd, raw->kept, sz, at);
 
 		if (n != (ssize_t)sz)
-			return n < 0 ? -errno : -EIO;
+			return n < 0 ? (int)n : -EIO;
 		at += sz;
 		r = write_entries(rec, w, sz / sizeof(*raw->kept));
 	}

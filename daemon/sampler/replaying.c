@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "cprof/base/fd.h"
 #include "cprof/base/log.h"
 #include "cprof/base/rng.h"
 #include "cprof/base/str.h"
@@ -38,12 +39,7 @@ struct replaying {
 static ssize_t read_file(void *dst, size_t sz, void *ctx)
 {
 	const struct replaying *rp = ctx;
-	ssize_t n;
-
-	do
-		n = read(rp->fd, dst, sz);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	return fd_read_upto(rp->fd, dst, sz);
 }
 
 static int open_interval(struct replaying *rp, const struct replay_session *about)

@@ -13,6 +13,7 @@
 
 #include "always.h"
 #include "cprof/base/clock.h"
+#include "cprof/base/sealed.h"
 
 #define PAUSE_NS (100 * NSEC_PER_MSEC)
 #define PAUSE_NAMING_NS (20 * NSEC_PER_MSEC)
@@ -91,7 +92,7 @@ static void *read_file(const struct closing *c, int fd, size_t sz)
 	if (sz > BYTES_MAX - MIN(c->out->bytes, BYTES_MAX))
 		return NULL;
 	bytes = malloc(MAX(sz, (size_t)1));
-	if (!bytes || pread(fd, bytes, sz, 0) != (ssize_t)sz)
+	if (!bytes || sealed_read(fd, bytes, sz) < 0)
 		return NULL;
 	return TAKE_PTR(bytes);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cprof/base/clock.h"
+#include "cprof/base/fd.h"
 #include "cprof/encode.h"
 #include "cprof/fold.h"
 #include "writing.h"
@@ -120,18 +121,7 @@ void writing_name(const struct session_profile *m, char name[static PROFILE_NAME
 
 int writing_write(const void *bytes, size_t sz, void *ctx)
 {
-	const uint8_t *at = bytes;
-	int fd = *(const int *)ctx;
-
-	while (sz > 0) {
-		ssize_t n = write(fd, at, sz);
-
-		if (n < 0)
-			return -errno;
-		at += n;
-		sz -= (size_t)n;
-	}
-	return 0;
+	return fd_write_all(*(const int *)ctx, bytes, sz);
 }
 
 /* Encodes the parcel into w->fd and completes w->profile. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/fd.h"
 
 #define VDSO_SZ_MAX (64u << 10)
 
@@ -48,7 +49,7 @@ int vdso_copy(void)
 	fd = memfd_create("vdso", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (write(fd, e, sz) != (ssize_t)sz)
+	if (fd_write_all(fd, e, sz) < 0)
 		return -EIO;
 	return TAKE_FD(fd);
 }

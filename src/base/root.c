@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <unistd.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/fd.h"
 #include "cprof/base/root.h"
 
 int root_open(struct root *root, const char *path)
@@ -45,26 +45,16 @@ int root_open_file(const struct root *root, const char *path, int flags)
 int root_read(const struct root *root, const char *path, char *dst, size_t dst_sz)
 {
 	_cleanup_close_ int fd = -EBADF;
-	size_t len = 0;
+	ssize_t len;
 
 	assert(dst_sz > 0 && dst_sz <= INT_MAX);
 
 	fd = root_open_file(root, path, O_RDONLY);
 	if (fd < 0)
 		return fd;
-	/* Files of /proc may come in pieces: only 0 is the end. */
-	while (len < dst_sz - 1) {
-		ssize_t n;
-
-		n = read(fd, dst + len, dst_sz - 1 - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
+	len = fd_read_upto(fd, dst, dst_sz - 1);
+	if (len < 0)
+		return (int)len;
 	dst[len] = '\0';
 	return (int)len;
 }

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cprof/base/fd.h"
+
 int sealed_check(int fd, uint64_t bytes)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -27,16 +29,9 @@ int sealed_check(int fd, uint64_t bytes)
 
 int sealed_read(int fd, void *dst, size_t sz)
 {
-	size_t done = 0;
+	ssize_t n = fd_pread_upto(fd, dst, sz, 0);
 
-	while (done < sz) {
-		ssize_t n = pread(fd, (char *)dst + done, sz - done, (off_t)done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EBADMSG;
-		done += (size_t)n;
-	}
-	return 0;
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == sz ? 0 : -EBADMSG;
 }

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 
 #include "collect-internal.h"
+#include "cprof/base/fd.h"
 
 #define PAIRS 1000u /* each a page of the file and a page of nothing: two mappings */
 #define TEXT_SZ ((size_t)1 << 20)
@@ -61,15 +62,13 @@ static int map_pages(struct walk_check *w)
 static int read_maps(struct walk_check *w)
 {
 	_cleanup_close_ int fd = root_open_file(w->root, "proc/self/maps", O_RDONLY);
-	size_t sz = 0;
-	ssize_t n;
+	ssize_t sz;
 
 	if (fd < 0)
 		return fd;
-	while ((n = read(fd, w->text + sz, TEXT_SZ - 1 - sz)) > 0)
-		sz += (size_t)n;
-	if (n < 0)
-		return -errno;
+	sz = fd_read_upto(fd, w->text, TEXT_SZ - 1);
+	if (sz < 0)
+		return (int)sz;
 	while (sz > 0 && w->text[sz - 1] != '\n')
 		sz--;
 	w->text[sz] = '\0';

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/fd.h"
 #include "cprof/base/vec.h"
 #include "cprof/config.h"
 #include "parse.h"
@@ -69,23 +70,14 @@ static const char *why_not(const struct stat *st)
 static ssize_t read_bounded(int fd, char **ret)
 {
 	_cleanup_free_ char *bytes = malloc(PARSE_TEXT_MAX + 1);
-	size_t sz = 0;
+	ssize_t n;
 
 	if (!bytes)
 		return -ENOMEM;
-	while (sz <= PARSE_TEXT_MAX) {
-		ssize_t n = read(fd, bytes + sz, PARSE_TEXT_MAX + 1 - sz);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		sz += (size_t)n;
-	}
-	*ret = TAKE_PTR(bytes);
-	return (ssize_t)sz;
+	n = fd_read_upto(fd, bytes, PARSE_TEXT_MAX + 1);
+	if (n >= 0)
+		*ret = TAKE_PTR(bytes);
+	return n;
 }
 
 /* @fd: opened, or -errno; it is the caller's. */

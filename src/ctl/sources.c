@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/fd.h"
 #include "cprof/base/str.h"
 #include "sources.h"
 
@@ -27,27 +28,22 @@ int source_read(int fd, void **ret, size_t *ret_sz)
 	size_t sz = 0, cap = 0;
 
 	for (;;) {
+		char *more;
 		ssize_t n;
 
-		if (sz == cap) {
-			char *more;
-
-			cap = cap ? cap * 2 : SOURCE_READ_MIN;
-			more = realloc(bytes, cap);
-			if (!more)
-				return -ENOMEM;
-			bytes = more;
-		}
-		n = read(fd, bytes + sz, cap - sz);
-		if (n < 0 && errno == EINTR)
-			continue;
+		cap = cap ? MIN(cap * 2, SOURCE_BYTES_MAX + 1) : SOURCE_READ_MIN;
+		more = realloc(bytes, cap);
+		if (!more)
+			return -ENOMEM;
+		bytes = more;
+		n = fd_read_upto(fd, bytes + sz, cap - sz);
 		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
+			return (int)n;
 		sz += (size_t)n;
 		if (sz > SOURCE_BYTES_MAX)
 			return -E2BIG;
+		if (sz < cap)
+			break;
 	}
 	*ret = TAKE_PTR(bytes);
 	*ret_sz = sz;

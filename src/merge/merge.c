@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cprof/base/fd.h"
 #include "merge-internal.h"
 
 /* What an entry of every table of struct pprof takes, all of them together, and twice for growth. */
@@ -88,6 +89,7 @@ static int read_file(int fd, size_t max, struct bytes *ret)
 {
 	_cleanup_(bytes_done) struct bytes b = { 0 };
 	struct stat st;
+	ssize_t n;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -98,18 +100,10 @@ static int read_file(int fd, size_t max, struct bytes *ret)
 	b.p = malloc((size_t)st.st_size + 1);
 	if (!b.p)
 		return -ENOMEM;
-	while (b.sz < (size_t)st.st_size) {
-		ssize_t n = pread(fd, b.p + b.sz, (size_t)st.st_size - b.sz, (off_t)b.sz);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		b.sz += (size_t)n;
-	}
-	*ret = (struct bytes){ .p = TAKE_PTR(b.p), .sz = b.sz };
+	n = fd_pread_upto(fd, b.p, (size_t)st.st_size, 0);
+	if (n < 0)
+		return (int)n;
+	*ret = (struct bytes){ .p = TAKE_PTR(b.p), .sz = (size_t)n };
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/fd.h"
 #include "cprof/output.h"
 #include "cprof/profile_name.h"
 
@@ -125,21 +126,6 @@ void output_done(struct output *o)
 	*o = OUTPUT_INIT;
 }
 
-static int write_whole(int fd, const char *bytes, size_t sz)
-{
-	while (sz > 0) {
-		ssize_t n = write(fd, bytes, sz);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		sz -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Gives the temporary its name if that is free: -EEXIST if not. */
 static int output_name_free(const struct output *o, const char *tmp, const char *name)
 {
@@ -184,13 +170,11 @@ static int copy_whole(int to, int from, uint64_t sz)
 	int r = buf ? 0 : -ENOMEM;
 
 	while (r == 0 && at < sz) {
-		ssize_t n = pread(from, buf, MIN(OUTPUT_COPY_BYTES, sz - at), (off_t)at);
+		ssize_t n = fd_pread_upto(from, buf, MIN(OUTPUT_COPY_BYTES, sz - at), at);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		r = write_whole(to, buf, (size_t)n);
+			return n < 0 ? (int)n : -EIO;
+		r = fd_write_all(to, buf, (size_t)n);
 		at += (uint64_t)n;
 	}
 	return r;
@@ -219,7 +203,7 @@ int output_write(struct output *o, const char *name, const void *bytes, size_t s
 
 	if (r < 0)
 		return r;
-	return output_commit(o, &tmp, name, write_whole(tmp.fd, bytes, sz), ret_path);
+	return output_commit(o, &tmp, name, fd_write_all(tmp.fd, bytes, sz), ret_path);
 }
 
 int output_copy(struct output *o, const char *name, int from, uint64_t sz, char **ret_path)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/fd.h"
 #include "cprof/base/str.h"
 #include "spool-internal.h"
 
@@ -37,7 +38,7 @@ static bool read_text(int dir_fd, const char *name, char *dst, size_t sz)
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;
-	n = read(fd, dst, sz - 1);
+	n = fd_read_upto(fd, dst, sz - 1);
 	if (n < 0)
 		return false;
 	dst[n] = '\0';

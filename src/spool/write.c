@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cprof/base/fd.h"
 #include "cprof/profile_name.h"
 #include "spool-internal.h"
 
@@ -80,23 +81,6 @@ int spool_create(int dir_fd, const char *name, char chosen[static SPOOL_NAME_SZ]
 	return -EEXIST;
 }
 
-static int write_bytes(int fd, const char *bytes, size_t sz)
-{
-	size_t done = 0;
-
-	while (done < sz) {
-		ssize_t n = write(fd, bytes + done, sz - done);
-
-		if (n == 0)
-			return -EIO;
-		if (n > 0)
-			done += (size_t)n;
-		else if (errno != EINTR)
-			return -errno;
-	}
-	return 0;
-}
-
 static int add_file(struct writing *w, const struct spool_file *file)
 {
 	char chosen[SPOOL_NAME_SZ];
@@ -115,7 +99,7 @@ static int add_file(struct writing *w, const struct spool_file *file)
 	if (fd < 0)
 		return fd;
 	w->fds[w->cnt++] = fd;
-	return write_bytes(fd, file->bytes, file->sz);
+	return fd_write_all(fd, file->bytes, file->sz);
 }
 
 static int write_files(struct writing *w, const struct spool_window *window)

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cprof/base/fd.h"
+
 #define PHDRS_MAX 4096
 
 bool elf_image_holds(const struct elf_image *img, uint64_t offset, uint64_t sz)
@@ -27,22 +29,14 @@ bool elf_image_holds(const struct elf_image *img, uint64_t offset, uint64_t sz)
 /* All bytes or SYMTAB_BAD: a file that ends early was cut while we read it. */
 int elf_image_read(const struct elf_image *img, uint64_t offset, void *dst, size_t sz)
 {
-	size_t done = 0;
+	ssize_t n;
 
 	if (!elf_image_holds(img, offset, sz) || offset > INT64_MAX - sz)
 		return SYMTAB_BAD;
-	while (done < sz) {
-		ssize_t n = pread(img->fd, (char *)dst + done, sz - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return SYMTAB_BAD;
-		done += (size_t)n;
-	}
-	return SYMTAB_OK;
+	n = fd_pread_upto(img->fd, dst, sz, offset);
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == sz ? SYMTAB_OK : SYMTAB_BAD;
 }
 
 static bool is_ours(const Elf64_Ehdr *h)
