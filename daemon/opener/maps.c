@@ -85,18 +85,6 @@ static uint64_t maps_magic(const char *type)
 	return 0;
 }
 
-/* Is the process in our own user namespace? */
-static bool maps_is_our_user(const struct root *root, uint32_t pid)
-{
-	struct stat ours, theirs;
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "proc/%" PRIu32 "/ns/user", pid);
-	return fstatat(root->fd, "proc/self/ns/user", &ours, 0) == 0 &&
-	       fstatat(root->fd, path, &theirs, 0) == 0 && ours.st_ino == theirs.st_ino &&
-	       ours.st_dev == theirs.st_dev;
-}
-
 static void maps_look_at_fs(struct maps_reader *rd, const struct statx *st)
 {
 	uint32_t id = (uint32_t)st->stx_mnt_id;
@@ -112,8 +100,7 @@ static void maps_look_at_fs(struct maps_reader *rd, const struct statx *st)
 		return;
 	rd->fs.magic = maps_magic(m.type);
 	rd->fs.overlay = mount_is_overlay(&m);
-	rd->fs.foreign =
-		!ours && mount_is_ours(rd->root, &m) <= 0 && !maps_is_our_user(rd->root, rd->pid);
+	rd->fs.foreign = !ours && !mount_is_trusted(rd->root, rd->pid, &m);
 }
 
 static struct cprof_key maps_key(const struct statx *st)

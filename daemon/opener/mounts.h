@@ -19,5 +19,9 @@ bool mount_is_local(const struct procfs_mount *m);
  */
 int mount_find(const struct root *root, uint32_t pid, uint32_t id, struct procfs_mount *ret);
 
-/* Whether our own mount namespace has a mount of this superblock too: 1, 0 or -errno. */
-int mount_is_ours(const struct root *root, const struct procfs_mount *m);
+/*
+ * Whether only an administrator can have made the mount, which mount_find() found for @pid: our own
+ * mount namespace has one of this superblock too, or that of @pid belongs to our user namespace. What
+ * anybody mounted in a user namespace of his own may be a FUSE server's, below an overlay.
+ */
+bool mount_is_trusted(const struct root *root, uint32_t pid, const struct procfs_mount *m);

@@ -8,7 +8,7 @@
  * So: each directory on the way must be on a local file system before anything is looked up in it;
  * nothing is followed that is a link; and what is found is opened for reading only when it is a
  * regular file of the process's own user (or root's). All before that is O_PATH and statx() without
- * synchronisation, which ask no file system anything. An overlay is local only if it is one of ours:
+ * synchronisation, which ask no file system anything. An overlay is local only if root mounted it:
  * one of a stranger's user namespace may have such a file system below.
  *
  * The process is compared before and after: between, its root and its pid are its own.
@@ -67,7 +67,7 @@ static bool perf_map_is_local(const struct root *root, uint32_t pid, int dir)
 	id = (uint32_t)st.stx_mnt_id;
 	if (mount_find(root, 0, id, &m) <= 0 && mount_find(root, pid, id, &m) <= 0)
 		return false;
-	return mount_is_overlay(&m) ? mount_is_ours(root, &m) > 0 : mount_is_local(&m);
+	return mount_is_overlay(&m) ? mount_is_trusted(root, pid, &m) : mount_is_local(&m);
 }
 
 /* The process's /tmp, with O_PATH. */

@@ -79,9 +79,9 @@ static bool target_same_device(uint32_t major, uint32_t minor, uint32_t kernel_d
 
 /*
  * Where stat does not show the superblock's device, the mount does (btrfs). An overlay shows a device
- * of its own, and the key is of the layer below. It is believed where our own mount namespace has it
- * too, as with a container engine that runs as root; one that somebody mounted in a user namespace of
- * his own is not: over a FUSE layer it shows any times.
+ * of its own, and the key is of the layer below. It is believed where root mounted it, as a container
+ * engine or a service manager does; one that somebody mounted in a user namespace of his own is not:
+ * over a FUSE layer it shows any times.
  */
 static bool target_same_superblock(const struct root *root, const struct wire_open *req,
 				   const struct statx *st)
@@ -98,7 +98,7 @@ static bool target_same_superblock(const struct root *root, const struct wire_op
 		return false;
 	if (target_same_device(m.major, m.minor, req->key.dev))
 		return same_ino;
-	return mount_is_overlay(&m) && mount_is_ours(root, &m) > 0;
+	return mount_is_overlay(&m) && mount_is_trusted(root, req->pid, &m);
 }
 
 static enum wire_opened_status target_verify(const struct root *root, const struct wire_open *req,

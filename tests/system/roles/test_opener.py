@@ -313,14 +313,15 @@ class OpenerTest(unittest.TestCase):
         finally:
             subprocess.run(["umount", "-l", merged], check=True)
 
-    def test_overlay_of_a_stranger(self):
-        """One in a mount namespace of its own may show any times (over FUSE): not believed."""
+    @contextlib.contextmanager
+    def mapped_in_overlay(self, enter):
+        """(pid, address) of a child that calls enter(), mounts an overlay there and maps a file of it."""
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
             # Whatever goes wrong here must not run on as a second test program.
             try:
-                namespaces.private_mounts()
+                enter()
                 with self.overlay() as (_, merged):
                     os.write(write, b"%d" % map_file(merged / "a"))
                     signal.pause()
@@ -332,13 +333,27 @@ class OpenerTest(unittest.TestCase):
         self.addCleanup(os.close, read)
         try:
             address = os.read(read, 64)
-            self.assertTrue(address, "the stranger could not map its file")
-            address = int(address)
-            key = wire.key_of(self.dir / "lower" / "a")
-            self.refuses(wire.CHANGED, key, child, address)
+            self.assertTrue(address, "the child could not map its file")
+            yield child, int(address)
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+
+    def test_overlay_of_a_container(self):
+        """One that root mounted in a mount namespace of its own, as container engines do."""
+        with self.mapped_in_overlay(namespaces.private_mounts) as (child, address):
+            key = wire.key_of(self.dir / "lower" / "a")
+            self.assertEqual(self.opener.ask(key, child, address)[0], wire.OK)
+            os.close(self.opener.file()[3])
+
+    def test_overlay_of_a_stranger(self):
+        """One in a user namespace of its own may show any times (over FUSE): not believed."""
+        def enter():
+            namespaces.root_alone()
+            namespaces.private_mounts()
+        with self.mapped_in_overlay(enter) as (child, address):
+            key = wire.key_of(self.dir / "lower" / "a")
+            self.refuses(wire.CHANGED, key, child, address)
 
     def test_hung_server(self):
         """Swapped to a FUSE file that shows the very same identity, and a server that is silent."""
