@@ -82,7 +82,10 @@ static int load_stream(struct always *a, struct stream **ret, struct collect_fai
 	return stream_new(&opts, ret, failure);
 }
 
-/* The old one, if any, ends just before the new one begins. */
+/*
+ * The old one, if any, ends just before the new one begins: whatever can be refused was asked for
+ * before, so that what cannot be had leaves the old one as it is.
+ */
 static int begin_stream(struct always *a, struct collect_failure *failure)
 {
 	_cleanup_(stream_freep) struct stream *st = NULL;
@@ -96,11 +99,14 @@ static int begin_stream(struct always *a, struct collect_failure *failure)
 	if (r < 0)
 		return r;
 	failure->text[0] = '\0';
-	if (old)
+	r = collect_arm(st->collect, failure);
+	if (r < 0)
+		return r;
+	if (old && old->open)
 		stream_stop(old);
 	r = stream_start(st, failure);
 	now_ns = clock_mono_ns();
-	if (old)
+	if (old && old->open)
 		rotation_take_last(a, old);
 	if (r < 0)
 		return r;
@@ -364,6 +370,8 @@ static void end_sampling(struct always *a)
 	struct stream *st = always_stream(a);
 
 	a->phase = ALWAYS_LAST;
+	if (!st->open)
+		return;
 	stream_stop(st);
 	rotation_take_last(a, st);
 }

@@ -217,7 +217,8 @@ void rotation_cut(struct always *a, uint64_t now_ns)
 	if (a->rotate_ns <= now_ns)
 		a->rotate_ns = now_ns + a->config.window_ns;
 	make_room(a);
-	if (stream_cut(st, &iv) < 0)
+	/* None is open where memory failed a new collection: no progress then, and we are replaced. */
+	if (!st->open || stream_cut(st, &iv) < 0)
 		return; /* no memory: the window goes on */
 	add_closing(a, st, iv);
 }

@@ -81,9 +81,12 @@ int collect_add_group(struct collect *c, uint8_t hierarchy, uint64_t id);
 void collect_remove_group(struct collect *c, uint8_t hierarchy, uint64_t id);
 
 /*
- * Switches the events on; -errno with @failure. *ret_cpus: with an event. Where some CPU cannot have
- * one, it is 0 all the same, and @failure has a text that says so.
+ * Opens the events, which do not count yet: what cannot be had is known before something else is given
+ * up for it. -errno with @failure; where some CPU cannot have one, it is 0 all the same, and @failure
+ * has a text that says so.
  */
+int collect_arm(struct collect *c, struct collect_failure *failure);
+/* Switches them on; arms first, as above, where that was not done. *ret_cpus: with an event. */
 int collect_start(struct collect *c, uint32_t *ret_cpus, struct collect_failure *failure);
 /* Switches them off: after it no new run is counted. */
 void collect_stop(struct collect *c);

@@ -43,6 +43,7 @@ struct collect {
 	size_t rates_sz;
 	struct cpu_event *cpus;
 	unsigned int cpus_cnt; /* possible */
+	unsigned int armed;    /* with an event, when they were opened */
 	struct rng rng;
 	bool ksyms_missed; /* some code came or went, and it is not known which */
 	uint64_t modules_hash;

@@ -128,16 +128,19 @@ void collect_remove_group(struct collect *c, uint8_t hierarchy, uint64_t id)
 	(void)bpf_map_delete_elem(bpf_map__fd(c->bpf->maps.cprof_groups), &key);
 }
 
+int collect_arm(struct collect *c, struct collect_failure *failure)
+{
+	return cpus_open(c, &c->armed, failure);
+}
+
 int collect_start(struct collect *c, uint32_t *ret_cpus, struct collect_failure *failure)
 {
-	unsigned int cnt = 0;
-	int r;
+	int r = c->armed > 0 ? 0 : collect_arm(c, failure);
 
-	r = cpus_open(c, &cnt, failure);
 	if (r < 0)
 		return r;
 	cpus_enable(c);
-	*ret_cpus = cnt;
+	*ret_cpus = c->armed;
 	return 0;
 }
 

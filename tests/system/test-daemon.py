@@ -269,8 +269,13 @@ def reloaded(args, checks, tmp):
             checks.check("reloaded: an event that cannot be had changes nothing",
                          status.hz == 49 and any("not in force" in t for t in status.degraded),
                          status.degraded)
+            runs, windows = status.books["runs"], status.spool["windows"]
+            status = watch(checks, "reloaded: in vain", launcher, 6,
+                           lambda s: s.spool["windows"] > windows + 1)
+            checks.at_least("reloaded: in vain, it samples on", status.books["runs"] - runs, 20)
             launcher.reload(event=b"", hz=49)
         launcher.stop()
+        checks.equal("reloaded: exit status", launcher.sampler.returncode, 0)
         said = [comments(p) for _, p in spool.read()]
         checks.equal("reloaded: rates in files", sorted({s["hz"] for s in said}), ["49", "99"])
         gaps = {int(s["gap_ns"]) for s in said if "gap_ns" in s}
