@@ -144,6 +144,7 @@ static void begin(struct always *a)
 	(void)cgroups_scan(a->sampler->cgroups, &a->sampler->root);
 	a->phase = ALWAYS_SAMPLING;
 	a->begun_ns = clock_mono_ns();
+	a->from_boot_ns = always_stream(a)->open->window->from_boot_ns;
 	a->second_ns = a->begun_ns + NSEC_PER_SEC;
 	cpus = always_stream(a)->cpus;
 	ceiling_allow(&a->ceiling, a->config.cpu_ppm, cpus, a->config.memory);
@@ -272,22 +273,20 @@ void always_set_roles(struct always *a, const struct wire_roles *m)
 /* How long nothing was sampled before this run: known when the spool was opened. */
 static void find_gap(struct always *a)
 {
-	const struct stream *st = always_stream(a);
 	struct spooler_figures f;
-	uint64_t from_ns;
 
-	if (a->gap_known || !st || !st->open)
+	if (a->gap_known)
 		return;
 	spooler_figures(a->spooler, &f);
-	if (!f.tried)
+	if (!f.open)
 		return;
 	a->gap_known = true;
-	from_ns = a->closing_cnt > 0 ? a->closing[0].interval->window->from_boot_ns
-				     : st->open->window->from_boot_ns;
-	if (f.last_end_ns == 0 || f.last_end_ns >= from_ns || a->end_boot_ns > 0)
+	if (f.last_end_ns == 0 || f.last_end_ns >= a->from_boot_ns)
 		return;
-	a->end_boot_ns = f.last_end_ns;
-	a->gap_ns = from_ns - f.last_end_ns;
+	a->gap_ns = a->from_boot_ns - f.last_end_ns;
+	/* It was opened late when there is one: then the first window's files do not say it. */
+	if (a->end_boot_ns == 0)
+		a->end_boot_ns = f.last_end_ns;
 }
 
 /* The rings can be read, and are. */

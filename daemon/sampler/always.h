@@ -85,7 +85,8 @@ struct always {
 	uint64_t stack_ends[64];  /* of windows that are settled */
 	struct always_processes processes;
 
-	uint64_t begun_ns; /* all CLOCK_MONOTONIC */
+	uint64_t from_boot_ns; /* of the first window of this run */
+	uint64_t begun_ns;     /* all CLOCK_MONOTONIC */
 	uint64_t rotate_ns;
 	uint64_t second_ns;
 	uint64_t ask_ns; /* for names of windows that have ended: not before */

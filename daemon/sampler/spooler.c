@@ -22,6 +22,7 @@
 
 #define STACK_SZ (512u << 10)
 #define MAINTAIN_EVERY_NS (60 * NSEC_PER_SEC)
+#define OPEN_EVERY_NS (1 * NSEC_PER_SEC)
 
 struct spooler {
 	/* The thread's alone. */
@@ -147,15 +148,18 @@ static int commit(struct spooler *s, struct spooler_window *w)
 static void maintain(struct spooler *s)
 {
 	uint64_t now_ns;
-	int r = 0;
+	int r = open_spool(s);
 
-	if (s->spool) {
+	if (r == 0) {
 		begin_call(s);
 		r = spool_maintain(s->spool, clock_real_ns());
 		end_call(s);
 	}
 	now_ns = clock_mono_ns();
-	s->maintain_ns = r > 0 ? now_ns : now_ns + MAINTAIN_EVERY_NS;
+	if (!s->spool)
+		s->maintain_ns = now_ns + OPEN_EVERY_NS;
+	else
+		s->maintain_ns = r > 0 ? now_ns : now_ns + MAINTAIN_EVERY_NS;
 }
 
 /* What it writes is not needed any more: only the figures go back. */

@@ -9,8 +9,8 @@
  * to know it gets by copy, under a mutex that is never held over a call to the spool.
  *
  * Windows wait in a short queue. One that finds no place stays the caller's, who counts it: a disk
- * that hangs must not become memory that grows. A directory that cannot be opened is tried again with
- * each window.
+ * that hangs must not become memory that grows. A directory that cannot be opened is tried again every
+ * second, and with each window.
  */
 
 #include <stdbool.h>

@@ -36,8 +36,8 @@ static int fail(struct spool_failure *failure, int r, const char *what)
 }
 
 /*
- * One writer. The lock is the descriptor's: whoever was handed the same one by the same launcher is no
- * stranger, so a role that is restarted does not wait for one that the kernel has not ended yet.
+ * One writer. The lock is the descriptor's, which each role gets anew: one that hangs in the kernel keeps
+ * it until it is gone, and whoever comes after it does not hang in the same disk, but tries again.
  */
 static int take_directory(int dir_fd, struct spool_failure *failure)
 {
