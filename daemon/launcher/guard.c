@@ -138,6 +138,18 @@ static void guard_sampling(struct guard *g, const char *degraded)
 	guard_tell_status(g);
 }
 
+/* @problem: what of it is not in force, and why. */
+static void guard_reloaded(struct guard *g, const char *problem)
+{
+	(void)snprintf(g->problem, sizeof(g->problem), "%.*s", (int)sizeof(g->problem) - 1,
+		       problem);
+	if (*problem)
+		service_log(SERVICE_NOT_RELOADED, "sampler", problem);
+	else
+		service_log(SERVICE_RELOADED, NULL, "the new configuration is in force");
+	guard_reload_done(g);
+}
+
 static void guard_failed(struct guard *g, const char *why)
 {
 	if (!g->ready) {
@@ -171,8 +183,7 @@ bool guard_state(struct guard *g, const struct wire_state *m)
 		guard_failed(g, text);
 		break;
 	case WIRE_STATE_RELOADED:
-		service_log(SERVICE_RELOADED, NULL, "the new configuration is in force");
-		guard_reload_done(g);
+		guard_reloaded(g, text);
 		break;
 	default:
 		return false;

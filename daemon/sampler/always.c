@@ -213,6 +213,15 @@ int always_configure(struct always *a, const struct wire_config *m)
 	return 0;
 }
 
+void always_refuse(const struct always *a)
+{
+	const bool goes_on = a && a->phase != ALWAYS_NONE;
+
+	send_state(goes_on ? WIRE_STATE_RELOADED : WIRE_STATE_FAILED,
+		   "the configuration is not understood by the sampler: it is of another version; "
+		   "reinstall all of cprofd and restart it");
+}
+
 static void read_boot_id(const struct sampler *s, char *dst, size_t dst_sz)
 {
 	if (root_read(&s->root, "proc/sys/kernel/random/boot_id", dst, dst_sz) < 0)

@@ -106,6 +106,8 @@ struct always {
 int always_new(struct sampler *s, struct always **ret);
 struct always *always_free(struct always *a);
 int always_configure(struct always *a, const struct wire_config *m);
+/* A configuration that means nothing to us; @a is NULL before there was one. */
+void always_refuse(const struct always *a);
 int always_set_spool(struct always *a, int fd);
 void always_set_roles(struct always *a, const struct wire_roles *m);
 void always_stop(struct always *a);

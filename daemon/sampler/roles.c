@@ -5,6 +5,7 @@
  * whenever one of them was restarted, and we tell it which one hangs or lies.
  */
 
+#include <errno.h>
 #include <sys/epoll.h>
 
 #include "cprof/base/clock.h"
@@ -90,6 +91,17 @@ static void take_stop(struct sampler *s)
 		loop_exit(s->loop, 0);
 }
 
+/* Of a launcher of another version: it would wait for us to begin. */
+static bool is_strange_config(const void *msg, ssize_t sz)
+{
+	const struct wire_head *head = msg;
+
+	if (sz == -EMSGSIZE)
+		return head->type == WIRE_CONFIG;
+	return sz >= (ssize_t)sizeof(*head) && head->type == WIRE_CONFIG &&
+	       wire_check(msg, (size_t)sz) < 0;
+}
+
 static int on_control(struct loop_source *src, uint32_t events, void *ctx)
 {
 	struct sampler *s = ctx;
@@ -99,6 +111,10 @@ static int on_control(struct loop_source *src, uint32_t events, void *ctx)
 
 	if (sz == -EAGAIN)
 		return 0;
+	if (is_strange_config(buf, sz)) {
+		always_refuse(s->always);
+		return 0;
+	}
 	if (sz <= 0) {
 		loop_exit(s->loop, 0); /* the launcher is gone, and so are we */
 		return 0;

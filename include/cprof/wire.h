@@ -125,7 +125,7 @@ enum wire_state_kind {
 	WIRE_STATE_SAMPLING, /* the first tick may come: the daemon is ready */
 	WIRE_STATE_DEGRADED, /* it samples; the text says what works less well */
 	WIRE_STATE_FAILED,   /* it cannot sample; the text says why and what to do */
-	WIRE_STATE_RELOADED, /* the new configuration is in force */
+	WIRE_STATE_RELOADED, /* the new configuration is in force, but for what the text says */
 	WIRE_STATE_MAX,
 };
 

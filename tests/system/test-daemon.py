@@ -283,6 +283,22 @@ def reloaded(args, checks, tmp):
                      [g / 1e6 for g in gaps])
 
 
+def refused(args, checks, tmp):
+    """A configuration that the sampler does not understand is refused at once, not waited for."""
+    spool = Spool(tmp / "refused")
+    with stand_in.Launcher(build_of(args), spool.path, hz=0) as launcher:
+        begun = time.monotonic()
+        text, = launcher.wait_state(stand_in.FAILED_STATE)
+        checks.at_most("refused: told within, s", time.monotonic() - begun, 5)
+        checks.check("refused: what and what next", "configuration" in text and "reinstall" in text, text)
+    with stand_in.Launcher(build_of(args), spool.path) as launcher:
+        launcher.wait_state(stand_in.SAMPLING)
+        launcher.reload(hz=0)
+        text, = launcher.wait_state(stand_in.RELOADED)
+        checks.check("refused later: it says why", "configuration" in text, text)
+        checks.equal("refused later: the rate", launcher.status().hz, 99)
+
+
 def asked(args, checks, tmp):
     """What the front asks; one that lies is replaced, and sampling goes on."""
     with contextlib.ExitStack() as stack:
@@ -448,7 +464,8 @@ def whole(args, checks, tmp):
 
 def run(args, checks):
     with harness.scratch() as tmp:
-        parts = [rotations, lossy, killed, restarted, full_disk, reloaded, asked, client, wanted, whole]
+        parts = [rotations, lossy, killed, restarted, full_disk, reloaded, refused,
+                 asked, client, wanted, whole]
         if args.long:
             parts.append(ceiling)
         harness.play(args, checks, parts, args, checks, tmp)

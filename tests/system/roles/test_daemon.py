@@ -525,6 +525,17 @@ class ReloadTest(DaemonCase):
         self.assertIn("did not answer", daemon.manager.status())
         self.stops(daemon)
 
+    def test_not_in_force(self):
+        daemon = self.launch({"sampler": "keeps"})
+        daemon.reload(hz=49)
+        daemon.wait_event("sampler", 2, event="config")
+        daemon.order("sampler", "control " + wire.state(wire.RELOADED, "no such event").hex())
+        daemon.manager.wait("READY=1", 2)
+        daemon.manager.wait("STATUS=sampling at 49 Hz; not reloaded: no such event")
+        self.assertEqual(daemon.log().count("no such event"), 1)
+        self.assertNotIn("is in force", daemon.log())
+        self.stops(daemon)
+
     def test_fixed_keys(self):
         daemon = self.launch()
         daemon.reload(hz=49, directory=daemon.dir / "elsewhere")
