@@ -6,7 +6,11 @@
  * either empty or the sampler's already. Directory=/etc must not give /etc away.
  *
  * Whether the sampler will be able to write is tried as the sampler: flags and free blocks of a file
- * system tell less than one write does, and root may write where others may not.
+ * system tell less than one write does, and root may write where others may not. A disk that hangs
+ * does not hang us: who tries is given some seconds.
+ *
+ * One daemon writes there. Its sampler holds the lock, and that of a launcher which was killed may take
+ * a while to die; so a lock that is taken is waited for before it is called another daemon's.
  */
 
 #include "places.h"
@@ -14,19 +18,27 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "identity.h"
 
 #define PLACES_MODE 0750
 #define PLACES_TRY_SZ 4096
+#define PLACES_TRY_MSEC 10000
+#define PLACES_LOCK_NS (5 * NSEC_PER_SEC)
+#define PLACES_LOCK_STEP_NS (20 * NSEC_PER_MSEC)
 
 /* Makes what is missing of the directories above the last part of @path. */
 static int places_make_parents(const char *path)
@@ -68,6 +80,12 @@ int places_runtime(const char *socket, int *ret_lock)
 	return 0;
 }
 
+/* What also the root of a file system has that was just made. */
+static bool places_is_nothing(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lost+found") == 0;
+}
+
 /* 1 when there is nothing in it, 0 when there is, or -errno. */
 static int places_is_empty(int fd)
 {
@@ -84,7 +102,7 @@ static int places_is_empty(int fd)
 		return -errno;
 	}
 	while (r == 1 && (e = readdir(d)))
-		r = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+		r = places_is_nothing(e->d_name);
 	(void)closedir(d);
 	return r;
 }
@@ -101,46 +119,92 @@ static int places_give(int fd, const struct stat *st, const struct places_owner 
 	return 0;
 }
 
+/* A file without a name where that can be had: no end at any moment leaves it behind. */
+static int places_open_try(int dir, char name[static 32])
+{
+	int fd = openat(dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+
+	name[0] = '\0';
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd < 0 ? -errno : fd;
+	/* A name that nothing has: what lies there may be anything. */
+	(void)snprintf(name, 32, ".new-try-%d", getpid());
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
 /* Writes a block and removes it again, in a directory that is ours; 0 or -errno. */
 static int places_write(int dir)
 {
 	static const char block[PLACES_TRY_SZ];
-	_cleanup_close_ int fd =
-		openat(dir, ".new-try", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	char name[32];
+	_cleanup_close_ int fd = places_open_try(dir, name);
 	int r = 0;
 
-	if (fd < 0 && errno == EEXIST) {
-		(void)unlinkat(dir, ".new-try", 0);
-		fd = openat(dir, ".new-try", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	}
 	if (fd < 0)
-		return -errno;
+		return fd;
+	errno = 0;
 	if (write(fd, block, sizeof(block)) != (ssize_t)sizeof(block))
 		r = errno ? -errno : -ENOSPC;
 	else if (fsync(fd) < 0)
 		r = -errno;
-	(void)unlinkat(dir, ".new-try", 0);
+	if (name[0])
+		(void)unlinkat(dir, name, 0);
 	return r;
+}
+
+/* Its exit status, or -ETIMEDOUT: then it dies when the kernel lets it. */
+static int places_wait(pid_t pid)
+{
+	_cleanup_close_ int fd = pidfd_open(pid, 0);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int status, n;
+
+	do
+		n = fd < 0 ? 1 : poll(&p, 1, PLACES_TRY_MSEC);
+	while (n < 0 && errno == EINTR);
+	if (n == 0) {
+		(void)kill(pid, SIGKILL);
+		return -ETIMEDOUT;
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	return WEXITSTATUS(status);
 }
 
 /* As the sampler, in a process of its own. */
 static int places_try(int dir, const struct places_owner *owner)
 {
 	const struct role_identity id = { .uid = owner->uid, .gid = owner->gid };
-	int status;
 	pid_t pid;
+	int r;
 
 	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		int r = identity_take(&id);
-
+		r = identity_take(&id);
 		_exit(-(r < 0 ? r : places_write(dir)));
 	}
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -ECHILD;
-	return -WEXITSTATUS(status);
+	r = places_wait(pid);
+	return r > 0 ? -r : r;
+}
+
+/* Waits for one that is about to end. The lock is the sampler's: it is not ours to keep. */
+static int places_check_lock(int fd)
+{
+	const struct timespec step = { .tv_nsec = PLACES_LOCK_STEP_NS };
+	const uint64_t until_ns = clock_mono_ns() + PLACES_LOCK_NS;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return 0; /* a file system without locks */
+		if (clock_mono_ns() >= until_ns)
+			return -EBUSY;
+		(void)nanosleep(&step, NULL);
+	}
+	(void)flock(fd, LOCK_UN);
+	return 0;
 }
 
 static int places_take(const char *path, int fd, const struct places_owner *owner)
@@ -163,6 +227,11 @@ static int places_take(const char *path, int fd, const struct places_owner *owne
 	if (r < 0)
 		return log_error(r, "Directory=%s: cannot give it to user %u: %m", path,
 				 owner->uid);
+	if (places_check_lock(fd) < 0)
+		return log_error(-EBUSY,
+				 "Directory=%s: another cprofd writes to it; stop that one, or name"
+				 " another",
+				 path);
 	r = places_try(fd, owner);
 	/* What is there can be evicted: the sampler makes room. */
 	if ((r == -ENOSPC || r == -EDQUOT) && !empty) {
@@ -175,17 +244,30 @@ static int places_take(const char *path, int fd, const struct places_owner *owne
 	return 0;
 }
 
-int places_profiles(const char *path, const struct places_owner *owner, int *ret_fd)
+static int places_make(const char *path)
 {
-	_cleanup_close_ int fd = -EBADF;
-	int r;
+	int r = places_make_parents(path);
 
-	r = places_make_parents(path);
 	if (r < 0)
 		return log_error(r, "Directory=%s: cannot make the directories above: %m", path);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return log_error(-errno, "Directory=%s: cannot be made: %m", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return 0;
+}
+
+int places_profiles(const char *path, const struct places_owner *owner, int *ret_fd)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	_cleanup_close_ int fd = open(path, flags);
+	int r;
+
+	/* Only where it is missing: mkdir(2) of one that is there waits for a disk that hangs. */
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+		r = places_make(path);
+		if (r < 0)
+			return r;
+		fd = open(path, flags);
+	}
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return log_error(-ENOTDIR,
 				 "Directory=%s: a link or no directory; name the directory itself",

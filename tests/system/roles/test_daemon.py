@@ -4,6 +4,7 @@
 tells it and when, whom it starts again, and how it ends."""
 
 import contextlib
+import fcntl
 import grp
 import os
 import pathlib
@@ -279,6 +280,35 @@ class RefusalTest(DaemonCase):
             self.refuse("Not a directory", directory=place / "file" / "profiles")
             self.refuse("not empty, and user 0's", directory=place / "ours")
             self.assertEqual((place / "ours").stat().st_uid, 0)
+
+    def test_garbage_in_it(self):
+        """What lies there is the spool's to judge; `lost+found` is the file system's."""
+        with self.place() as place:
+            (place / "fresh" / "lost+found").mkdir(parents=True)
+            self.stops(self.launch(directory=place / "fresh"))
+            for name in (".new-try", ".new-1", "2027-01-01", ".state", ".quarantine"):
+                os.mkfifo(place / "fresh" / f"{name}-fifo")
+                (place / "fresh" / name / "below").mkdir(parents=True)
+            self.stops(self.launch(directory=place / "fresh"))
+            self.assertTrue((place / "fresh" / ".new-try" / "below").is_dir())
+
+    def test_one_writes(self):
+        """The sampler of a daemon that was killed may take a while to die; another daemon's does not."""
+        with self.place() as place:
+            self.stops(self.launch(directory=place / "profiles"))
+            fd = os.open(place / "profiles", os.O_RDONLY)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            begun = time.monotonic()
+            self.refuse("another cprofd writes to it", directory=place / "profiles")
+            self.assertTrue(4 < time.monotonic() - begun < 7)
+            threading.Timer(1.5, os.close, (fd,)).start()
+            begun = time.monotonic()
+            daemon = self.launch(directory=place / "profiles")
+            self.assertGreater(time.monotonic() - begun, 1.4)
+            own = os.open(place / "profiles", os.O_RDONLY)
+            self.addCleanup(os.close, own)
+            fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it is left for the sampler
+            self.stops(daemon)
 
     def test_file_system(self):
         with self.place() as place:
