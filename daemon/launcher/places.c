@@ -15,7 +15,6 @@
 
 #include "places.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -31,6 +30,7 @@
 
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
+#include "cprof/base/fd.h"
 #include "cprof/base/log.h"
 #include "identity.h"
 
@@ -89,21 +89,15 @@ static bool places_is_nothing(const char *name)
 /* 1 when there is nothing in it, 0 when there is, or -errno. */
 static int places_is_empty(int fd)
 {
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *d = fd_opendir(own < 0 ? -errno : own);
 	const struct dirent *e;
-	int own, r = 1;
-	DIR *d;
+	int r = 1;
 
-	own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (own < 0)
+	if (!d)
 		return -errno;
-	d = fdopendir(own);
-	if (!d) {
-		(void)close(own);
-		return -errno;
-	}
 	while (r == 1 && (e = readdir(d)))
 		r = places_is_nothing(e->d_name);
-	(void)closedir(d);
 	return r;
 }
 

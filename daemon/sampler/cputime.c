@@ -10,8 +10,6 @@
  * figure stays unknown.
  */
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -38,12 +36,6 @@ uint64_t cputime_start_ticks(const struct root *root, uint32_t pid)
 	return procfs_start_ticks(root, pid, &ticks) < 0 ? 0 : ticks;
 }
 
-static void closedirp(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
-
 static int compare_pids(const void *a, const void *b)
 {
 	const struct cputime *x = a, *y = b;
@@ -51,30 +43,20 @@ static int compare_pids(const void *a, const void *b)
 	return CMP(x->pid, y->pid);
 }
 
+static int add_to_baseline(uint32_t pid, void *ctx)
+{
+	struct interval *iv = ctx;
+	struct cputime t = { .pid = pid };
+
+	return read_clock(pid, &t.cpu_ns) < 0 ? 0 : vec_push(&iv->baseline, t);
+}
+
 int cputime_baseline(struct interval *iv)
 {
-	_cleanup_close_ int fd = root_open_file(&iv->sampler->root, "proc", O_RDONLY | O_DIRECTORY);
-	_cleanup_(closedirp) DIR *dir = NULL;
-	const struct dirent *e;
+	int r = procfs_each_pid(&iv->sampler->root, add_to_baseline, iv);
 
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (!dir)
-		return -errno;
-	(void)TAKE_FD(fd);
-	while ((e = readdir(dir))) {
-		char *end;
-		unsigned long pid = strtoul(e->d_name, &end, 10);
-		struct cputime t = { .pid = (uint32_t)pid };
-		int r;
-
-		if (*end != '\0' || pid == 0 || read_clock(t.pid, &t.cpu_ns) < 0)
-			continue;
-		r = vec_push(&iv->baseline, t);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	if (iv->baseline.cnt > 0)
 		qsort(iv->baseline.v, iv->baseline.cnt, sizeof(*iv->baseline.v), compare_pids);
 	return 0;

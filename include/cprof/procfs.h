@@ -58,6 +58,11 @@ bool procfs_stat_parse(const char *text, struct procfs_stat *ret);
 /* That of a process: 0 and *ret, or -errno. */
 int procfs_stat_read(const struct root *root, uint32_t pid, struct procfs_stat *ret);
 
+/* Negative ends the walk with it. */
+typedef int (*procfs_pid_fn)(uint32_t pid, void *ctx);
+/* All processes as things stand, in no order; one may end meanwhile. 0 or -errno. */
+int procfs_each_pid(const struct root *root, procfs_pid_fn fn, void *ctx);
+
 /* Negative ends the search with it. */
 typedef int (*procfs_process_fn)(uint32_t pid, uint64_t start_ticks, void *ctx);
 /*

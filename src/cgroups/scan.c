@@ -5,7 +5,6 @@
  * under it; the events, which are switched on before, tell of those.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cprof/base/fd.h"
 #include "cprof/cgroups.h"
 #include "mounts.h"
 
@@ -21,29 +21,15 @@ struct scan {
 	uint8_t hierarchy;
 };
 
-static void closedirp(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
-
-static void fclosep(FILE **f)
-{
-	if (*f)
-		(void)fclose(*f);
-}
-
 /* What lies below the directory, which is taken over. */
 static int scan_below(const struct scan *s, int dir_fd, uint64_t parent, int depth)
 {
-	_cleanup_close_ int fd = dir_fd;
-	_cleanup_(closedirp) DIR *dir = fdopendir(fd);
+	_cleanup_closedir_ DIR *dir = fd_opendir(dir_fd);
 	const struct dirent *e;
 	int r = 0;
 
 	if (!dir)
 		return errno == ENOMEM ? -ENOMEM : 0;
-	fd = -EBADF;
 	while (r != -ENOMEM && (e = readdir(dir))) {
 		const struct cgroups_group g = {
 			.id = e->d_ino,
@@ -107,7 +93,7 @@ static int read_mounts(FILE *f, struct cgroup_mount *mounts, bool *found)
 int cgroups_scan(struct cgroups *t, const struct root *root)
 {
 	_cleanup_free_ struct cgroup_mount *mounts = calloc(CPROF_HIERARCHY_MAX, sizeof(*mounts));
-	_cleanup_(fclosep) FILE *f = NULL;
+	_cleanup_fclose_ FILE *f = NULL;
 	bool found[CPROF_HIERARCHY_MAX] = { false };
 	int fd, r;
 

@@ -6,7 +6,6 @@
  * is no regular file is not waited for: a FIFO would hang the daemon's start.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -181,19 +180,18 @@ static int add_dropin(struct load *l, const char *name, size_t folder)
 
 static void list_dropins(struct load *l, size_t folder)
 {
+	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *e;
 	char path[64];
-	DIR *dir;
 	int r = 0, fd;
 
 	(void)snprintf(path, sizeof(path), "/%s/" DROPINS_NAME, folders[folder]);
 	fd = root_open_file(l->source->root, path + 1, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 	if (fd == -ENOENT)
 		return;
-	dir = fd < 0 ? NULL : fdopendir(fd);
+	dir = fd_opendir(fd);
 	if (!dir) {
-		unreadable(l, path, fd < 0 ? fd : -errno, NULL);
-		(void)fd_close(fd);
+		unreadable(l, path, -errno, NULL);
 		return;
 	}
 	while (r == 0 && (errno = 0, e = readdir(dir))) {
@@ -204,7 +202,6 @@ static void list_dropins(struct load *l, size_t folder)
 		r = -errno;
 	if (r < 0)
 		unreadable(l, path, r, r == -E2BIG ? "there are more than 1024 files" : NULL);
-	(void)closedir(dir);
 }
 
 static int compare_dropins(const void *a, const void *b)

@@ -5,12 +5,14 @@
  * Parents tell nothing of their children without CONFIG_PROC_CHILDREN, and that only while nobody moves.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/fd.h"
+#include "cprof/base/str.h"
 #include "cprof/base/vec.h"
 #include "cprof/procfs.h"
 
@@ -22,6 +24,7 @@ struct row {
 };
 
 struct table {
+	const struct root *root;
 	VEC(struct row) rows;
 };
 
@@ -30,10 +33,23 @@ static void table_done(struct table *t)
 	vec_done(&t->rows);
 }
 
-static void closedirp(DIR **d)
+int procfs_each_pid(const struct root *root, procfs_pid_fn fn, void *ctx)
 {
-	if (*d)
-		(void)closedir(*d);
+	_cleanup_closedir_ DIR *dir =
+		fd_opendir(root_open_file(root, "proc", O_RDONLY | O_DIRECTORY));
+	const struct dirent *e;
+	int r = 0;
+
+	if (!dir)
+		return -errno;
+	while (r >= 0 && (e = readdir(dir))) {
+		uint64_t pid;
+
+		if (str_parse_number(e->d_name, strlen(e->d_name), &pid) && pid > 0 &&
+		    pid <= INT32_MAX)
+			r = fn((uint32_t)pid, ctx);
+	}
+	return MIN(r, 0);
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -44,33 +60,25 @@ static int compare_rows(const void *a, const void *b)
 }
 
 /* One that ends meanwhile is left out. */
-static int table_read(struct table *t, const struct root *root)
+static int table_add(uint32_t pid, void *ctx)
 {
-	_cleanup_close_ int fd = root_open_file(root, "proc", O_RDONLY | O_DIRECTORY);
-	_cleanup_(closedirp) DIR *dir = NULL;
-	const struct dirent *e;
+	struct table *t = ctx;
+	struct row row = { .pid = pid };
+	struct procfs_stat stat;
 
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (!dir)
-		return -errno;
-	(void)TAKE_FD(fd);
-	while ((e = readdir(dir))) {
-		char *end;
-		unsigned long pid = strtoul(e->d_name, &end, 10);
-		struct row row = { .pid = (uint32_t)pid };
-		struct procfs_stat stat;
-		int r;
+	if (procfs_stat_read(t->root, pid, &stat) < 0)
+		return 0;
+	row.ppid = stat.ppid;
+	row.start_ticks = stat.start_ticks;
+	return vec_push(&t->rows, row);
+}
 
-		if (*end != '\0' || pid == 0 || procfs_stat_read(root, row.pid, &stat) < 0)
-			continue;
-		row.ppid = stat.ppid;
-		row.start_ticks = stat.start_ticks;
-		r = vec_push(&t->rows, row);
-		if (r < 0)
-			return r;
-	}
+static int table_read(struct table *t)
+{
+	int r = procfs_each_pid(t->root, table_add, t);
+
+	if (r < 0)
+		return r;
 	if (t->rows.cnt > 0)
 		qsort(t->rows.v, t->rows.cnt, sizeof(*t->rows.v), compare_rows);
 	return 0;
@@ -108,8 +116,8 @@ static int table_grow(struct table *t, procfs_process_fn fn, void *ctx)
 int procfs_descendants(const struct root *root, const int32_t *pids, size_t cnt,
 		       procfs_process_fn fn, void *ctx)
 {
-	_cleanup_(table_done) struct table t = { 0 };
-	int r = table_read(&t, root);
+	_cleanup_(table_done) struct table t = { .root = root };
+	int r = table_read(&t);
 
 	if (r < 0)
 		return r;

@@ -6,7 +6,6 @@
  * refused without waiting for its writer.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/fd.h"
 #include "cprof/profile_name.h"
 #include "dir.h"
 
@@ -28,30 +28,9 @@ int dir_open(int at_fd, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-static DIR *dir_close(DIR *dir)
-{
-	if (dir)
-		(void)closedir(dir);
-	return NULL;
-}
-
-DEFINE_CLEANUP(DIR *, dir_close);
-
-static DIR *dir_again(int dir_fd)
-{
-	_cleanup_close_ int fd = dir_open(dir_fd, ".");
-	DIR *dir = NULL;
-
-	if (fd >= 0)
-		dir = fdopendir(fd);
-	if (dir)
-		(void)TAKE_FD(fd);
-	return dir;
-}
-
 int dir_walk(int dir_fd, dir_entry_fn fn, void *ctx)
 {
-	_cleanup_(dir_closep) DIR *dir = dir_again(dir_fd);
+	_cleanup_closedir_ DIR *dir = fd_opendir(dir_open(dir_fd, "."));
 	int r = 0;
 
 	if (!dir)

@@ -277,6 +277,24 @@ static int meet(uint32_t pid, uint64_t start_ticks, void *ctx)
 	return 0;
 }
 
+static int count(uint32_t pid, void *ctx)
+{
+	uint32_t *left = ctx;
+
+	CHECK(pid > 0);
+	return *left == 0 ? -E2BIG : (int)--*left;
+}
+
+static void check_each_pid(const struct root *root)
+{
+	uint32_t left = ELEMENTSOF(family);
+
+	CHECK_EQ(procfs_each_pid(root, count, &left), 0);
+	CHECK_EQ(left, 0);
+	CHECK_EQ(procfs_each_pid(root, count, &left), -E2BIG);
+	CHECK_EQ(procfs_each_pid(&ROOT_INIT, count, &left), -EBADF);
+}
+
 TEST(descendants)
 {
 	static const uint32_t expected[] = { 11, 41, 5, 12 };
@@ -288,6 +306,7 @@ TEST(descendants)
 	CHECK(mkdtemp(dir));
 	make_family(dir);
 	CHECK_EQ(root_open(&root, dir), 0);
+	check_each_pid(&root);
 	CHECK_EQ(procfs_descendants(&root, asked, ELEMENTSOF(asked), meet, &met), 0);
 	CHECK_EQ(met.cnt, ELEMENTSOF(expected));
 	for (size_t i = 0; i < ELEMENTSOF(expected); i++)
