@@ -222,13 +222,6 @@ void always_refuse(const struct always *a)
 		   "reinstall all of cprofd and restart it");
 }
 
-static void read_boot_id(const struct sampler *s, char *dst, size_t dst_sz)
-{
-	if (root_read(&s->root, "proc/sys/kernel/random/boot_id", dst, dst_sz) < 0)
-		dst[0] = '\0';
-	dst[strcspn(dst, "\n")] = '\0';
-}
-
 /* On the thread of the spool: nothing of ours but what it is given. */
 static int merge(const int *fds, size_t cnt, int out_fd, void *ctx)
 {
@@ -262,7 +255,7 @@ int always_set_spool(struct always *a, int dir_fd)
 	if (a->spooler || !a->configured)
 		return 0; /* one that came before the configuration is the launcher's mistake */
 	(void)umask(027); /* files are for their group to read */
-	read_boot_id(a->sampler, opts.boot_id, sizeof(opts.boot_id));
+	(void)snprintf(opts.boot_id, sizeof(opts.boot_id), "%s", a->sampler->boot_id);
 	r = spooler_new(TAKE_FD(fd), &opts, &a->spooler);
 	if (r < 0)
 		return log_error(r, "cannot start the thread that writes profiles: %m");

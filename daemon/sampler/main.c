@@ -16,6 +16,15 @@
 #include "always.h"
 #include "recording.h"
 
+static void read_boot_id(struct sampler *s)
+{
+	char *id = s->boot_id;
+
+	if (root_read(&s->root, "proc/sys/kernel/random/boot_id", id, sizeof(s->boot_id)) < 0)
+		id[0] = '\0';
+	id[strcspn(id, "\n")] = '\0';
+}
+
 static int sampler_init(struct sampler *s)
 {
 	struct symbolize_opts opts = {
@@ -31,6 +40,7 @@ static int sampler_init(struct sampler *s)
 	r = root_open(&s->root, "/");
 	if (r < 0)
 		return r;
+	read_boot_id(s);
 	r = objects_new(rng_seed(), &s->objects);
 	if (r < 0)
 		return r;

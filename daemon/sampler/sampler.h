@@ -53,6 +53,8 @@ struct stream;
 /* No more is written to what was handed over. */
 #define SAMPLER_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
+#define SAMPLER_BOOT_ID_SZ 40 /* a UUID, and what ends it */
+
 /* What wakes us goes before what is done on time. */
 #define PRIORITY_EVENTS 10
 #define PRIORITY_TICK 25
@@ -65,6 +67,7 @@ struct stream;
 struct sampler {
 	struct loop *loop;
 	struct root root;
+	char boot_id[SAMPLER_BOOT_ID_SZ]; /* "": it cannot be read */
 	struct loop_source *control;
 	struct loop_source *opener;
 	struct loop_source *symbolizer;

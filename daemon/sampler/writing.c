@@ -19,13 +19,6 @@
 #include "cprof/fold.h"
 #include "writing.h"
 
-static void read_boot_id(const struct root *root, char *dst, size_t dst_sz)
-{
-	if (root_read(root, "proc/sys/kernel/random/boot_id", dst, dst_sz) < 0)
-		dst[0] = '\0';
-	dst[strcspn(dst, "\n")] = '\0';
-}
-
 void writing_describe(struct writing *w, const struct stream *st, struct interval *iv)
 {
 	const struct window *window = iv->window;
@@ -46,7 +39,7 @@ void writing_describe(struct writing *w, const struct stream *st, struct interva
 		.version = CPROF_VERSION,
 	};
 	(void)snprintf(about->event, sizeof(about->event), "%s", w->event->name);
-	read_boot_id(&iv->sampler->root, about->boot_id, sizeof(about->boot_id));
+	(void)snprintf(about->boot_id, sizeof(about->boot_id), "%s", iv->sampler->boot_id);
 	if (gethostname(about->host, sizeof(about->host) - 1) < 0)
 		about->host[0] = '\0';
 }
