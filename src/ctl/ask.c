@@ -6,7 +6,6 @@
  */
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,54 +33,40 @@ static struct http_limits ask_limits(const char *target)
 	};
 }
 
-__attribute__((format(printf, 3, 4))) static int ask_problem(struct ask_problem *p, int r,
-							     const char *fmt, ...)
-{
-	char raw[ASK_WHY_MAX];
-	va_list ap;
-
-	errno = -r;
-	va_start(ap, fmt);
-	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
-	va_end(ap);
-	(void)str_clean(p->why, sizeof(p->why), raw, strlen(raw), NULL);
-	return r;
-}
-
-static int ask_fault(struct ask_problem *p, int r, enum http_fault fault, const char *socket)
+static int ask_fault(struct problem *p, int r, enum http_fault fault, const char *socket)
 {
 	switch (fault) {
 	case HTTP_NO_ANSWERER:
-		return ask_problem(
+		return problem_set(
 			p, r, "no daemon answers on %s: %m; start it with systemctl start cprofd",
 			socket);
 	case HTTP_REFUSED:
-		return ask_problem(p, r, "cannot speak to the daemon on %s: %m; run it with sudo",
+		return problem_set(p, r, "cannot speak to the daemon on %s: %m; run it with sudo",
 				   socket);
 	case HTTP_BUSY:
-		return ask_problem(p, r,
+		return problem_set(p, r,
 				   "the daemon on %s takes no connection: its queue is full; "
 				   "try again, or " ASK_JOURNAL,
 				   socket);
 	case HTTP_SILENT:
-		return ask_problem(p, r,
+		return problem_set(p, r,
 				   "the daemon on %s does not answer: %m; " ASK_JOURNAL
 				   ", or systemctl restart cprofd",
 				   socket);
 	case HTTP_HALF:
-		return ask_problem(
+		return problem_set(
 			p, r,
 			"the daemon on %s broke off in the middle of its answer; " ASK_JOURNAL,
 			socket);
 	case HTTP_GARBAGE:
-		return ask_problem(p, r,
+		return problem_set(p, r,
 				   "what answers on %s is no cprofd: that is no HTTP; "
 				   "check --socket",
 				   socket);
 	case HTTP_HUGE:
-		return ask_problem(p, r, "the answer on %s is too large; ask for less", socket);
+		return problem_set(p, r, "the answer on %s is too large; ask for less", socket);
 	default:
-		return ask_problem(p, r, "cannot ask the daemon on %s: %m; try again", socket);
+		return problem_set(p, r, "cannot ask the daemon on %s: %m; try again", socket);
 	}
 }
 
@@ -97,7 +82,7 @@ static void ask_sentence(const struct http_answer *a, char dst[static 512])
 		(void)snprintf(dst, 512, "HTTP status %d without a reason", a->status);
 }
 
-static int ask_refused(struct ask_problem *p, const struct http_answer *a, const char *target)
+static int ask_refused(struct problem *p, const struct http_answer *a, const char *target)
 {
 	char text[512];
 
@@ -105,26 +90,26 @@ static int ask_refused(struct ask_problem *p, const struct http_answer *a, const
 	switch (a->status) {
 	case 401:
 	case 403:
-		return ask_problem(p, -EPERM, "the daemon refuses: %s; run it with sudo", text);
+		return problem_set(p, -EPERM, "the daemon refuses: %s; run it with sudo", text);
 	case 400:
-		return ask_problem(p, -EINVAL,
+		return problem_set(p, -EINVAL,
 				   "the daemon does not understand the question: %s; " ASK_VERSIONS,
 				   text);
 	case 404:
-		return ask_problem(p, -ENOENT, "the daemon has no %.*s: %s; " ASK_VERSIONS,
+		return problem_set(p, -ENOENT, "the daemon has no %.*s: %s; " ASK_VERSIONS,
 				   (int)strcspn(target, "?"), target, text);
 	case 429:
 	case 503:
 		/* Its sentence may say so itself. */
-		return ask_problem(p, -EAGAIN, "the daemon cannot answer now: %s%s", text,
+		return problem_set(p, -EAGAIN, "the daemon cannot answer now: %s%s", text,
 				   strstr(text, "try again") ? "" : "; try again");
 	default:
-		return ask_problem(p, -EIO, "the daemon failed: %s; " ASK_JOURNAL, text);
+		return problem_set(p, -EIO, "the daemon failed: %s; " ASK_JOURNAL, text);
 	}
 }
 
 int ask_daemon(const struct ctl_globals *globals, const char *target, struct ask_answer *ret,
-	       struct ask_problem *ret_problem)
+	       struct problem *ret_problem)
 {
 	const char *socket = globals->socket ? globals->socket : CTL_SOCKET;
 	const struct http_limits limits = ask_limits(target);
@@ -138,7 +123,7 @@ int ask_daemon(const struct ctl_globals *globals, const char *target, struct ask
 		r = ask_refused(ret_problem, &a.http, target);
 	else if (json_text_check(a.http.body.v, a.http.body.cnt, &a.root) < 0 ||
 		 json_text_kind(a.root) != JSON_OBJECT)
-		r = ask_problem(
+		r = problem_set(
 			ret_problem, -EBADMSG,
 			"the daemon's answer cannot be read: it is no JSON object; " ASK_VERSIONS);
 	if (r < 0)

@@ -8,8 +8,7 @@
 #include "ctl.h"
 #include "http-client.h"
 #include "json-text.h"
-
-#define ASK_WHY_MAX 768
+#include "problem.h"
 
 struct ask_answer {
 	struct http_answer http; /* owns the text */
@@ -18,11 +17,7 @@ struct ask_answer {
 
 #define ASK_ANSWER_INIT ((struct ask_answer){ .root = { NULL } })
 
-struct ask_problem {
-	char why[ASK_WHY_MAX]; /* clean text: "what: why; next step" */
-};
-
 /* 0, or -errno with *ret_problem. @target: a path of the daemon's, with its parameters. */
 int ask_daemon(const struct ctl_globals *globals, const char *target, struct ask_answer *ret,
-	       struct ask_problem *ret_problem);
+	       struct problem *ret_problem);
 void ask_answer_done(struct ask_answer *a);

@@ -189,7 +189,7 @@ void check_sampling_skip(struct checklist *list, const char *why)
 static int sample_burner(struct checklist *list, struct check_sampling *c, struct live *l,
 			 const struct burner *b)
 {
-	struct sampler_problem problem;
+	struct problem problem;
 	sigset_t mask;
 
 	(void)sigprocmask(SIG_SETMASK, NULL, &mask);

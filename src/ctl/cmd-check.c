@@ -84,7 +84,7 @@ static unsigned int check_run(struct check *c, const struct root *root)
 		.cpus_online = online_cpus(root),
 	};
 	struct check_machine machine = { .root = root, .euid = geteuid() };
-	struct sampler_problem problem;
+	struct problem problem;
 	struct utsname uts = { 0 };
 	int r = sampler_find(&c->client, c->globals, true, &problem);
 

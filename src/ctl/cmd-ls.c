@@ -140,7 +140,7 @@ static int ls_print(const struct ctl_globals *globals, const struct listing *l)
 }
 
 static int ls_ask(const struct ctl_globals *globals, const struct ls_args *args, struct listing *l,
-		  struct ask_problem *ret_problem)
+		  struct problem *ret_problem)
 {
 	char since[TIMES_SZ], until[TIMES_SZ], target[256];
 	size_t len = (size_t)snprintf(target, sizeof(target), "/ls");
@@ -159,7 +159,7 @@ static int ls_ask(const struct ctl_globals *globals, const struct ls_args *args,
 static int ls_run(const struct ctl_globals *globals, struct ls_args *args)
 {
 	_cleanup_(listing_done) struct listing l = LISTING_INIT("files");
-	struct ask_problem problem;
+	struct problem problem;
 	int r;
 
 	if (ls_ask(globals, args, &l, &problem) < 0) {

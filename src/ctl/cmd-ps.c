@@ -154,7 +154,7 @@ static int ps_nothing(const struct listing *l)
 static int ps_run(const struct ctl_globals *globals, const struct ps *ps)
 {
 	_cleanup_(listing_done) struct listing l = LISTING_INIT("processes");
-	struct ask_problem problem;
+	struct problem problem;
 	int r;
 
 	if (ask_daemon(globals, "/ps", &l.answer, &problem) < 0) {

@@ -73,7 +73,7 @@ static int record_find_targets(struct record *c)
 /* A daemon, or the right to have one of our own. */
 static int record_find_sampler(struct record *c)
 {
-	struct sampler_problem problem;
+	struct problem problem;
 	bool by_pid = c->args.pids.cnt > 0 || c->args.command;
 	int r = sampler_find(&c->client, c->globals, by_pid, &problem);
 
@@ -127,7 +127,7 @@ static int record_open_output(struct record *c)
 
 static int record_start_sampler(struct record *c)
 {
-	struct sampler_problem problem;
+	struct problem problem;
 	int r = sampler_start(&c->client, &c->args.sampler, c->globals->verbose, &c->mask,
 			      &problem);
 

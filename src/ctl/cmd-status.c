@@ -62,7 +62,7 @@ static void status_print(const struct ctl_globals *globals, const struct ask_ans
 static int status_run(const struct ctl_globals *globals)
 {
 	_cleanup_(ask_answer_done) struct ask_answer answer = ASK_ANSWER_INIT;
-	struct ask_problem problem;
+	struct problem problem;
 	struct json_value books;
 
 	if (ask_daemon(globals, "/status", &answer, &problem) < 0) {

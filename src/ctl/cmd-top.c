@@ -118,7 +118,7 @@ static int top_live(struct top *t)
 		.acc = &t->acc,
 		.progress = { .f = watched ? stderr : NULL },
 	};
-	struct sampler_problem problem;
+	struct problem problem;
 	sigset_t mask;
 	int r;
 

@@ -27,7 +27,7 @@ static int live_failed(struct live *l, int r, const char *what, const char *next
 /* Of a daemon that does not even begin there is more to say. */
 static int live_unanswered(struct live *l, int r)
 {
-	struct sampler_problem problem;
+	struct problem problem;
 
 	sampler_explain(l->client, r == -EPROTO ? 0 : r, &problem);
 	(void)snprintf(l->why, sizeof(l->why), "%s", problem.why);

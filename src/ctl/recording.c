@@ -58,7 +58,7 @@ static void recording_broken(struct recording *rec, int error, const char *what,
 /* It did not come to a recording, or the daemon is another one than we think. */
 static void recording_explain(struct recording *rec, int error)
 {
-	struct sampler_problem problem;
+	struct problem problem;
 
 	progress_clear(&rec->progress);
 	rec->failed = true;

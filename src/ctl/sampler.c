@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,40 +48,24 @@ void sampler_choice_done(struct sampler_choice *choice)
 	vec_done(&choice->roles);
 }
 
-__attribute__((format(printf, 3, 4))) static int sampler_problem(struct sampler_problem *p, int r,
-								 const char *fmt, ...)
-{
-	char raw[SAMPLER_WHY_MAX];
-	va_list ap;
-
-	errno = -r;
-	va_start(ap, fmt);
-	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
-	va_end(ap);
-	(void)str_clean(p->why, sizeof(p->why), raw, strlen(raw), NULL);
-	return r;
-}
-
 /* A daemon is there, and we cannot have it. */
-static int sampler_unreachable(struct sampler_problem *p, int r, const char *socket)
+static int sampler_unreachable(struct problem *p, int r, const char *socket)
 {
 	if (r == -EAGAIN)
-		return sampler_problem(p, r,
-				       "the daemon of %s takes no connection: its queue is full; "
-				       "try again, or see journalctl -u cprofd",
-				       socket);
+		return problem_set(p, r,
+				   "the daemon of %s takes no connection: its queue is full; "
+				   "try again, or see journalctl -u cprofd",
+				   socket);
 	if (r == -EXDEV)
-		return sampler_problem(
-			p, r,
-			"the daemon of %s is outside of this pid namespace and knows "
-			"processes by other numbers; run cprofctl beside it",
-			socket);
-	return sampler_problem(p, r, "cannot speak to the daemon of %s: %m; run it with sudo",
-			       socket);
+		return problem_set(p, r,
+				   "the daemon of %s is outside of this pid namespace and knows "
+				   "processes by other numbers; run cprofctl beside it",
+				   socket);
+	return problem_set(p, r, "cannot speak to the daemon of %s: %m; run it with sudo", socket);
 }
 
 int sampler_find(struct session_client *c, const struct ctl_globals *globals, bool by_pid,
-		 struct sampler_problem *ret_problem)
+		 struct problem *ret_problem)
 {
 	const char *socket = globals->socket ? globals->socket : CTL_SOCKET;
 	bool may_start = !globals->socket && geteuid() == 0;
@@ -98,19 +81,19 @@ int sampler_find(struct session_client *c, const struct ctl_globals *globals, bo
 	if (r == -EAGAIN || r == -EACCES || r == -EPERM || r == -EXDEV)
 		return sampler_unreachable(ret_problem, r, socket);
 	if (globals->socket)
-		return sampler_problem(ret_problem, r,
-				       "cannot reach a daemon at %s: %m; start cprofd, or leave "
-				       "--socket out",
-				       socket);
+		return problem_set(ret_problem, r,
+				   "cannot reach a daemon at %s: %m; start cprofd, or leave "
+				   "--socket out",
+				   socket);
 	if (may_start)
 		return 0;
-	return sampler_problem(ret_problem, -EPERM,
-			       "no daemon is running and this is not root; start cprofd or run it "
-			       "with sudo");
+	return problem_set(ret_problem, -EPERM,
+			   "no daemon is running and this is not root; start cprofd or run it "
+			   "with sudo");
 }
 
 int sampler_start(struct session_client *c, const struct sampler_choice *choice, bool verbose,
-		  const sigset_t *mask, struct sampler_problem *ret_problem)
+		  const sigset_t *mask, struct problem *ret_problem)
 {
 	struct session_program program = {
 		.path = choice->cprofd,
@@ -127,16 +110,15 @@ int sampler_start(struct session_client *c, const struct sampler_choice *choice,
 	if (!program.path) {
 		r = find_cprofd(path);
 		if (r < 0)
-			return sampler_problem(
-				ret_problem, r,
-				"cannot find cprofd beside cprofctl or in /usr/sbin; "
-				"install it");
+			return problem_set(ret_problem, r,
+					   "cannot find cprofd beside cprofctl or in /usr/sbin; "
+					   "install it");
 		program.path = path;
 	}
 	r = session_client_spawn(c, &program);
 	if (r < 0)
-		return sampler_problem(ret_problem, r,
-				       "cannot start %s: %m; check the installation", program.path);
+		return problem_set(ret_problem, r, "cannot start %s: %m; check the installation",
+				   program.path);
 	return 0;
 }
 
@@ -145,54 +127,50 @@ static void daemon_version(const char *socket, char *dst, size_t dst_sz)
 {
 	const struct ctl_globals globals = { .socket = socket };
 	_cleanup_(ask_answer_done) struct ask_answer answer = ASK_ANSWER_INIT;
-	struct ask_problem unused;
+	struct problem unused;
 
 	(void)ask_daemon(&globals, "/status", &answer, &unused);
 	(void)json_text_string(json_text_member(answer.root, "version"), dst, dst_sz);
 }
 
-static void daemon_explain(const struct session_client *c, int error, struct sampler_problem *p)
+static void daemon_explain(const struct session_client *c, int error, struct problem *p)
 {
 	char version[64] = "";
 
 	if (error != -ETIMEDOUT)
 		daemon_version(c->daemon, version, sizeof(version));
 	if (*version && strcmp(version, CPROF_VERSION) != 0)
-		(void)sampler_problem(
-			p, error,
-			"the daemon is of version %s and this is cprofctl " CPROF_VERSION
-			", which it does not understand; systemctl restart cprofd "
-			"after an upgrade",
-			version);
+		(void)problem_set(p, error,
+				  "the daemon is of version %s and this is cprofctl " CPROF_VERSION
+				  ", which it does not understand; systemctl restart cprofd "
+				  "after an upgrade",
+				  version);
 	else if (error == -ETIMEDOUT)
-		(void)sampler_problem(
-			p, error,
-			"the daemon of %s does not answer; see journalctl -u cprofd, or "
-			"systemctl restart cprofd",
-			c->daemon);
+		(void)problem_set(p, error,
+				  "the daemon of %s does not answer; see journalctl -u cprofd, or "
+				  "systemctl restart cprofd",
+				  c->daemon);
 	else if (error == 0)
-		(void)sampler_problem(p, error,
-				      "the daemon hung up before the recording began; see "
-				      "journalctl -u cprofd");
+		(void)problem_set(p, error,
+				  "the daemon hung up before the recording began; see "
+				  "journalctl -u cprofd");
 	else
-		(void)sampler_problem(p, error,
-				      "the daemon does not keep the protocol: %m; are cprofctl and "
-				      "cprofd of one version? try systemctl restart cprofd");
+		(void)problem_set(p, error,
+				  "the daemon does not keep the protocol: %m; are cprofctl and "
+				  "cprofd of one version? try systemctl restart cprofd");
 }
 
-void sampler_explain(const struct session_client *c, int error, struct sampler_problem *ret_problem)
+void sampler_explain(const struct session_client *c, int error, struct problem *ret_problem)
 {
 	if (c->daemon)
 		daemon_explain(c, error, ret_problem);
 	else if (error == -ETIMEDOUT)
-		(void)sampler_problem(ret_problem, error,
-				      "cprofd does not answer; see its messages");
+		(void)problem_set(ret_problem, error, "cprofd does not answer; see its messages");
 	else if (error == 0)
-		(void)sampler_problem(ret_problem, error,
-				      "cprofd ended before the recording began; see its messages");
+		(void)problem_set(ret_problem, error,
+				  "cprofd ended before the recording began; see its messages");
 	else
-		(void)sampler_problem(
-			ret_problem, error,
-			"cprofd does not keep the protocol: %m; are cprofctl and cprofd "
-			"of one version?");
+		(void)problem_set(ret_problem, error,
+				  "cprofd does not keep the protocol: %m; are cprofctl and cprofd "
+				  "of one version?");
 }

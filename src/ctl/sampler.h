@@ -12,18 +12,13 @@
 #include "cprof/base/vec.h"
 #include "ctl.h"
 #include "options.h"
+#include "problem.h"
 #include "session-client.h"
-
-#define SAMPLER_WHY_MAX 512
 
 /* Which programs, where they are not found by themselves: options that only tests use. */
 struct sampler_choice {
 	const char *cprofd;	 /* NULL: beside cprofctl, or where it is installed */
 	VEC(const char *) roles; /* NAME=PATH */
-};
-
-struct sampler_problem {
-	char why[SAMPLER_WHY_MAX]; /* clean text: "what: why; next step" */
 };
 
 /* --cprofd and --role, which no help shows. */
@@ -38,14 +33,13 @@ void sampler_choice_done(struct sampler_choice *choice);
  * processes will be named by their pids, so that it must know them by the same.
  */
 int sampler_find(struct session_client *c, const struct ctl_globals *globals, bool by_pid,
-		 struct sampler_problem *ret_problem);
+		 struct problem *ret_problem);
 /* Starts a private cprofd where no daemon answered; @mask is the signal mask that it gets. */
 int sampler_start(struct session_client *c, const struct sampler_choice *choice, bool verbose,
-		  const sigset_t *mask, struct sampler_problem *ret_problem);
+		  const sigset_t *mask, struct problem *ret_problem);
 
 /*
  * Why a recording did not begin, or broke off: 0: it hung up; -EBADMSG: it does not keep the protocol;
  * -ETIMEDOUT: it says nothing. A daemon is asked for its version, if it still speaks.
  */
-void sampler_explain(const struct session_client *c, int error,
-		     struct sampler_problem *ret_problem);
+void sampler_explain(const struct session_client *c, int error, struct problem *ret_problem);
