@@ -22,6 +22,7 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "guard.h"
+#include "identity.h"
 #include "role.h"
 
 #define CREW_STOP_NS (5 * NSEC_PER_SEC)
@@ -43,7 +44,7 @@ struct crew {
 	struct role roles[ROLES_CNT];
 };
 
-struct crew *crew_free(struct crew *c)
+static struct crew *crew_free(struct crew *c)
 {
 	for (int i = 0; i < ROLES_CNT; i++)
 		role_done(&c->roles[i]);
@@ -56,6 +57,8 @@ struct crew *crew_free(struct crew *c)
 	free(c);
 	return NULL;
 }
+
+DEFINE_CLEANUP(struct crew *, crew_free);
 
 struct loop *crew_loop(const struct crew *c)
 {
@@ -284,7 +287,7 @@ static int crew_init(struct crew *c)
 	return 0;
 }
 
-int crew_new(const struct crew_opts *opts, struct crew **ret)
+static int crew_new(const struct crew_opts *opts, struct crew **ret)
 {
 	_cleanup_close_ int owned_client = opts->client;
 	_cleanup_(crew_freep) struct crew *c = NULL;
@@ -315,7 +318,7 @@ int crew_new(const struct crew_opts *opts, struct crew **ret)
 	return 0;
 }
 
-int crew_run(struct crew *c)
+static int crew_live(struct crew *c)
 {
 	int r;
 
@@ -327,4 +330,18 @@ int crew_run(struct crew *c)
 		return c->status;
 	r = loop_run(c->loop);
 	return r < 0 ? EXIT_FAILURE : r;
+}
+
+int crew_run(const struct crew_opts *opts)
+{
+	_cleanup_(crew_freep) struct crew *c = NULL;
+	int r = identity_limit(roles_launcher_caps());
+
+	if (r < 0) {
+		(void)fd_close(opts->client);
+		(void)log_error(r, "cannot drop capabilities: %m; CAP_SETPCAP is needed");
+		return EXIT_FAILURE;
+	}
+	r = crew_new(opts, &c);
+	return r < 0 ? EXIT_FAILURE : crew_live(c);
 }

@@ -29,11 +29,8 @@ struct crew_opts {
 	struct daemon *daemon; /* NULL: a recording */
 };
 
-int crew_new(const struct crew_opts *opts, struct crew **ret);
-struct crew *crew_free(struct crew *c);
-
-/* Runs to the end; the exit status. */
-int crew_run(struct crew *c);
+/* Gives up the capabilities that nobody needs, and runs to the end: the exit status. */
+int crew_run(const struct crew_opts *opts);
 
 /* For the roles. */
 struct loop *crew_loop(const struct crew *c);
@@ -47,5 +44,3 @@ bool crew_is_verbose(const struct crew *c);
 
 /* The sampler is gone, for good: everybody else goes too, and crew_run() returns @status. */
 void crew_end(struct crew *c, int status);
-
-DEFINE_CLEANUP(struct crew *, crew_free);

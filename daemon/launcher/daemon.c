@@ -141,8 +141,6 @@ int daemon_run(const struct options *o)
 		.lock = -EBADF,
 		.spool = -EBADF,
 	};
-	_cleanup_(crew_freep) struct crew *crew = NULL;
-	int r;
 
 	(void)umask(022);
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -150,18 +148,10 @@ int daemon_run(const struct options *o)
 		return EXIT_FAILURE;
 	if (daemon_prepare(&d) < 0)
 		return EXIT_FAILURE;
-	r = identity_limit(roles_launcher_caps());
-	if (r < 0) {
-		log_error(r, "cannot drop capabilities: %m; CAP_SETPCAP is needed");
-		return EXIT_FAILURE;
-	}
-	r = crew_new(
-		&(struct crew_opts){
-			.client = -EBADF,
-			.programs = o->programs,
-			.verbose = o->verbose,
-			.daemon = &d,
-		},
-		&crew);
-	return r < 0 ? EXIT_FAILURE : crew_run(crew);
+	return crew_run(&(struct crew_opts){
+		.client = -EBADF,
+		.programs = o->programs,
+		.verbose = o->verbose,
+		.daemon = &d,
+	});
 }

@@ -22,7 +22,6 @@
 #include "cprof/base/log.h"
 #include "crew.h"
 #include "daemon.h"
-#include "identity.h"
 #include "options.h"
 #include "roles.h"
 
@@ -56,7 +55,6 @@ static int launcher_check_socket(int fd)
 
 static int launcher_session(const struct options *o)
 {
-	_cleanup_(crew_freep) struct crew *crew = NULL;
 	int r;
 
 	if (geteuid() != 0) {
@@ -73,21 +71,11 @@ static int launcher_session(const struct options *o)
 	/* Ctrl-C is for the client, who asks for the end in its own words. */
 	(void)setpgid(0, 0);
 	(void)signal(SIGPIPE, SIG_IGN);
-	r = identity_limit(roles_launcher_caps());
-	if (r < 0) {
-		log_error(r, "cannot drop capabilities: %m; CAP_SETPCAP is needed");
-		return EXIT_FAILURE;
-	}
-	r = crew_new(
-		&(struct crew_opts){
-			.client = o->session_fd,
-			.programs = o->programs,
-			.verbose = o->verbose,
-		},
-		&crew);
-	if (r < 0)
-		return EXIT_FAILURE;
-	return crew_run(crew);
+	return crew_run(&(struct crew_opts){
+		.client = o->session_fd,
+		.programs = o->programs,
+		.verbose = o->verbose,
+	});
 }
 
 /* The file may be a stranger's: the sampler's program reads it, with no right but the caller's. */
