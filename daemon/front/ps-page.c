@@ -10,17 +10,16 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/json.h"
 #include "cprof/base/sealed.h"
+#include "cprof/record.h"
 #include "moment.h"
 #include "pages.h"
 
-#define DUMPABLE_USER 1 /* SUID_DUMP_USER of the kernel's include/linux/sched/coredump.h */
-
-/* The rule of the sampler for samples: his own, dumpable, never with other credentials. */
+/* The rule of the sampler for samples. */
 static bool may_see(const struct peer *peer, const struct control_process *p)
 {
-	return peer->privileged || (p->uid == peer->uid && p->euid == peer->uid &&
-				    (p->cred & CPROF_CRED_DUMPABLE) == DUMPABLE_USER &&
-				    !(p->cred & (CPROF_CRED_CHANGED | CPROF_CRED_KTHREAD)));
+	const struct record_owner owner = { .uid = p->uid, .euid = p->euid, .cred = p->cred };
+
+	return peer->privileged || record_may_see(peer->uid, &owner);
 }
 
 static int compare_rows(const void *a, const void *b)

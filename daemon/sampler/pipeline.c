@@ -19,8 +19,6 @@
 #define STACK_EXTRA 128
 /* What part of a window's room a small one has. */
 #define SMALL_PART 4
-/* SUID_DUMP_USER: others than root may look, if the process is theirs. */
-#define DUMPABLE_USER 1
 
 /* Sequence numbers are dense on each CPU: what is missing between two was dropped in the kernel. */
 static void check_sequence(struct stream *s, const struct cprof_sample *h)
@@ -160,14 +158,11 @@ static void take_exit(const struct stream *st, const struct cprof_exit *e)
 	fold_exit(iv->window, e);
 }
 
-/* As the kernel would let him look at the process: its own, and never another's. */
 static bool may_see(const struct stream *st, const struct cprof_sample *h)
 {
-	const uint32_t uid = st->opts.uid;
+	const struct record_owner owner = { .uid = h->uid, .euid = h->euid, .cred = h->cred };
 
-	return !st->opts.own_only || (h->uid == uid && h->euid == uid &&
-				      (h->cred & CPROF_CRED_DUMPABLE) == DUMPABLE_USER &&
-				      !(h->cred & (CPROF_CRED_CHANGED | CPROF_CRED_KTHREAD)));
+	return !st->opts.own_only || record_may_see(st->opts.uid, &owner);
 }
 
 static void take_sample(struct stream *st, const struct record *rec)
