@@ -16,11 +16,6 @@
 #include "cprof/fold.h"
 #include "interval.h"
 
-/* Under emulation everything takes longer: tests in there are built with more. */
-#ifndef CPROF_PATIENCE
-#define CPROF_PATIENCE 1
-#endif
-
 #define NAMING_QUIET_NS (CPROF_PATIENCE * 2500 * NSEC_PER_MSEC)
 #define NAMING_MAX_NS (CPROF_PATIENCE * 15 * NSEC_PER_SEC)
 

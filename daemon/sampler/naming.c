@@ -11,11 +11,6 @@
 #include "cprof/base/log.h"
 #include "stream.h"
 
-/* Under emulation everything takes longer: tests in there are built with more. */
-#ifndef CPROF_PATIENCE
-#define CPROF_PATIENCE 1
-#endif
-
 #define STUCK_NS (CPROF_PATIENCE * 2 * NSEC_PER_SEC)
 
 /* Since when the opener owes the oldest answer to any of them but one; UINT64_MAX: none. */

@@ -18,7 +18,6 @@
 #define PAUSE_NS (100 * NSEC_PER_MSEC)
 #define PAUSE_NAMING_NS (20 * NSEC_PER_MSEC)
 #define PAUSE_DEFERRED_NS (500 * NSEC_PER_MSEC)
-#define DRAIN_MAX_NS (200 * NSEC_PER_MSEC)
 #define LATE_NS (200 * NSEC_PER_MSEC)
 #define PIECE_NS (5 * NSEC_PER_MSEC)
 /* Of all files of a window, encoded: more than any host makes in one. */
@@ -225,7 +224,7 @@ void rotation_cut(struct always *a, uint64_t now_ns)
 
 void rotation_take_last(struct always *a, struct stream *st)
 {
-	const uint64_t until_ns = clock_mono_ns() + DRAIN_MAX_NS;
+	const uint64_t until_ns = clock_mono_ns() + STREAM_DRAIN_MAX_NS;
 
 	/* Another CPU may be about to finish a record. */
 	while (!stream_is_drained(st, clock_mono_ns()) && clock_mono_ns() < until_ns)

@@ -55,6 +55,11 @@ struct stream;
 
 #define SAMPLER_BOOT_ID_SZ 40 /* a UUID, and what ends it */
 
+/* Under emulation everything takes longer: tests in there are built with more. */
+#ifndef CPROF_PATIENCE
+#define CPROF_PATIENCE 1
+#endif
+
 /* What wakes us goes before what is done on time. */
 #define PRIORITY_EVENTS 10
 #define PRIORITY_TICK 25

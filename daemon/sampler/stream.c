@@ -20,7 +20,6 @@
 #define TICK_NS (100 * NSEC_PER_MSEC)
 #define TICK_PROC_NS (20 * NSEC_PER_MSEC) /* where /proc is asked: while a process lives */
 #define EXITS_LATE_NS (150 * NSEC_PER_MSEC)
-#define DRAIN_MAX_NS (200 * NSEC_PER_MSEC)
 #define RING_PER_CPU (512u << 10)
 #define RING_MIN (1u << 20)
 #define RING_MAX (16u << 20)
@@ -328,7 +327,7 @@ bool stream_is_drained(struct stream *st, uint64_t now_ns)
 	/* The kernel tells of an exit some time after it; what was asked for often ends with the window. */
 	if (!st->opts.all && now_ns < ended_ns + EXITS_LATE_NS)
 		return false;
-	if (now_ns > ended_ns + DRAIN_MAX_NS || stream_books(st, &c, &books) < 0)
+	if (now_ns > ended_ns + STREAM_DRAIN_MAX_NS || stream_books(st, &c, &books) < 0)
 		return true;
 	return books.delivered >= books.runs - books.dropped;
 }

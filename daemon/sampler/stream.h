@@ -10,9 +10,13 @@
  * What is known of files serves every stream: a new one's BPF is told at once.
  */
 
+#include "cprof/base/clock.h"
 #include "cprof/base/vec.h"
 #include "cprof/collect.h"
 #include "interval.h"
+
+/* For so long after the end of an interval records that belong to it may still come. */
+#define STREAM_DRAIN_MAX_NS (200 * NSEC_PER_MSEC)
 
 struct stream_opts {
 	struct sampler *sampler;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define PROFILE_NAME_MAX 160
+#define PROFILE_SUFFIX ".pb.gz"
 
 struct profile_label {
 	const char *comm;

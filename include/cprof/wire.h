@@ -166,6 +166,8 @@ enum wire_opened_status {
 	WIRE_OPENED_MAX,
 };
 
+#define WIRE_OPENED_AGAIN_NS 50000000ull /* later: that much, once it failed */
+
 struct wire_opened {
 	struct wire_head head;
 	uint32_t status; /* enum wire_opened_status */

@@ -14,8 +14,6 @@
 #include "cprof/base/str.h"
 #include "cprof/profile_name.h"
 
-#define PROFILE_SUFFIX ".pb.gz"
-
 static struct tm utc(uint64_t real_ns)
 {
 	time_t t = (time_t)(real_ns / NSEC_PER_SEC);

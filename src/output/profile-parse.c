@@ -15,7 +15,6 @@
 #include "cprof/base/str.h"
 #include "cprof/profile_name.h"
 
-#define PROFILE_SUFFIX ".pb.gz"
 #define OUTSIDE "outside-namespace"
 #define TIMES_LEN 13 /* HHMMSS-HHMMSS */
 #define HEX_LEN 16

@@ -14,8 +14,7 @@
 #include "remap-internal.h"
 
 #define FRESH_NS 1000000000ull /* for so long a mapping is believed to be the same */
-#define RETRY_NS 50000000ull
-#define PACE 4 /* times the answer's time is the pause behind it */
+#define PACE 4		       /* times the answer's time is the pause behind it */
 #define PACE_MAX_NS 1000000000ull
 #define ROUND_PAGES 1024 /* stacks with so many pages are enough for a round */
 #define RANGES_MAX 4096	 /* of a process, kept for the next round */
@@ -299,7 +298,7 @@ static int take_answer(struct remap *r, const struct window *w, const struct ask
 	int e;
 
 	p->asking = false;
-	p->next_ns = r->heard_ns + RETRY_NS;
+	p->next_ns = r->heard_ns + WIRE_OPENED_AGAIN_NS;
 	if (m->status != WIRE_OPENED_OK) {
 		p->tries++;
 		p->gone = m->status == WIRE_OPENED_GONE || p->tries >= TRIES_MAX;

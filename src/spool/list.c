@@ -14,8 +14,7 @@
 #include "cprof/profile_name.h"
 #include "spool-internal.h"
 
-#define HOURS_OF_DAY 24
-#define DAY_NS (HOURS_OF_DAY * SPOOL_HOUR_NS)
+#define DAY_NS (SPOOL_HOURS_OF_DAY * SPOOL_HOUR_NS)
 
 struct query {
 	uint64_t since, until;
@@ -80,7 +79,7 @@ static int list_files(int hour_fd, const struct dir_list *list, uint32_t hour,
 		struct profile_parsed p;
 
 		(void)profile_name_parse(file, &p);
-		entry_of_name(&e, &p, hour / HOURS_OF_DAY * DAY_NS);
+		entry_of_name(&e, &p, hour / SPOOL_HOURS_OF_DAY * DAY_NS);
 		if (!is_wanted(q, &e) || !dir_is_file(hour_fd, file, &e.bytes))
 			continue;
 		(void)snprintf(e.path, sizeof(e.path), "%s/%s/%.*s", date, name, 200, file);
@@ -122,7 +121,7 @@ static int list_day(int dir_fd, uint32_t first, const struct query *q)
 
 	spool_hour_date(date, first);
 	fd = dir_open(dir_fd, date);
-	for (uint32_t i = 0; fd >= 0 && r == 0 && i < HOURS_OF_DAY; i++)
+	for (uint32_t i = 0; fd >= 0 && r == 0 && i < SPOOL_HOURS_OF_DAY; i++)
 		if (hour_is_wanted(q, first + i))
 			r = list_hour(fd, first + i, q);
 	return r;

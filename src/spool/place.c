@@ -20,9 +20,6 @@
 #include "cprof/profile_name.h"
 #include "spool-internal.h"
 
-#define HOURS_OF_DAY 24
-#define DATE_LEN 10 /* YYYY-MM-DD */
-
 static size_t hour_index(const struct spool *s, uint32_t hour)
 {
 	size_t low = 0, high = s->hours.cnt;
@@ -99,7 +96,7 @@ void spool_hour_date(char dst[static 16], uint32_t hour)
 
 void spool_hour_name(char dst[static 16], uint32_t hour)
 {
-	(void)snprintf(dst, 16, "%02" PRIu32, hour % HOURS_OF_DAY);
+	(void)snprintf(dst, 16, "%02" PRIu32, hour % SPOOL_HOURS_OF_DAY);
 }
 
 /* The year's four digits and two of two: what is no date does not come out as it went in. */
@@ -109,7 +106,7 @@ bool spool_parse_date(const char *name, uint32_t *ret_hour)
 	char again[16];
 	time_t t;
 
-	if (strlen(name) != DATE_LEN ||
+	if (strlen(name) != SPOOL_DATE_LEN ||
 	    sscanf(name, "%4d-%2d-%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday) != 3)
 		return false;
 	tm.tm_year -= 1900;
@@ -127,7 +124,7 @@ bool spool_parse_hour(const char *name, uint32_t *ret)
 	if (strlen(name) != 2 || name[0] < '0' || name[0] > '2' || name[1] < '0' || name[1] > '9')
 		return false;
 	*ret = (uint32_t)(name[0] - '0') * 10 + (uint32_t)(name[1] - '0');
-	return *ret < HOURS_OF_DAY;
+	return *ret < SPOOL_HOURS_OF_DAY;
 }
 
 void spool_place_done(struct spool_place *p)

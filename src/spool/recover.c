@@ -22,7 +22,6 @@
 
 #define NEW ".new-"
 #define WINDOW ".window-"
-#define DATE_LEN 10
 
 struct found_window {
 	char name[80];
@@ -43,21 +42,22 @@ static bool starts_with(const char *name, const char *start)
 /* .window-YYYY-MM-DD-HH-<n> */
 static bool parse_window(const char *name, struct found_window *ret)
 {
-	char date[DATE_LEN + 1], hour[3];
+	char date[SPOOL_DATE_LEN + 1], hour[3];
 	const char *at;
 	uint32_t h;
 
 	if (!starts_with(name, WINDOW) || strlen(name) >= sizeof(ret->name))
 		return false;
 	at = name + strlen(WINDOW);
-	if (strlen(at) < DATE_LEN + 5 || at[DATE_LEN] != '-' || at[DATE_LEN + 3] != '-')
+	if (strlen(at) < SPOOL_DATE_LEN + 5 || at[SPOOL_DATE_LEN] != '-' ||
+	    at[SPOOL_DATE_LEN + 3] != '-')
 		return false;
-	memcpy(date, at, DATE_LEN);
-	date[DATE_LEN] = '\0';
-	memcpy(hour, at + DATE_LEN + 1, 2);
+	memcpy(date, at, SPOOL_DATE_LEN);
+	date[SPOOL_DATE_LEN] = '\0';
+	memcpy(hour, at + SPOOL_DATE_LEN + 1, 2);
 	hour[2] = '\0';
 	if (!spool_parse_date(date, &ret->hour) || !spool_parse_hour(hour, &h) ||
-	    !str_parse_number(at + DATE_LEN + 4, strlen(at + DATE_LEN + 4), &ret->n))
+	    !str_parse_number(at + SPOOL_DATE_LEN + 4, strlen(at + SPOOL_DATE_LEN + 4), &ret->n))
 		return false;
 	ret->hour += h;
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);

@@ -11,6 +11,8 @@
 #define SPOOL_FILE_MODE 0640
 #define SPOOL_DIR_MODE 0750
 #define SPOOL_HOUR_NS (3600 * NSEC_PER_SEC)
+#define SPOOL_HOURS_OF_DAY 24
+#define SPOOL_DATE_LEN 10	 /* YYYY-MM-DD */
 #define SPOOL_HOUR_END 19274000u /* hours from here on do not fit 64 bits of nanoseconds */
 #define SPOOL_OTHERS_MAX 10000	 /* names tried where one is taken */
 #define SPOOL_NAME_SZ 256

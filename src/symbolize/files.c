@@ -15,8 +15,6 @@
 #include "cprof/base/magic.h"
 #include "symbolize-internal.h"
 
-#define RETRY_NS 50000000ull
-
 /* File systems whose operations wait for nothing but a local disk. */
 static const uint64_t local_file_systems[] = {
 	EXT4_SUPER_MAGIC,      BTRFS_SUPER_MAGIC, MAGIC_XFS,	   F2FS_SUPER_MAGIC,
@@ -147,7 +145,7 @@ static void on_opened(struct symbolize *s, const struct wire_opened *m, uint64_t
 		break;
 	default:
 		symbolize_set_state(s, object, OBJECT_SEEN, now_ns);
-		s->retry_ns = now_ns + RETRY_NS;
+		s->retry_ns = now_ns + WIRE_OPENED_AGAIN_NS;
 		break;
 	}
 	if (m->status != WIRE_OPENED_OK && m->status != WIRE_OPENED_REFUSED)
