@@ -116,8 +116,6 @@ void objects_touch(struct objects *t, uint32_t idx);
 bool objects_oldest(const struct objects *t, uint32_t *ret_idx);
 /* Forgets it and frees what is its; fixed and unknown ones stay as they are. */
 void objects_forget(struct objects *t, uint32_t idx);
-/* The next new object gets this index or a higher one: for a table that goes on where another ended. */
-void objects_skip(struct objects *t, uint32_t idx);
 
 /*
  * The distance of a kernel address from _stext, or UINT64_MAX where none may be told: it is not

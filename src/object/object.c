@@ -25,12 +25,18 @@
 /* In the place of a superblock's address, which it is not; 0 is for keys without one. */
 #define JIT_SB 1
 
+/* From there on references are to keys of a record. In a test they end sooner. */
+#ifndef OBJECTS_IDS_END
+#define OBJECTS_IDS_END CPROF_OBJECT_KEY
+#endif
+
 struct entry {
 	struct object o; /* first: a pointer to it is one to the entry */
 	struct entry *older, *newer;
 	uint32_t id;
 	uint32_t slot;
 };
+
 /*
  * With KASLR modules, BPF programs and trampolines begin here on x86-64 (MODULES_VADDR in the kernel's
  * arch/x86/include/asm/pgtable_64_types.h), wherever the kernel itself is: their distance from
@@ -188,7 +194,7 @@ int objects_intern(struct objects *t, const struct cprof_key *key, uint32_t *ret
 		*ret_idx = t->slots.v[slot]->id;
 		return 0;
 	}
-	if (t->next_id >= CPROF_OBJECT_KEY) {
+	if (t->next_id >= OBJECTS_IDS_END) {
 		t->overflow++;
 		return -ENOSPC;
 	}
@@ -411,12 +417,6 @@ void objects_forget(struct objects *t, uint32_t idx)
 	t->bytes -= object_bytes(&e->o);
 	object_done(&e->o);
 	free(e);
-}
-
-void objects_skip(struct objects *t, uint32_t idx)
-{
-	if (t->next_id < idx)
-		t->next_id = idx;
 }
 
 uint64_t object_kernel_distance(const struct object *kernel, uint64_t address)

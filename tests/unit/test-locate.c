@@ -113,23 +113,6 @@ TEST(forgotten_ids_lead_nowhere)
 	CHECK_EQ(objects_get(t, idx)->used_ns, 500);
 }
 
-TEST(without_ids_left_the_frame_stays)
-{
-	_cleanup_(objects_freep) struct objects *t = NULL;
-	const struct cprof_key key = { .ino = 7 };
-	const struct cprof_frame user = { .offset = 1, .object = CPROF_OBJECT_KEY };
-	const struct cprof_sample head = { .user_cnt = 1, .keys_cnt = 1 };
-	const struct record rec =
-		record_of(&head, &(struct sample_body){ .user = &user, .keys = &key });
-	struct window_frame f;
-
-	CHECK_EQ(objects_new(1, &t), 0);
-	objects_skip(t, CPROF_OBJECT_KEY);
-	CHECK_EQ(locate_stack(t, &rec, &f), 1);
-	check_frame(&f, 1, CPROF_OBJECT_NONE, 0);
-	CHECK_EQ(objects_overflow(t), 1);
-}
-
 TEST(executable)
 {
 	_cleanup_(objects_freep) struct objects *t = NULL;

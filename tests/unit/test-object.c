@@ -179,24 +179,6 @@ TEST(used_ones_go_last)
 	}
 }
 
-TEST(ids_end)
-{
-	_cleanup_(objects_freep) struct objects *t = NULL;
-	struct cprof_key key = { .ino = 1 };
-	uint32_t idx = 0;
-
-	CHECK_EQ(objects_new(1, &t), 0);
-	objects_skip(t, CPROF_OBJECT_KEY - 1);
-	objects_skip(t, 77);
-	CHECK_EQ(objects_intern(t, &key, &idx), 0);
-	CHECK_EQ(idx, CPROF_OBJECT_KEY - 1);
-	key.ino = 2;
-	CHECK_EQ(objects_intern(t, &key, &idx), -ENOSPC);
-	objects_forget(t, idx);
-	CHECK_EQ(objects_intern(t, &key, &idx), -ENOSPC);
-	CHECK_EQ(objects_cnt(t), CPROF_OBJECT_FIRST);
-}
-
 TEST(facts_have_limits)
 {
 	_cleanup_(objects_freep) struct objects *t = NULL;
