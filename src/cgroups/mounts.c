@@ -5,7 +5,9 @@
  * tab, newline and backslash in paths are written as three octal digits.
  */
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "cprof/abi.h"
 #include "mounts.h"
@@ -54,6 +56,16 @@ static bool copy_path(char dst[static PATH_MAX], const char *from)
 	return true;
 }
 
+static bool parse_device(const char *from, dev_t *ret)
+{
+	unsigned int major, minor;
+
+	if (!from || sscanf(from, "%10u:%10u ", &major, &minor) != 2)
+		return false;
+	*ret = makedev(major, minor);
+	return true;
+}
+
 static bool has_option(const char *options, const char *name)
 {
 	size_t len = strlen(name);
@@ -92,5 +104,6 @@ bool cgroup_mount_parse(const char *line, struct cgroup_mount *ret)
 
 	if (!type || !parse_hierarchy(type + 3, &ret->hierarchy))
 		return false;
-	return copy_path(ret->root, word(line, 3)) && copy_path(ret->point, word(line, 4));
+	return parse_device(word(line, 2), &ret->dev) && copy_path(ret->root, word(line, 3)) &&
+	       copy_path(ret->point, word(line, 4));
 }

@@ -6,9 +6,11 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct cgroup_mount {
 	uint8_t hierarchy;    /* enum cprof_hierarchy */
+	dev_t dev;	      /* of whatever lies in it */
 	char root[PATH_MAX];  /* of the mount in the hierarchy, as our cgroup namespace sees it */
 	char point[PATH_MAX]; /* where it is mounted */
 };

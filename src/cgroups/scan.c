@@ -53,24 +53,63 @@ static int scan_below(const struct scan *s, int dir_fd, uint64_t parent, int dep
 	return r == -ENOMEM ? r : 0;
 }
 
-static int scan_mount(struct cgroups *t, const struct root *root, const struct cgroup_mount *m)
-{
-	const struct scan s = { .table = t, .hierarchy = m->hierarchy };
-	_cleanup_close_ int fd = -EBADF;
-	struct stat st;
-	int r;
+/* The mount through which a hierarchy is walked. */
+struct chosen {
+	int fd; /* negative: none yet */
+	bool whole;
+	char root[PATH_MAX];
+};
 
-	fd = root_open_file(root, m->point[1] ? m->point + 1 : ".", O_RDONLY | O_DIRECTORY);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return 0; /* mounted over, or not for us */
-	/* A mount from above our namespace: what it is called there is not known here. */
-	r = cgroups_put_root(t, m->hierarchy, st.st_ino,
-			     strncmp(m->root, "/..", 3) == 0 ? "/" : m->root);
-	return r < 0 ? r : scan_below(&s, TAKE_FD(fd), st.st_ino, 1);
+static struct chosen *chosen_free(struct chosen *c)
+{
+	for (int h = 0; c && h < CPROF_HIERARCHY_MAX; h++)
+		(void)fd_close(c[h].fd);
+	free(c);
+	return NULL;
 }
 
-/* Of several mounts of a hierarchy the one that shows all of it, else the first. */
-static int read_mounts(FILE *f, struct cgroup_mount *mounts, bool *found)
+DEFINE_CLEANUP(struct chosen *, chosen_free);
+
+static struct chosen *chosen_new(void)
+{
+	struct chosen *c = calloc(CPROF_HIERARCHY_MAX, sizeof(*c));
+
+	for (int h = 0; c && h < CPROF_HIERARCHY_MAX; h++)
+		c[h].fd = -EBADF;
+	return c;
+}
+
+/*
+ * A mount may be covered by another: below /tmp by a service's own, say, where a tree for chroot(2) has
+ * the hierarchy, too. What is found at its path lies in another file system then, or nowhere.
+ */
+static int open_mount(const struct root *root, const struct cgroup_mount *m)
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct stat st;
+
+	fd = root_open_file(root, m->point[1] ? m->point + 1 : ".", O_RDONLY | O_DIRECTORY);
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == m->dev ? TAKE_FD(fd) : -ENOENT;
+}
+
+/* Of several that can be seen the one that shows all of the hierarchy, else the first. */
+static void choose(struct chosen *c, const struct root *root, const struct cgroup_mount *m)
+{
+	bool whole = strcmp(m->root, "/") == 0;
+	int fd;
+
+	if (c->fd >= 0 && (c->whole || !whole))
+		return;
+	fd = open_mount(root, m);
+	if (fd < 0)
+		return;
+	(void)fd_close(c->fd);
+	c->fd = fd;
+	c->whole = whole;
+	memcpy(c->root, m->root, sizeof(c->root));
+}
+
+static int choose_mounts(FILE *f, const struct root *root, struct chosen *chosen)
 {
 	_cleanup_free_ struct cgroup_mount *m = malloc(sizeof(*m));
 	_cleanup_free_ char *line = NULL;
@@ -79,25 +118,33 @@ static int read_mounts(FILE *f, struct cgroup_mount *mounts, bool *found)
 	if (!m)
 		return -ENOMEM;
 	while (getline(&line, &cap, f) > 0) {
-		if (!cgroup_mount_parse(line, m))
-			continue;
-		if (found[m->hierarchy] &&
-		    (strcmp(mounts[m->hierarchy].root, "/") == 0 || strcmp(m->root, "/") != 0))
-			continue;
-		mounts[m->hierarchy] = *m;
-		found[m->hierarchy] = true;
+		if (cgroup_mount_parse(line, m))
+			choose(&chosen[m->hierarchy], root, m);
 	}
 	return ferror(f) ? -EIO : 0;
 }
 
+static int scan_mount(struct cgroups *t, uint8_t hierarchy, struct chosen *c)
+{
+	const struct scan s = { .table = t, .hierarchy = hierarchy };
+	struct stat st;
+	int r;
+
+	if (fstat(c->fd, &st) < 0)
+		return 0; /* none was found */
+	/* A mount from above our namespace: what it is called there is not known here. */
+	r = cgroups_put_root(t, hierarchy, st.st_ino,
+			     strncmp(c->root, "/..", 3) == 0 ? "/" : c->root);
+	return r < 0 ? r : scan_below(&s, TAKE_FD(c->fd), st.st_ino, 1);
+}
+
 int cgroups_scan(struct cgroups *t, const struct root *root)
 {
-	_cleanup_free_ struct cgroup_mount *mounts = calloc(CPROF_HIERARCHY_MAX, sizeof(*mounts));
+	_cleanup_(chosen_freep) struct chosen *chosen = chosen_new();
 	_cleanup_fclose_ FILE *f = NULL;
-	bool found[CPROF_HIERARCHY_MAX] = { false };
 	int fd, r;
 
-	if (!mounts)
+	if (!chosen)
 		return -ENOMEM;
 	fd = root_open_file(root, "proc/self/mountinfo", O_RDONLY);
 	if (fd < 0)
@@ -107,10 +154,8 @@ int cgroups_scan(struct cgroups *t, const struct root *root)
 		(void)fd_close(fd);
 		return -ENOMEM;
 	}
-	r = read_mounts(f, mounts, found);
-	for (int h = 0; h < CPROF_HIERARCHY_MAX && r != -ENOMEM; h++) {
-		if (found[h])
-			r = scan_mount(t, root, &mounts[h]);
-	}
+	r = choose_mounts(f, root, chosen);
+	for (uint8_t h = 0; h < CPROF_HIERARCHY_MAX && r != -ENOMEM; h++)
+		r = scan_mount(t, h, &chosen[h]);
 	return r == -ENOMEM ? r : 0;
 }

@@ -20,6 +20,7 @@ from harness import Skip
 WINDOW_S = 2
 CONFIG = "/etc/cprofd/cprofd.conf.d/test.conf"
 STOP_MAX_S = 5
+BRIEF_UNITS = 8
 
 
 class Bench:
@@ -126,6 +127,25 @@ def profiled(bench, service):
         str(service.root), "", 1)), "640 cprofd-sampler cprofd")
 
 
+def brief_units(bench, service):
+    """A unit of 10 ms is gone long before its window is written, and named still."""
+    units = {f"cprof-brief-{i}.service" for i in range(BRIEF_UNITS)}
+    for unit in sorted(units):
+        service.run("systemd-run", "--quiet", "--collect", f"--unit={unit}",
+                    bench.args.workloads / "burst", 10000)
+
+    def told():
+        """Of its files, not of those in which it is still the manager's child, "(burst)"."""
+        return [pprof_file.Profile(p).comment("unit") for p in service.files()
+                if p.name.startswith("burst-")]
+
+    # By far not each is met by a tick of 10 ms.
+    harness.wait_until(lambda: len(units & set(told())) >= BRIEF_UNITS / 4, 6 * WINDOW_S + 10,
+                       "files of brief units")
+    time.sleep(WINDOW_S)
+    bench.checks.equal("brief units: files that name another, or none", set(told()) - units, set())
+
+
 def reloaded(bench, service):
     service.configure("[Sampling]\nFrequencyHz=49")
     service.run("systemctl", "reload", "cprofd")
@@ -182,7 +202,7 @@ def in_systemd(bench):
         wait_for_boot(container)
         install(bench, container)
         service = Service(container)
-        harness.play(bench.args, bench.checks, (started, profiled, reloaded, hung, killed, stopped),
+        harness.play(bench.args, bench.checks, (started, profiled, brief_units, reloaded, hung, killed, stopped),
                      bench, service)
         if bench.checks.failed:
             log = container.run("journalctl", "-u", "cprofd", "--no-pager", "-n", "60", check=False)

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cprof/cgroups.h"
@@ -347,35 +348,43 @@ TEST(find_unit)
 	CHECK_EQ(sum, 0);
 }
 
+/* %1$s is the device of the tree. */
+#define MOUNTS                                                                 \
+	"22 1 0:20 / /proc rw - proc proc rw\n"                                \
+	"nonsense\n"                                                           \
+	"28 1 %1$s / /cg/hidden rw - cgroup2 cgroup2 rw\n"                     \
+	"29 1 0:9999 / /cg/covered rw - cgroup2 cgroup2 rw\n"                  \
+	"30 1 %1$s /part /cg/other rw - cgroup2 cgroup2 rw\n"                  \
+	"31 1 %1$s / /cg/v2\\040x rw,relatime shared:4 - cgroup2 cgroup2 rw\n" \
+	"32 1 %1$s / /cg/cpuset rw - cgroup cgroup rw,cpuset,cpuacct\n"        \
+	"33 1 %1$s /../.. /cg/mem rw - cgroup none rw,xattr,memory,cpu\n"      \
+	"34 1 %1$s / /cg/gone rw - cgroup cgroup rw,pids\n"
+
+static void write_mounts(int dir)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char device[32];
+	struct stat st;
+
+	CHECK_EQ(fstat(dir, &st), 0);
+	(void)snprintf(device, sizeof(device), "%u:%u", major(st.st_dev), minor(st.st_dev));
+	fd = openat(dir, "proc/self/mountinfo", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(dprintf(fd, MOUNTS, device) > 0);
+}
+
 static void make_tree(int dir)
 {
-	static const char text[] =
-		"22 1 0:20 / /proc rw - proc proc rw\n"
-		"nonsense\n"
-		"30 1 0:27 /part /cg/other rw - cgroup2 cgroup2 rw\n"
-		"31 1 0:27 / /cg/v2\\040x rw,relatime shared:4 - cgroup2 cgroup2 rw\n"
-		"32 1 0:28 / /cg/cpuset rw - cgroup cgroup rw,cpuset,cpuacct\n"
-		"33 1 0:29 /../.. /cg/mem rw - cgroup none rw,xattr,memory,cpu\n"
-		"34 1 0:30 / /cg/gone rw - cgroup cgroup rw,pids\n";
-	static const char *const dirs[] = { "proc",
-					    "proc/self",
-					    "cg",
-					    "cg/v2 x",
-					    "cg/v2 x/a.slice",
-					    "cg/v2 x/a.slice/b.service",
-					    "cg/other",
-					    "cg/other/wrong",
-					    "cg/cpuset",
-					    "cg/cpuset/x",
-					    "cg/mem",
-					    "cg/mem/docker",
-					    "cg/mem/docker/" ID };
-	_cleanup_close_ int fd = -EBADF;
+	static const char *const dirs[] = {
+		"proc",		  "proc/self",	      "cg",
+		"cg/v2 x",	  "cg/v2 x/a.slice",  "cg/v2 x/a.slice/b.service",
+		"cg/covered",	  "cg/covered/wrong", "cg/other",
+		"cg/other/wrong", "cg/cpuset",	      "cg/cpuset/x",
+		"cg/mem",	  "cg/mem/docker",    "cg/mem/docker/" ID
+	};
 
 	for (size_t i = 0; i < ELEMENTSOF(dirs); i++)
 		CHECK_EQ(mkdirat(dir, dirs[i], 0700), 0);
-	fd = openat(dir, "proc/self/mountinfo", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	CHECK_EQ(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	write_mounts(dir);
 }
 
 static const char *scanned(const struct cgroups *t, int dir, const char *path, uint8_t hierarchy)
@@ -403,6 +412,7 @@ TEST(walk_of_a_tree)
 	CHECK_STR(scanned(t, root.fd, "cg/v2 x/a.slice/b.service", CPROF_HIERARCHY_DEFAULT),
 		  "/a.slice/b.service");
 	CHECK_STR(scanned(t, root.fd, "cg/other/wrong", CPROF_HIERARCHY_DEFAULT), "unknown");
+	CHECK_STR(scanned(t, root.fd, "cg/covered/wrong", CPROF_HIERARCHY_DEFAULT), "unknown");
 	CHECK_STR(scanned(t, root.fd, "cg/mem/docker/" ID, CPROF_HIERARCHY_MEMORY), "/docker/" ID);
 	for (uint8_t h = 0; h < CPROF_HIERARCHY_MAX; h++)
 		CHECK_STR(scanned(t, root.fd, "cg/cpuset/x", h), "unknown");
