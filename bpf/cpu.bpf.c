@@ -37,13 +37,14 @@ int cprof_tick(void *ctx)
 	if (task->pid == 0) {
 		grid_tick(&st->grid, rate, now, 1, ran_ns(st));
 		count(COUNTER_idle, 1);
+		count_time(now);
 		return 0;
 	}
 	grid_tick(&st->grid, rate, now, 0, 0);
 	runner_set(&st->runner, task);
 	note_missed(st, grid_missed(&st->grid));
 	capture(ctx, task, st, now, grid_weight(&st->grid));
-	count(COUNTER_bpf_ns, kenv_now() - now);
+	count_time(now);
 	return 0;
 }
 
@@ -69,10 +70,11 @@ int cprof_event(void *ctx)
 	}
 	if (task->pid == 0) {
 		count(COUNTER_idle, 1);
+		count_time(now);
 		return 0;
 	}
 	capture(ctx, task, st, now, period);
-	count(COUNTER_bpf_ns, kenv_now() - now);
+	count_time(now);
 	return 0;
 }
 
@@ -85,6 +87,7 @@ int BPF_PROG(cprof_switch, bool preempt, struct task_struct *prev, struct task_s
 	__u32 cpu;
 	__u64 now;
 
+	/* So many that two looks at the clock would be most of it: not in bpf_ns. */
 	if (prev->pid != 0 && next->pid != 0)
 		return 0;
 	now = kenv_now();
@@ -96,24 +99,31 @@ int BPF_PROG(cprof_switch, bool preempt, struct task_struct *prev, struct task_s
 	grid_switch(&st->grid, rate, now, next->pid == 0, next->pid ? ran_ns(st) : 0);
 	if (next->pid != 0)
 		runner_set(&st->runner, next);
-	count(COUNTER_bpf_ns, kenv_now() - now);
+	count_time(now);
 	return 0;
 }
 
 /* A new executable that is not known yet: announced at once, while the process lives. */
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(cprof_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+static __always_inline void announce_exec(struct task_struct *task, struct linux_binprm *bprm)
 {
 	__u32 pid = identity_pid(task, our_ns());
 	const struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
 	struct cprof_key key = { 0 };
 
 	if (!inode || !pid || !filter_passes(task, pid))
-		return 0;
+		return;
 	key_read(&key, inode);
-	if (bpf_map_lookup_elem(&cprof_objects, &key))
-		return 0;
-	announce(CPROF_RECORD_EXEC, task, pid, inode, &key, NULL);
+	if (!bpf_map_lookup_elem(&cprof_objects, &key))
+		announce(CPROF_RECORD_EXEC, task, pid, inode, &key, NULL);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(cprof_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	__u64 now = kenv_now();
+
+	announce_exec(task, bprm);
+	count_time(now);
 	return 0;
 }
 
@@ -159,19 +169,24 @@ static __always_inline void remember_end(struct task_struct *task)
  * and the task has given it up by then: its program is remembered, so that these samples have their
  * executable too.
  */
+static __always_inline void remember_exit(struct task_struct *task)
+{
+	tree_exit(task);
+	if (BPF_CORE_READ(task, signal, live.counter) != 0 ||
+	    !filter_passes(task, identity_pid(task, our_ns())))
+		return;
+	remember_end(task);
+	if (task->mm)
+		remember_program(task, task->mm);
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(cprof_exit, struct task_struct *task)
 {
 	__u64 now = kenv_now();
 
-	tree_exit(task);
-	if (BPF_CORE_READ(task, signal, live.counter) != 0 ||
-	    !filter_passes(task, identity_pid(task, our_ns())))
-		return 0;
-	remember_end(task);
-	if (task->mm)
-		remember_program(task, task->mm);
-	count(COUNTER_bpf_ns, kenv_now() - now);
+	remember_exit(task);
+	count_time(now);
 	return 0;
 }
 
@@ -179,15 +194,15 @@ int BPF_PROG(cprof_exit, struct task_struct *task)
 SEC("tp_btf/exit_mmap")
 int BPF_PROG(cprof_exit_mmap, struct mm_struct *mm)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 now = kenv_now();
+	struct task_struct *task = bpf_get_current_task_btf();
 
 	/* Others may be the last to let go of it, and an exec takes the old one down. */
 	if (!(task->flags & KTYPES_PF_EXITING) || task->mm ||
 	    !filter_passes(task, identity_pid(task, our_ns())))
 		return 0;
 	remember_program(task, mm);
-	count(COUNTER_bpf_ns, kenv_now() - now);
+	count_time(now);
 	return 0;
 }
 
@@ -223,7 +238,7 @@ int BPF_PROG(cprof_free, struct task_struct *task)
 	e.cpu_ns = BPF_CORE_READ(task, signal, sum_sched_runtime);
 	if (bpf_ringbuf_output(&cprof_samples, &e, sizeof(e), BPF_RB_NO_WAKEUP))
 		count(COUNTER_exit_full, 1);
-	count(COUNTER_bpf_ns, kenv_now() - now);
+	count_time(now);
 	return 0;
 }
 

@@ -243,6 +243,12 @@ static __always_inline void count(__u32 counter, __u64 n)
 		*v += n; /* this CPU's own */
 }
 
+/* A program that began at @began_ns ends. */
+static __always_inline void count_time(__u64 began_ns)
+{
+	count(COUNTER_bpf_ns, kenv_now() - began_ns);
+}
+
 static __always_inline struct cpu_state *state_get(void)
 {
 	__u32 zero = 0;
