@@ -20,6 +20,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 
+import accounts  # noqa: E402
 import harness  # noqa: E402
 from harness import NSEC, Recorder, Work  # noqa: E402
 
@@ -53,31 +54,6 @@ def sleepers(stack, args):
 
 
 LOADS = {"cpu": cpu_bound, "short": short, "sleepers": sleepers}
-
-
-class Roles:
-    """The processes of one recording."""
-
-    def __init__(self, root):
-        self.pids = {pid: comm for pid, comm in harness.tree_of(root).items()
-                     if comm.startswith("cprof")}
-
-    def cpu_ns(self):
-        times = {}
-        for pid in self.pids:
-            with contextlib.suppress(OSError):
-                times[pid] = harness.process_cpu_ns(pid)
-        return times
-
-    def pss(self):
-        """{comm: bytes}, summed over the processes of a role."""
-        sizes = {}
-        for pid, comm in self.pids.items():
-            with contextlib.suppress(OSError):
-                for line in open(f"/proc/{pid}/smaps_rollup", encoding="utf-8"):
-                    if line.startswith("Pss:"):
-                        sizes[comm] = sizes.get(comm, 0) + int(line.split()[1]) * 1024
-        return sizes
 
 
 class Perf:
@@ -133,14 +109,14 @@ def measure(args, tmp, name):
         recorder = stack.enter_context(Recorder(
             args.cprofctl, "-a", "--seconds", args.seconds, "-o", f"{tmp}/{name}/", cwd=tmp))
         view.wait_for_samples(recorder)
-        roles = Roles(recorder.process.pid)
+        roles = accounts.Roles(recorder.process.pid)
         loaded = roles.cpu_ns()
         peak = Peak(roles, view)
         peak.rest(START_S)
-        roles = peak.roles = Roles(recorder.process.pid)
+        roles = peak.roles = accounts.Roles(recorder.process.pid)
         start, bpf = roles.cpu_ns(), view.counters()
         peak.rest(args.seconds - START_S - 1.5)
-        pss, maps, cpu = roles.pss(), view.map_bytes(), roles.cpu_ns()
+        pss, maps, cpu = roles.by_comm(roles.pss()), view.map_bytes(), roles.cpu_ns()
         perf.finish()
         done = recorder.finish()
     if done.status or not done.json:

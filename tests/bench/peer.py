@@ -21,6 +21,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 
+import accounts  # noqa: E402
 import harness  # noqa: E402
 from harness import NSEC, BpfView, Recorder, Work  # noqa: E402
 
@@ -48,6 +49,10 @@ class Peer:
             [args.peer, "-collection-agent", ADDRESS, "-disable-tls", "-samples-per-second",
              str(HZ)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    @property
+    def account(self):
+        return accounts.Roles(self.process.pid)
+
     def __enter__(self):
         return self
 
@@ -70,37 +75,25 @@ class Peer:
         return json.loads(out)
 
 
-def bpf_run_ns(names):
-    """Of programs by the kernel's own statistics (kernel.bpf_stats_enabled)."""
-    return {p["id"]: p.get("run_time_ns", 0) for p in harness.bpftool("prog", "show") or []
-            if p["id"] in names}
-
-
-def program_ids():
-    return {p["id"] for p in harness.bpftool("prog", "show") or []}
-
-
 def compare(args, tmp, what, rate, low_us, high_us):
     short = load_module("test-short")
     log = tmp / f"{what}.log"
     with contextlib.ExitStack() as stack:
-        before = program_ids()
         peer = stack.enter_context(Peer(args))
         time.sleep(SETTLE_S)
         if peer.process.poll() is not None:
             raise RuntimeError(f"the peer ended with status {peer.process.returncode}")
-        theirs = program_ids() - before
         view = stack.enter_context(BpfView(args.outside))
         recorder = stack.enter_context(Recorder(
             args.cprofctl, "-a", "--seconds", args.seconds + 2, "-o", f"{tmp}/{what}/", cwd=tmp))
         view.wait_for_samples(recorder)
-        window = peer.cpu_ns(), bpf_run_ns(theirs)
+        window = peer.cpu_ns(), peer.account.bpf().run_ns
         storm = stack.enter_context(Work(
             args.workloads / "execstorm", rate, low_us, high_us, args.seconds, log,
             args.workloads / "burst", args.workloads / "burst-static"))
         storm.finish()
         window_ns = peer.cpu_ns() - window[0]
-        bpf_ns = sum(ns - window[1].get(i, 0) for i, ns in bpf_run_ns(theirs).items())
+        bpf_ns = peer.account.bpf().run_ns - window[1]
         done = recorder.finish()
         other = peer.finish()
     truth = short.read_truth(log)
@@ -136,15 +129,9 @@ def main():
     if not (args.peer and args.sink and args.peer.exists() and args.sink.exists()):
         print("SKIP: no peer: give --peer and --sink (see the head of this file)")
         sys.exit(harness.SKIP)
-    stats = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
-    was = stats.read_text(encoding="utf-8")
-    stats.write_text("1", encoding="utf-8")
-    try:
-        with harness.scratch() as tmp:
-            compare(args, tmp, "100 a second", 100, 5000, 15000)
-            compare(args, tmp, "1000 a second", 1000, 500, 1000)
-    finally:
-        stats.write_text(was, encoding="utf-8")
+    with accounts.bpf_stats(), harness.scratch() as tmp:
+        compare(args, tmp, "100 a second", 100, 5000, 15000)
+        compare(args, tmp, "1000 a second", 1000, 500, 1000)
 
 
 if __name__ == "__main__":

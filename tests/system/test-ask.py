@@ -6,63 +6,18 @@ which files lie in the directory, what the roles cost by /proc.
 """
 
 import contextlib
-import json
 import os
 import pathlib
-import subprocess
 import time
 
+import accounts
 import harness
 import pprof_file
+from cprofd import Daemon
 
 NOBODY = {"user": 65534, "group": 65534, "extra_groups": []}
 WINDOW_S = 5
-
-
-class Daemon:
-    """A cprofd of the build tree with sockets and a spool of its own."""
-
-    def __init__(self, args, tmp):
-        build = args.cprofctl.parents[2]
-        self.cprofctl, self.tmp = args.cprofctl, tmp
-        self.socket, self.spool = tmp / "run" / "cprofd.sock", tmp / "profiles"
-        self.socket.parent.mkdir()
-        self.front = args.front or build / "daemon/front/cprofd-front"
-        if not self.front.exists():
-            raise harness.Skip(f"no {self.front}: this build has no front")
-        self.log = open(tmp / "log", "w", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [build / "daemon/launcher/cprofd", "-o", f"Control.Socket={self.socket}",
-             "-o", f"Profiles.Directory={self.spool}", "-o", f"Profiles.Window={WINDOW_S}s",
-             "-o", "Profiles.KeepFree=0%", "--role", f"front={self.front}"],
-            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
-
-    def __enter__(self):
-        def answers():
-            if self.process.poll() is not None:
-                raise harness.Skip("cprofd does not start here: " +
-                                   (self.tmp / "log").read_text(encoding="utf-8").strip())
-            return self.ctl("--json", "status").returncode == 0
-
-        harness.wait_until(answers, 30, "an answer of the daemon")
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(10)
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
-
-    def ctl(self, *args, **kwargs):
-        return subprocess.run([self.cprofctl, "--socket", self.socket, *map(str, args)],
-                              capture_output=True, text=True, check=False, timeout=60,
-                              stdin=subprocess.DEVNULL, cwd=self.tmp, **kwargs)
-
-    def json(self, *args, **kwargs):
-        done = self.ctl("--json", *args, **kwargs)
-        return json.loads(done.stdout) if done.stdout else {}
+MEMORY_MIB = 256  # [Limits] Memory=, as shipped
 
 
 def wait_for_window(daemon, pid):
@@ -168,13 +123,24 @@ def part_stopped(daemon, checks, spin):
                  done.stderr)
 
 
+def part_cost(daemon, checks, spin):
+    """What the daemon says it costs is what the kernel charges it, and within what it may take."""
+    cost = accounts.check_status(checks, "cost", daemon, daemon.process.pid)
+    memory = cost["pss_bytes"] + cost["bpf_bytes"]
+    checks.at_most("cost: memory of all roles and maps, within Memory=, MiB", memory / 2**20, MEMORY_MIB)
+
+
 def run(args, checks):
-    with harness.scratch() as tmp:
-        tmp = pathlib.Path(tmp)
+    with contextlib.ExitStack() as stack:
+        tmp = pathlib.Path(stack.enter_context(harness.scratch()))
         os.chmod(tmp, 0o777)
-        with Daemon(args, tmp) as daemon, harness.Work(args.workloads / "spin", 0, 120) as spin:
-            harness.play(args, checks, [part_ps, part_ls, part_status, part_record, part_stopped],
-                         daemon, checks, spin)
+        stack.enter_context(accounts.bpf_stats())
+        daemon = stack.enter_context(Daemon(args, tmp, front=args.front, settings=[
+            f"Profiles.Window={WINDOW_S}s", "Profiles.KeepFree=0%"]))
+        spin = stack.enter_context(harness.Work(args.workloads / "spin", 0, 120))
+        harness.play(args, checks, [part_ps, part_ls, part_status, part_cost, part_record, part_stopped],
+                     daemon, checks, spin)
 
 
-harness.main(run, __doc__, [(["--front"], {"type": harness.absolute})])
+if __name__ == "__main__":
+    harness.main(run, __doc__, [(["--front"], {"type": harness.absolute})])
