@@ -31,7 +31,7 @@ struct merge_result {
 
 /*
  * Merges the files, in this order; at least one. 0 and *ret; -EBADMSG: one of them is no proper
- * profile, and *ret_bad is its index; -EINVAL: its sample types or period differ from those before it
+ * profile, and *ret_bad is its index; -EINVAL: its sample types or event differ from those before it
  * (likewise); -EFBIG, -ENOMEM, -errno of reading, or the writer's error. Descriptors are borrowed and
  * read from their beginning; their offsets do not move. Nothing is written before all were read.
  */

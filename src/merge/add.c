@@ -353,6 +353,23 @@ static int make_room(struct merge_file *f)
 	return 0;
 }
 
+/*
+ * Each sample carries the time that it stands for, so rates may differ; but not one for every so many
+ * of an event, where the number of samples is what is meant.
+ */
+static int add_period(struct merge_file *f)
+{
+	struct merge *m = f->merge;
+	int64_t sum;
+
+	if (m->period_differs && !merge_is_by_rate(m))
+		return -EINVAL;
+	if (__builtin_mul_overflow(f->profile.period, f->samples, &sum) ||
+	    __builtin_add_overflow(m->period_sum, sum, &m->period_sum))
+		return -EBADMSG;
+	return 0;
+}
+
 int merge_add(struct merge_file *f)
 {
 	static int (*const steps[])(struct merge_file *) = {
@@ -368,8 +385,7 @@ int merge_add(struct merge_file *f)
 		r = pprof_samples(&f->profile, add_sample, f);
 	if (r == 0)
 		r = merge_add_comments(f);
-	/* A mean may be another in each; else the files were sampled in different ways. */
-	if (r == 0 && f->merge->period_differs && !merge_is_mean(f->merge))
-		r = -EINVAL;
+	if (r == 0)
+		r = add_period(f);
 	return r;
 }

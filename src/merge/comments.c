@@ -29,7 +29,7 @@ static const struct {
 	{ "walk", MERGE_KEEP_ANY },	 { "truncated_by", MERGE_REASONS },
 	{ "samples", MERGE_COUNTED },	 { "frames", MERGE_COUNTED },
 	{ "symbolized", MERGE_COUNTED }, { "processes", MERGE_COUNTED },
-	{ "windows", MERGE_COUNTED },
+	{ "windows", MERGE_COUNTED },	 { "hz", MERGE_RANGE },
 };
 
 static enum merge_rule find_rule(const char *key)
@@ -61,6 +61,25 @@ static int read_count(const char *text, char end, uint64_t *ret)
 static int add_count(uint64_t *sum, uint64_t v)
 {
 	return __builtin_add_overflow(*sum, v, sum) ? -EBADMSG : 0;
+}
+
+/* "99" or "49-99" */
+static int add_range(struct merge_comment *c, const char *text)
+{
+	uint64_t least, most;
+	int r = read_count(text, '-', &least);
+
+	if (r < 0)
+		return r;
+	most = least;
+	text += strspn(text, "0123456789");
+	if (*text == '-')
+		r = read_count(text + 1, '\0', &most);
+	if (r < 0 || most < least)
+		return -EBADMSG;
+	c->least = c->files > 0 ? MIN(c->least, least) : least;
+	c->sum = MAX(c->sum, most);
+	return 0;
 }
 
 static int add_reason(struct merge *m, const char *name, size_t len, uint64_t cnt)
@@ -157,6 +176,9 @@ static int apply(struct merge_file *f, struct merge_comment *c, const char *valu
 		if (r == 0)
 			r = add_count(&c->sum, v);
 		break;
+	case MERGE_RANGE:
+		r = add_range(c, value);
+		break;
 	case MERGE_REASONS:
 		r = add_reasons(m, value);
 		break;
@@ -209,10 +231,8 @@ int merge_add_comments(struct merge_file *f)
 	return r;
 }
 
-bool merge_is_mean(const struct merge *m)
+bool merge_is_by_rate(const struct merge *m)
 {
-	if (strcmp(strtab_get(&m->strings, m->period_type.unit), "nanoseconds") == 0)
-		return false;
 	for (size_t i = 0; i < m->comments.cnt; i++) {
 		const struct merge_comment *c = &m->comments.v[i];
 
@@ -251,6 +271,16 @@ static int list_count(struct listing *l, const char *key, uint64_t v)
 	char text[32];
 
 	(void)snprintf(text, sizeof(text), "%" PRIu64, v);
+	return list_text(l, key, text);
+}
+
+static int list_range(struct listing *l, const char *key, const struct merge_comment *c)
+{
+	char text[48];
+
+	if (c->least == c->sum)
+		return list_count(l, key, c->sum);
+	(void)snprintf(text, sizeof(text), "%" PRIu64 "-%" PRIu64, c->least, c->sum);
 	return list_text(l, key, text);
 }
 
@@ -313,6 +343,8 @@ static int list_comment(struct listing *l, const struct merge_comment *c,
 	case MERGE_KEEP_ANY:
 		return c->differs ? 0
 				  : list_text(l, text, strtab_get(&l->merge->strings, c->value));
+	case MERGE_RANGE:
+		return all ? list_range(l, text, c) : 0;
 	case MERGE_SUM:
 		return all ? list_count(l, text, c->sum) : 0;
 	case MERGE_SUM_ANY:

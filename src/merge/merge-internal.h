@@ -64,6 +64,7 @@ struct merge_label {
 enum merge_rule {
 	MERGE_KEEP,	/* where all files have it, and agree */
 	MERGE_SUM,	/* where all files have it */
+	MERGE_RANGE,	/* likewise, from the least to the most: a number, or "49-99" */
 	MERGE_SUM_ANY,	/* of those that have it */
 	MERGE_KEEP_ANY, /* where those that have it agree */
 	MERGE_REASONS,	/* "reason:count,...": each is a sum */
@@ -73,9 +74,10 @@ enum merge_rule {
 struct merge_comment {
 	uint32_t text;	/* the key, or of a comment that is not ours all of it */
 	uint32_t value; /* string, for those that are kept */
-	uint64_t sum;
-	size_t files; /* how many have it */
-	size_t last;  /* index + 1 of the last one that did */
+	uint64_t sum;	/* of a range: the most */
+	uint64_t least; /* of a range */
+	size_t files;	/* how many have it */
+	size_t last;	/* index + 1 of the last one that did */
 	enum merge_rule rule;
 	bool ours;
 	bool differs;
@@ -98,7 +100,8 @@ struct merge {
 	struct pprof_type period_type;
 	uint32_t default_type;
 	int64_t period;
-	bool period_differs; /* it is the mean of what was sampled by rate */
+	bool period_differs; /* then it is the mean over samples */
+	int64_t period_sum;  /* of the periods of all samples */
 	int64_t from_ns, to_ns;
 	size_t files;	  /* read so far */
 	uint64_t windows; /* that they are of */
@@ -129,8 +132,8 @@ int merge_add(struct merge_file *f);
 
 /* Of a file whose samples were added. */
 int merge_add_comments(struct merge_file *f);
-/* Is the period of each file what its samples were on average? Only where the event is no clock. */
-bool merge_is_mean(const struct merge *m);
+/* Were all files sampled by rate? Then what a sample stands for is its own, and the period a mean. */
+bool merge_is_by_rate(const struct merge *m);
 
 /* What the merged file holds. */
 struct merge_counts {

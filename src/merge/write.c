@@ -67,12 +67,10 @@ static int place_mappings(struct merge *m)
 	return r;
 }
 
-/* What was sampled by rate has the mean of all as its period. */
+/* Of rates that differ the mean, by their samples. */
 static int64_t period(const struct merge *m)
 {
-	if (!m->period_differs)
-		return m->period;
-	return m->totals.v[0] > 0 ? m->totals.v[m->totals.cnt - 1] / m->totals.v[0] : 0;
+	return m->period_differs && m->totals.v[0] > 0 ? m->period_sum / m->totals.v[0] : m->period;
 }
 
 static int write_head(struct merge *m, struct pprof_writer *w)

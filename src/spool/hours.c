@@ -257,8 +257,8 @@ static int merge_minutes(struct spool *s, struct minutes *m)
 }
 
 /*
- * As many of the next process's files as can be merged, halving: where the rate changed in between, or
- * one is damaged, the others become fewer all the same. How many were done with, or -errno.
+ * As many of the next process's files as can be merged, halving: where one is damaged, or of another
+ * event, the others become fewer all the same. How many were done with, or -errno.
  */
 static int merge_some(struct spool *s, size_t all)
 {

@@ -447,7 +447,6 @@ TEST(differences)
 	struct text t;
 	int fd;
 
-	CHECK_EQ(merge((int[]){ fds[0], fds[1] }, 2, &file, &result), BAD(-EINVAL, 1));
 	CHECK_EQ(merge((int[]){ fds[0], fds[0], fds[2] }, 3, &file, &result), BAD(-EINVAL, 2));
 	CHECK_EQ(merge((int[]){ fds[4], fds[5] }, 2, &file, &result), BAD(-EINVAL, 1));
 	CHECK_EQ(merge((int[]){ fds[2], fds[4] }, 2, &file, &result), BAD(-EINVAL, 1));
@@ -458,6 +457,33 @@ TEST(differences)
 	CHECK_EQ(t.p.period, 2000 / 6);
 	text_done(&t);
 	close(fd);
+	close_all(fds, ELEMENTSOF(fds));
+}
+
+/* A minute at half the rate: each sample keeps its own time, and the file says both. */
+TEST(rates)
+{
+	int fds[] = { other(99, EVENT_CPU_CLOCK, 0, 30), other(49, EVENT_CPU_CLOCK, 0, 10),
+		      other(24, EVENT_CPU_CLOCK, 0, 10), 0, 0 };
+	const int64_t periods = 30ll * (1000000000 / 99) + 10ll * (1000000000 / 49);
+	struct merge_result result;
+	struct text t, again;
+
+	fds[3] = merged(fds, 2, &result);
+	t = text_of(fds[3]);
+	CHECK_EQ(t.totals[0], 40);
+	CHECK_EQ(t.totals[1], 40);
+	CHECK_EQ(t.p.period, periods / 40);
+	CHECK(has_line(&t, "#cprofd hz=49-99"));
+	CHECK(has_line(&t, "#cprofd windows=2"));
+	/* and with a third one */
+	fds[4] = merged(fds + 2, 2, &result);
+	again = text_of(fds[4]);
+	CHECK_EQ(again.totals[0], 50);
+	CHECK_EQ(again.p.period, (10ll * (1000000000 / 24) + 40 * t.p.period) / 50);
+	CHECK(has_line(&again, "#cprofd hz=24-99"));
+	text_done(&again);
+	text_done(&t);
 	close_all(fds, ELEMENTSOF(fds));
 }
 
