@@ -170,8 +170,13 @@ def orders(bench, out, files):
 
 
 def facts(path):
-    """The comments, without what a merge changes in them: it sorts reasons, and counts windows."""
-    found = [c for c in pprof_file.Profile(path).comments if not c.startswith("#cprofd windows=")]
+    """The comments, without what a merge changes in them: it sorts reasons, and counts windows. Code of
+    several processes that was made at run time is one place when it has no name."""
+    profile = pprof_file.Profile(path)
+    changed = ["#cprofd windows="]
+    if any("[jit]" in profile.stack(s) for s in profile.samples):
+        changed.append("#cprofd frames=")
+    found = [c for c in profile.comments if not c.startswith(tuple(changed))]
     return sorted("".join(sorted(c)) if "truncated_by=" in c else c for c in found)
 
 
