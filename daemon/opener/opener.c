@@ -137,7 +137,10 @@ static int opener_serve(struct opener *o, const struct wire_open *req)
 		status = target_open(&o->root, req, &t);
 	if (status == WIRE_OPENED_OK)
 		status = opener_send_file(o, req, &t);
-	t.fd = fd_close(t.fd);
+#ifdef CPROF_LEAK_ONE_IN
+	if (req->head.id % CPROF_LEAK_ONE_IN != 0)
+#endif
+		t.fd = fd_close(t.fd);
 	opener_log(req, status, &t);
 
 	o->answer.opened.head = (struct wire_opened){

@@ -56,7 +56,10 @@ static void untell(struct stream *st, struct object *o)
 {
 	if (!(o->told & 1u << st->slot))
 		return;
-	collect_forget_object(st->collect, &o->key);
+#ifdef CPROF_LEAK_ONE_IN
+	if (o->key.ino % CPROF_LEAK_ONE_IN != 0)
+#endif
+		collect_forget_object(st->collect, &o->key);
 	o->told &= ~(1u << st->slot);
 	st->told--;
 }

@@ -56,7 +56,10 @@ struct interval *interval_free(struct interval *iv)
 	leave_list(iv->sampler, iv);
 	iv->remap = remap_free(iv->remap);
 	iv->view = symbolize_view_free(iv->view);
-	iv->window = window_free(iv->window);
+#ifdef CPROF_LEAK_ONE_IN
+	if (iv->serial % CPROF_LEAK_ONE_IN != 0)
+#endif
+		iv->window = window_free(iv->window);
 	vec_done(&iv->baseline);
 	free(iv);
 	return NULL;
