@@ -109,7 +109,10 @@ struct symbolize_code {
 	char name[96]; /* terminated */
 };
 
-/* The kernel's names are read again soon, and those of such places asked for again. */
+/*
+ * Names of such places are asked for again; where nobody told what it was, the kernel's names are read
+ * again before.
+ */
 void symbolize_kernel_code(struct symbolize *s, const struct symbolize_code *code);
 /* How many answers symbolizers gave so far that made sense: whoever waits sees that it is worth it. */
 uint64_t symbolize_answers(const struct symbolize *s);

@@ -101,6 +101,8 @@ static bool ask_send(struct symbolize_view *v, uint64_t now_ns)
 	v->wants_next += cnt;
 	if (ask.cnt == 0)
 		return true;
+	if (ask.object == CPROF_OBJECT_KERNEL)
+		kernel_asked(s);
 	if (s->asks_cnt + s->loading == 0)
 		s->symbolizer_heard_ns = now_ns; /* it owes from now on */
 	(void)TAKE_PTR(offsets);

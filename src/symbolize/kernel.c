@@ -4,10 +4,12 @@
  * kernel — names of BPF programs and modules that come and go while we sample.
  *
  * The kernel's own text stays as it is. Outside of it memory is used again: when something came or
- * went, the symbolizer reads kallsyms again (not more often than every few seconds), and all places
- * there are asked for anew. Where the kernel told what came or went, its word on name and length counts
- * more than kallsyms, which has no lengths and knows only what is there now. A place that was two
- * functions has no name any more: nobody can say which of them a sample met.
+ * went, all places there are asked for anew. Where the kernel told what came or went, its word on name
+ * and length counts more than kallsyms, which has no lengths and knows only what is there now. Where it
+ * did not (modules, a record that was lost), the symbolizer reads kallsyms again first, not more often
+ * than every few seconds: that takes a tenth of a second, and on some hosts BPF programs come with
+ * every service that is started. A place that was two functions has no name any more: nobody can say
+ * which of them a sample met.
  */
 
 #include <string.h>
@@ -29,31 +31,50 @@ bool kernel_is_outside(const struct symbolize *s, uint64_t place)
 void symbolize_kernel_code(struct symbolize *s, const struct symbolize_code *code)
 {
 	s->kernel_changed = true;
-	if (code->start >= code->end || code->name[0] == '\0')
+	if (code->start >= code->end || code->name[0] == '\0') {
+		s->kernel_unknown = true;
 		return;
+	}
 	for (size_t i = 0; i < s->codes.cnt; i++) {
 		if (memcmp(&s->codes.v[i], code, sizeof(*code)) == 0)
 			return; /* told when it came */
 	}
-	if (s->codes.cnt < CODES_MAX)
-		(void)vec_push(&s->codes, *code);
-	else
-		s->codes.v[s->codes_next++ % CODES_MAX] = *code;
+	if (s->codes.cnt < CODES_MAX && vec_push(&s->codes, *code) == 0)
+		return;
+	s->kernel_unknown = true; /* what is forgotten, or is not remembered */
+	if (s->codes.cnt > 0)
+		s->codes.v[s->codes_next++ % s->codes.cnt] = *code;
 }
 
-/* Reads kallsyms again when something changed and a place outside of the text was met. */
-void kernel_tick(struct symbolize *s, uint64_t now_ns)
+/* What is asked for next has kallsyms read again; false when it cannot be said now. */
+static bool read_again(struct symbolize *s)
 {
 	const struct wire_head m = { .size = sizeof(m),
 				     .type = WIRE_FORGET,
 				     .id = CPROF_OBJECT_KERNEL };
 
+	if (seqpacket_send(s->symbolizer_fd, &m, sizeof(m), -EBADF) < 0)
+		return false;
+	s->opts.counters->v[COUNTER_kernel_reloads]++;
+	s->kernel_unknown = false;
+	return true;
+}
+
+void kernel_asked(struct symbolize *s)
+{
+	if (!s->kernel_read)
+		s->kernel_unknown = false; /* it is read now */
+	s->kernel_read = true;
+}
+
+/* Asks anew when something changed and a place outside of the text was met. */
+void kernel_tick(struct symbolize *s, uint64_t now_ns)
+{
 	if (!s->kernel_changed || !s->kernel_outside || now_ns < s->kernel_reload_ns ||
 	    s->symbolizer_fd < 0)
 		return;
-	if (seqpacket_send(s->symbolizer_fd, &m, sizeof(m), -EBADF) < 0)
+	if (s->kernel_unknown && s->kernel_read && !read_again(s))
 		return;
-	s->opts.counters->v[COUNTER_kernel_reloads]++;
 	s->kernel_changed = false;
 	s->kernel_tried = false;
 	s->kernel_reading = ++s->readings;

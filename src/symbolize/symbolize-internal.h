@@ -113,7 +113,9 @@ struct symbolize {
 	size_t codes_next;
 	uint64_t kernel_text_end;
 	uint64_t kernel_reload_ns; /* not before */
-	bool kernel_changed;	   /* since its names were read */
+	bool kernel_changed;	   /* since its names were asked for */
+	bool kernel_unknown;	   /* and nobody told what came or went */
+	bool kernel_read;	   /* by this symbolizer */
 	bool kernel_outside;	   /* a place outside of its text was met */
 	uint64_t kernel_reading;   /* such places are to be asked for anew since */
 	VEC(uint32_t) jits;	   /* objects of run-time code whose names were wanted */
@@ -186,6 +188,8 @@ bool jit_take_name(struct symbolize *s, const struct ask *ask, uint64_t offset, 
 
 /* kernel.c */
 bool kernel_is_outside(const struct symbolize *s, uint64_t place);
+/* A question about the kernel was sent. */
+void kernel_asked(struct symbolize *s);
 void kernel_tick(struct symbolize *s, uint64_t now_ns);
 /* Says better, or takes away, the name that the symbolizer gave; false: nothing is to change. */
 bool kernel_take_name(struct symbolize *s, uint64_t place, struct name *name);

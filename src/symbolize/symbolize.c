@@ -202,6 +202,7 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 	s->symbolizer_spoke = false;
 	symbolize_asks_drop(s);
 	s->kernel_tried = false;
+	s->kernel_read = false;
 	s->vdso_tried = false;
 	while (objects_next(s->opts.objects, &pos, &i)) {
 		const struct object *o = objects_get(s->opts.objects, i);

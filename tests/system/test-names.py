@@ -128,7 +128,9 @@ def part_bpf(b):
     done = harness.record(b.args.cprofctl, "--hz", 199, "-o", path, "--", "sh", "-c", command)
     rows, total = b.read("bpf", done, path)
     b.has_flat("bpf", rows, total, r"^bpf_prog_[0-9a-f]{16}_hot_filter\b", 0.8)
-    b.checks.at_least("bpf: kernel_reloads", done.counters["kernel_reloads"], 1)
+    # The kernel told of them. A record may be lost where others load programs, too.
+    b.checks.at_most("bpf: times all of the kernel's names were read again",
+                     done.counters["kernel_reloads"], 1)
 
 
 def part_replaced(b):

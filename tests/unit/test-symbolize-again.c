@@ -299,6 +299,22 @@ TEST(what_the_kernel_told_counts_more_than_kallsyms)
 	symbolize_kernel_code(b.s, &second);
 	kernel_answers(&b, "bpf_prog_second", 10 * SECOND);
 	kernel_is_named(&b, "");
+	CHECK_EQ(b.counters.v[COUNTER_kernel_reloads], 0); /* nothing that is not told already */
+	end(&b);
+}
+
+/* What changed before the first question, the answer knows. */
+TEST(kernel_names_are_not_read_twice_at_the_start)
+{
+	struct bench b;
+
+	begin(&b);
+	add_stack(&b, CPROF_OBJECT_KERNEL, 1);
+	symbolize_kernel_code(b.s, &(struct symbolize_code){ 0 });
+	kernel_answers(&b, "module_function", SECOND);
+	add_stack(&b, CPROF_OBJECT_KERNEL, 2);
+	CHECK_EQ(symbolize_window(b.v, 10 * SECOND), 0);
+	CHECK_EQ(b.counters.v[COUNTER_kernel_reloads], 0);
 	end(&b);
 }
 
