@@ -185,9 +185,16 @@ static __always_inline void fill_head(struct scratch *s, struct task_struct *tas
 	out->pad2 = 0;
 }
 
-/* Samples are fetched on time, without a wake-up. When too many come between, the reader is woken. */
+/*
+ * Samples are fetched on time, without a wake-up. When too many come between, the reader is woken, and
+ * by the first one after it went to sleep.
+ */
 static __always_inline __u64 ring_flags(void)
 {
+	if (reader_sleeps) {
+		reader_sleeps = 0;
+		return BPF_RB_FORCE_WAKEUP;
+	}
 	return bpf_ringbuf_query(&cprof_samples, BPF_RB_AVAIL_DATA) < ring_urgent
 		       ? BPF_RB_NO_WAKEUP
 		       : BPF_RB_FORCE_WAKEUP;

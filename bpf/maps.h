@@ -28,6 +28,9 @@ const volatile bool event_counted = false; /* of an event that is no clock: one 
 const volatile __u64 ring_urgent =
 	~0ull; /* bytes in the sample ring with which its reader is woken */
 
+/* The reader looks seldom, for there were no samples: the next one wakes it. Set by user space. */
+__u32 reader_sleeps;
+
 /* One sample in so many is compared with the kernel's own search for a mapping; 0: none. */
 const volatile __u32 check_every = 0;
 

@@ -70,6 +70,7 @@ static int load_stream(struct always *a, struct stream **ret, struct collect_fai
 		.hz = always_hz(a),
 		.frames_max = a->config.frames_max,
 		.all = true,
+		.may_sleep = true,
 		.on_note = on_note,
 		.ctx = a,
 	};
@@ -270,6 +271,7 @@ int always_set_spool(struct always *a, int dir_fd)
 void always_set_roles(struct always *a, const struct wire_roles *m)
 {
 	a->roles = *m;
+	a->bpf_bytes = status_bpf_bytes(a);
 }
 
 /* How long nothing was sampled before this run: known when the spool was opened. */
@@ -409,7 +411,7 @@ static int on_timer(struct loop_source *src, uint64_t now_ns, void *ctx)
 	} else {
 		if (now_ns >= a->rotate_ns)
 			rotation_cut(a, now_ns);
-		next = MIN(rotation_step(a, now_ns), a->rotate_ns);
+		next = MIN(rotation_step(a, now_ns), MIN(a->rotate_ns, a->second_ns));
 	}
 	loop_timer_set(src, next);
 	return 0;

@@ -94,6 +94,7 @@ struct always {
 	uint64_t gap_ns; /* before this run */
 	bool gap_known;
 	struct wire_roles roles;
+	uint64_t bpf_bytes; /* of maps, when that came */
 	struct ceiling ceiling;
 	unsigned int shift;		/* of the rate in force */
 	char problem[CONTROL_TEXT_SZ];	/* of the latest change that could not be made */
@@ -134,6 +135,8 @@ void status_settled(struct always *a, const struct interval *iv, uint32_t cpus);
 /* What works less well than it should; how many. */
 unsigned int status_degraded(struct always *a, char texts[CONTROL_DEGRADED_MAX][CONTROL_TEXT_SZ]);
 void status_measure(struct always *a, uint64_t now_ns);
+/* What the maps of its collections take now. */
+uint64_t status_bpf_bytes(const struct always *a);
 
 /* filter.c: do Include= and Exclude= want it? @ctx is the struct always. */
 bool filter_wants(const struct window_process *p, void *ctx);

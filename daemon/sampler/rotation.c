@@ -15,7 +15,6 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/sealed.h"
 
-#define PAUSE_NS (100 * NSEC_PER_MSEC)
 #define PAUSE_NAMING_NS (20 * NSEC_PER_MSEC)
 #define PAUSE_DEFERRED_NS (500 * NSEC_PER_MSEC)
 #define LATE_NS (200 * NSEC_PER_MSEC)
@@ -257,7 +256,7 @@ static uint64_t ask_for_names(struct always *a, uint64_t now_ns)
 
 uint64_t rotation_step(struct always *a, uint64_t now_ns)
 {
-	uint64_t next = ask_for_names(a, now_ns);
+	uint64_t next = a->closing_cnt > 0 ? ask_for_names(a, now_ns) : UINT64_MAX;
 
 	/* In their order: a window's end is the next one's beginning. */
 	while (a->closing_cnt > 0 && closing_step(a, &a->closing[0], now_ns)) {
@@ -265,7 +264,7 @@ uint64_t rotation_step(struct always *a, uint64_t now_ns)
 		drop_streams(a);
 	}
 	if (a->closing_cnt == 0)
-		return now_ns + PAUSE_NS;
+		return UINT64_MAX;
 	return a->closing[0].interval->settled ? now_ns : MAX(next, now_ns + PAUSE_NAMING_NS);
 }
 

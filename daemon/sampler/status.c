@@ -222,7 +222,7 @@ static uint64_t cpu_so_far(const struct always *a, uint64_t bpf_ns)
 	return sum + (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-static uint64_t bpf_bytes(const struct always *a)
+uint64_t status_bpf_bytes(const struct always *a)
 {
 	uint64_t sum = 0;
 
@@ -234,7 +234,7 @@ static uint64_t bpf_bytes(const struct always *a)
 void status_measure(struct always *a, uint64_t now_ns)
 {
 	struct counters c = a->counters;
-	uint64_t memory = bpf_bytes(a);
+	uint64_t memory = a->bpf_bytes;
 
 	for (unsigned int i = 0; i < a->streams_cnt; i++)
 		(void)collect_counters(a->streams[i]->collect, &c);
@@ -313,5 +313,5 @@ void status_fill(struct always *a, struct control_status *ret)
 	ret->from_real_ns = st->open ? st->open->window->from_real_ns : 0;
 	ret->hz = st->hz;
 	ret->cpus = st->cpus;
-	ret->bpf_bytes = bpf_bytes(a);
+	ret->bpf_bytes = status_bpf_bytes(a);
 }

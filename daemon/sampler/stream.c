@@ -4,7 +4,9 @@
  * stream — a collection from its first run to its last, by timers and readable rings.
  *
  * Every 100 ms the rings are consumed and names are asked for; at random times the rates are drawn
- * anew (not in step with the consumption, or our own work would never be hit by a tick).
+ * anew (not in step with the consumption, or our own work would never be hit by a tick). On a machine
+ * where nothing runs that would be most of what does: after some looks in vain the stream sleeps, looks
+ * once a second, leaves the rates alone, and is woken by the next sample.
  */
 
 #include <errno.h>
@@ -19,6 +21,8 @@
 
 #define TICK_NS (100 * NSEC_PER_MSEC)
 #define TICK_PROC_NS (20 * NSEC_PER_MSEC) /* where /proc is asked: while a process lives */
+#define SLEEP_NS (1000 * NSEC_PER_MSEC)
+#define QUIET_TICKS 3 /* in vain, then it sleeps */
 #define EXITS_LATE_NS (150 * NSEC_PER_MSEC)
 #define RING_PER_CPU (512u << 10)
 #define RING_MIN (1u << 20)
@@ -82,24 +86,51 @@ static int on_events(struct loop_source *src, uint32_t events, void *ctx)
 	return 0;
 }
 
-/* The ring fills faster than the timer fetches. */
+static void wake(struct stream *st, uint64_t now_ns)
+{
+	st->quiet = 0;
+	if (!st->asleep)
+		return;
+	st->asleep = false;
+	loop_timer_set(st->tick, now_ns + TICK_NS);
+	loop_timer_set(st->redraw, collect_next_redraw(st->collect, now_ns));
+}
+
+/* The ring fills faster than the timer fetches, or the first sample came after a while. */
 static int on_samples(struct loop_source *src, uint32_t events, void *ctx)
 {
 	struct stream *st = ctx;
 
 	(void)collect_consume(st->collect);
+	if (st->running)
+		wake(st, clock_mono_ns());
 	return 0;
+}
+
+/* When to look again; @fetched samples were there now. */
+static uint64_t next_tick(struct stream *st, int fetched, uint64_t now_ns)
+{
+	if (collect_walk_is_off(st->collect))
+		return now_ns + TICK_PROC_NS;
+	if (fetched != 0)
+		wake(st, now_ns);
+	else
+		st->quiet++;
+	if (st->opts.may_sleep && st->quiet >= QUIET_TICKS)
+		st->asleep = collect_sleep(st->collect) == 0;
+	return now_ns + (st->asleep ? SLEEP_NS : TICK_NS);
 }
 
 static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 {
 	struct stream *st = ctx;
+	int fetched;
 
 	if (!st->running)
 		return 0;
 	tell_walk(st);
 	(void)collect_consume_events(st->collect); /* those that woke nobody */
-	(void)collect_consume(st->collect);
+	fetched = collect_consume(st->collect);
 	naming_tick(st->sampler, now_ns);
 	if (st->names_wait)
 		remapping_tick(st->open, now_ns);
@@ -109,7 +140,7 @@ static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 		maintain_events(st);
 		st->maintain_ns = now_ns + NSEC_PER_SEC;
 	}
-	loop_timer_set(src, now_ns + (collect_walk_is_off(st->collect) ? TICK_PROC_NS : TICK_NS));
+	loop_timer_set(src, next_tick(st, fetched, now_ns));
 	return 0;
 }
 
@@ -117,7 +148,7 @@ static int on_redraw(struct loop_source *src, uint64_t now_ns, void *ctx)
 {
 	struct stream *st = ctx;
 
-	if (!st->running)
+	if (!st->running || st->asleep)
 		return 0;
 	collect_redraw(st->collect);
 	loop_timer_set(src, collect_next_redraw(st->collect, now_ns));

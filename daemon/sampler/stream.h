@@ -26,6 +26,7 @@ struct stream_opts {
 	uint32_t frames_max;	/* of a user stack; 0: CPROF_USER_FRAMES_MAX */
 	size_t ring_bytes;	/* 0: by the number of CPUs */
 	bool all, tree, groups; /* as of struct collect_opts */
+	bool may_sleep;		/* without samples it looks less often: exits are heard of later */
 	bool is_small;		/* its windows have a part of the room that is of all small ones */
 	/* Only samples that this user may see: those of others are discard_forbidden. */
 	bool own_only;
@@ -54,10 +55,12 @@ struct stream {
 	bool names_wait;    /* those of the open interval are not asked for before it ends */
 	bool walk_told;	    /* that it is switched off */
 	VEC(uint64_t) seqs; /* last of each CPU */
+	unsigned int quiet; /* ticks in a row without a sample */
+	bool asleep;
 	uint64_t maintain_ns;
 	struct loop_source *events;
 	struct loop_source *samples;
-	struct loop_source *tick; /* consume, names: every 100 ms */
+	struct loop_source *tick; /* consume, names: every 100 ms, or every second while asleep */
 	struct loop_source *redraw;
 	uint64_t drop_count; /* of the build that loses one in N on purpose */
 };

@@ -95,6 +95,11 @@ void collect_stop(struct collect *c);
 int collect_consume(struct collect *c);
 /* Readable when samples come faster than they are fetched. */
 int collect_sample_fd(const struct collect *c);
+/*
+ * Consumes; where there was nothing (0) the next sample makes collect_sample_fd() readable, and until
+ * then nobody need look.
+ */
+int collect_sleep(struct collect *c);
 /* Delivers what is in the event ring. */
 int collect_consume_events(struct collect *c);
 int collect_event_fd(const struct collect *c);

@@ -154,6 +154,17 @@ int collect_consume(struct collect *c)
 	return ring_buffer__consume(c->samples);
 }
 
+int collect_sleep(struct collect *c)
+{
+	int r;
+
+	__atomic_store_n(&c->bpf->bss->reader_sleeps, 1, __ATOMIC_SEQ_CST);
+	r = collect_consume(c); /* what came before that wakes nobody */
+	if (r != 0)
+		__atomic_store_n(&c->bpf->bss->reader_sleeps, 0, __ATOMIC_RELAXED);
+	return r;
+}
+
 int collect_consume_events(struct collect *c)
 {
 	return ring_buffer__consume(c->events);
@@ -197,23 +208,24 @@ const char *collect_walk_why(const struct collect *c)
 	return c->walk_why ? c->walk_why : "it differed from the kernel's own search for a mapping";
 }
 
+/* All in one call: they are asked for every second. */
 int collect_counters(const struct collect *c, struct counters *counters)
 {
-	_cleanup_free_ __u64 *values = calloc(c->cpus_cnt, sizeof(*values));
-	int fd = bpf_map__fd(c->bpf->maps.cprof_counters);
+	_cleanup_free_ __u64 *values = calloc((size_t)COUNTER_MAX * c->cpus_cnt, sizeof(*values));
+	__u32 keys[COUNTER_MAX], next, cnt = COUNTER_MAX;
+	int r;
 
 	if (!values)
 		return -ENOMEM;
-	for (__u32 i = 0; i < COUNTER_MAX; i++) {
-		int r;
-
-		if (counter_descs[i].side != COUNTER_SIDE_BPF)
+	r = bpf_map_lookup_batch(bpf_map__fd(c->bpf->maps.cprof_counters), NULL, &next, keys,
+				 values, &cnt, NULL);
+	if (r < 0 && r != -ENOENT) /* that is the end of the map */
+		return r;
+	for (__u32 i = 0; i < cnt; i++) {
+		if (counter_descs[keys[i]].side != COUNTER_SIDE_BPF)
 			continue;
-		r = bpf_map_lookup_elem(fd, &i, values);
-		if (r < 0)
-			return r;
 		for (unsigned int cpu = 0; cpu < c->cpus_cnt; cpu++)
-			counters->v[i] += values[cpu];
+			counters->v[keys[i]] += values[i * c->cpus_cnt + cpu];
 	}
 	return 0;
 }
