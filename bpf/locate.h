@@ -35,7 +35,11 @@ static __always_inline __u32 object_ref(struct scratch *s, const struct inode *i
 		if (s->key_inodes[i] == at)
 			return CPROF_OBJECT_KEY | i;
 	}
-	i = s->keys_cnt;
+	/*
+	 * Read again: the verifier knows how far the loop came, and would look at all that follows once
+	 * for each such number. Loading took twice as long.
+	 */
+	i = *(volatile __u32 *)&s->keys_cnt;
 	if (i >= CPROF_KEYS_MAX) {
 		count(COUNTER_keys_full, 1);
 		return CPROF_OBJECT_NONE;
