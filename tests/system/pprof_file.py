@@ -61,6 +61,7 @@ class Profile:
         self.strings, self.samples, self.comments = [], [], []
         self._functions, self._locations, self.mappings = {}, {}, {}
         raw_samples, raw_comments = [], []
+        self.time_ns = self.duration_ns = 0
         for number, value in fields(gzip.decompress(data)):
             if number == 2:
                 raw_samples.append(value)
@@ -73,6 +74,10 @@ class Profile:
                 self._functions[known[1]] = known.get(2, 0)
             elif number == 6:
                 self.strings.append(value.decode("utf-8"))
+            elif number == 9:
+                self.time_ns = value
+            elif number == 10:
+                self.duration_ns = value
             elif number == 13:
                 raw_comments += _packed(value)
         self.comments = [self.strings[i] for i in raw_comments]
