@@ -31,7 +31,8 @@
 #define GUARD_COSTS_NS (5 * NSEC_PER_SEC)
 #define GUARD_RELOAD_NS (5 * NSEC_PER_SEC)
 #define GUARD_FAILED_STARTS_MAX 5
-#define GUARD_WORDS_MAX 100 /* of the sampler, in a second */
+#define GUARD_STOP_NS (5 * NSEC_PER_SEC) /* crew.c ends sooner, whatever hangs */
+#define GUARD_WORDS_MAX 100		 /* of the sampler, in a second */
 
 struct guard {
 	struct crew *crew;
@@ -323,7 +324,7 @@ void guard_stopping(struct guard *g)
 	loop_timer_set(g->silence, UINT64_MAX);
 	loop_timer_set(g->costs, UINT64_MAX);
 	loop_timer_set(g->reloading, UINT64_MAX);
-	service_stopping();
+	service_stopping(GUARD_STOP_NS);
 	guard_tell_status(g);
 }
 

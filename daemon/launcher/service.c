@@ -58,9 +58,10 @@ void service_reloading(uint64_t now_ns)
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_ns / USEC_NS);
 }
 
-void service_stopping(void)
+/* The unit's own limit is for what is left of us then: together they shall be short. */
+void service_stopping(uint64_t timeout_ns)
 {
-	(void)sd_notify(0, "STOPPING=1");
+	(void)sd_notifyf(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64, timeout_ns / USEC_NS);
 }
 
 void service_watchdog(struct service *s, uint64_t now_ns)

@@ -25,7 +25,7 @@ void service_status(struct service *s, const char *text);
 
 void service_ready(void);
 void service_reloading(uint64_t now_ns);
-void service_stopping(void);
+void service_stopping(uint64_t timeout_ns); /* within which we shall be gone */
 void service_watchdog(struct service *s, uint64_t now_ns);
 
 enum service_event {

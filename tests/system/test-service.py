@@ -11,10 +11,14 @@ import math
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
+import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "roles"))
+import fuse
 import harness
 import pprof_file
 from container import booted, hierarchies, make_tree, wait_for_boot
@@ -254,6 +258,18 @@ def restarted(bench, service):
     check_gaps(bench.checks, Windows(service).between(begin_ns, end_ns), restarts, bound_s)
 
 
+def stubborn(bench, service):
+    """A sampler that does not stop is killed by the launcher, which systemd gives the time for that."""
+    service.kill(signal.SIGSTOP, "cprofd-sampler")
+    begun = time.monotonic()
+    service.run("systemctl", "stop", "cprofd")
+    bench.checks.at_most("stop of a hung sampler: seconds", time.monotonic() - begun, STOP_MAX_S)
+    bench.checks.equal("stop of a hung sampler: how", service.show("Result"), "exit-code")
+    service.run("systemctl", "reset-failed", "cprofd")
+    service.run("systemctl", "start", "cprofd")
+    service.wait_status("sampling at 99 Hz")
+
+
 def stopped(bench, service):
     """With an opener that answers nothing; and the sockets stay, which are systemd's."""
     service.kill(signal.SIGSTOP, "cprofd-opener")
@@ -268,12 +284,78 @@ def stopped(bench, service):
     bench.checks.equal("stop: litter", litter, [])
 
 
+def state_of(pid):
+    """The letter of /proc/PID/stat; None: it is gone."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    return None
+
+
+@contextlib.contextmanager
+def silent_fuse(container, where):
+    """In the container, a file system whose server takes requests to open and never answers; yields
+    a descriptor with a byte for each of them."""
+    taken, swallowed = os.pipe()
+    mounts = os.open(f"/proc/{container.leader}/ns/mnt", os.O_RDONLY)
+
+    def enter():
+        if fuse.libc.setns(mounts, 0) < 0:
+            raise OSError("setns")
+        os.mkdir(where)
+
+    child = os.fork()
+    if child == 0:
+        # The mount goes with the container: umount wants a /proc in which it is.
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            with fuse.mounted(where, os.stat("/bin/true"), swallowed, enter):
+                signal.sigwait({signal.SIGTERM})
+        finally:
+            os._exit(0)
+    os.close(swallowed)
+    try:
+        yield taken
+    finally:
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+        os.close(taken)
+        os.close(mounts)
+
+
+def hung_on_fuse(bench, service):
+    """An opener in D state, which not even systemd can kill, holds up neither a stop nor the next start.
+
+    The shipped one asks no FUSE server anything, so a script stands in its place.
+    """
+    opener = next(service.root.glob("usr/**/libexec/cprofd/cprofd-opener"))
+    shipped = opener.rename(opener.with_suffix(".shipped"))
+    with silent_fuse(service.container, "/mnt/silent") as taken:
+        opener.write_text("#!/bin/sh\nread -r x < /mnt/silent/a\n")
+        opener.chmod(0o755)
+        service.run("systemctl", "start", "cprofd")
+        if not select.select([taken], [], [], 20)[0]:
+            raise RuntimeError("nobody opened the file")
+        pids = set(service.roles().values())
+        begun = time.monotonic()
+        service.run("systemctl", "stop", "cprofd", check=False)
+        bench.checks.at_most("stop, hung on FUSE: seconds", time.monotonic() - begun, STOP_MAX_S)
+        time.sleep(1)
+        left = {pid: state_of(pid) for pid in pids if state_of(pid)}
+        bench.checks.check("stop, hung on FUSE: one that cannot be killed", "D" in left.values(), left)
+        service.run("systemctl", "reset-failed", "cprofd", check=False)
+        opener.unlink()
+        shipped.rename(opener)
+        service.run("systemctl", "start", "cprofd")
+        service.wait_status("sampling at 99 Hz")
+    bench.checks.equal("stop, hung on FUSE: the next start", service.show("ActiveState"), "active")
+
+
 def in_systemd(bench):
     with booted(bench) as container:
         wait_for_boot(container)
         install(bench, container)
         service = Service(container)
-        harness.play(bench.args, bench.checks, (started, profiled, brief_units, reloaded, restarted, hung, killed, stopped),
+        harness.play(bench.args, bench.checks, (started, profiled, brief_units, reloaded, restarted, hung, killed, stubborn, stopped, hung_on_fuse),
                      bench, service)
         if bench.checks.failed:
             log = container.run("journalctl", "-u", "cprofd", "--no-pager", "-n", "60", check=False)

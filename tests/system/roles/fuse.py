@@ -57,14 +57,16 @@ def serve(device, like, swallowed):
 
 
 @contextlib.contextmanager
-def mounted(where, like, swallowed=None):
+def mounted(where, like, swallowed=None, enter=None):
     """The pid of the server of a file that looks like @like; SIGSTOP makes every access hang.
 
     With @swallowed it takes requests to open and never answers, but writes a byte there for each:
     whoever waits for that cannot even be killed, as long as the server lives. (Before the server
-    has taken the request, it can.)
+    has taken the request, it can.) @enter goes to the place where it is to be mounted.
     """
     device = os.open("/dev/fuse", os.O_RDWR)
+    if enter:
+        enter()
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other"
     if libc.mount(b"hostile", str(where).encode(), b"fuse", 6, options.encode()) < 0:
         raise OSError(ctypes.get_errno(), "mount")
