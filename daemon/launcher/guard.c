@@ -155,6 +155,7 @@ static void guard_failed(struct guard *g, const char *why)
 {
 	if (!g->ready) {
 		log_error(0, "%s", why);
+		service_status(&g->service, why); /* systemctl status shows it when nothing runs */
 		crew_end(g->crew, EXIT_FAILURE);
 		return;
 	}
@@ -276,6 +277,9 @@ static int guard_on_costs(struct loop_source *s, uint64_t now_ns, void *ctx)
 			role_cost(role, &m.costs[m.cnt++]);
 	}
 	wiring_tell(sampler, &m, sizeof(m), -EBADF);
+	/* Whether it starts is watched here; to start all of us again would not help it. */
+	if (g->ready && !g->sampling && !g->stopping)
+		service_watchdog(&g->service, now_ns);
 	loop_timer_set(g->costs, now_ns + GUARD_COSTS_NS);
 	return 0;
 }
