@@ -127,7 +127,7 @@ static int ls_print(const struct ctl_globals *globals, const struct listing *l)
 	};
 	_cleanup_(table_done) struct table t = TABLE_INIT(columns);
 	bool colour = ctl_colour(stdout);
-	struct pager pager = pager_open(globals);
+	struct pager pager = pager_open(globals, PAGER_CHOP);
 	int r;
 
 	for (size_t i = 0; i < l->rows.cnt; i++)

@@ -129,7 +129,7 @@ static int ps_print(const struct ctl_globals *globals, const struct listing *l)
 	double window_s = json_text_double(json_text_member(l->answer.root, "window_s"));
 	_cleanup_(table_done) struct table t = TABLE_INIT(columns);
 	bool colour = ctl_colour(stdout);
-	struct pager pager = pager_open(globals);
+	struct pager pager = pager_open(globals, PAGER_CHOP);
 	int r;
 
 	for (size_t i = 0; i < l->rows.cnt; i++)

@@ -51,7 +51,7 @@ static void status_help(void)
 static void status_print(const struct ctl_globals *globals, const struct ask_answer *answer)
 {
 	bool colour = ctl_colour(stdout);
-	struct pager pager = pager_open(globals);
+	struct pager pager = pager_open(globals, PAGER_WRAP);
 	int r = status_text(answer->root, stdout, colour);
 
 	pager_close(&pager);

@@ -17,21 +17,25 @@
 #include "cprof/base/cleanup.h"
 #include "pager.h"
 
-__attribute__((noreturn)) static void pager_main(int from, const char *chosen)
+__attribute__((noreturn)) static void pager_main(int from, const char *chosen,
+						 enum pager_lines lines)
 {
+	/* 127: there is no such program, and nothing was read yet. */
+	static const char script[] = "eval \"$1\"; r=$?; [ $r -ne 127 ] || exec cat; exit $r";
+
 	if (dup2(from, STDIN_FILENO) < 0)
 		_exit(CTL_FAILED);
-	(void)setenv("LESS", "FRSX", 0);
+	(void)setenv("LESS", lines == PAGER_CHOP ? "FRSX" : "FRX", 0);
 	(void)setenv("LESSSECURE", "1", 0);
 	if (chosen)
-		(void)execl("/bin/sh", "sh", "-c", chosen, (char *)NULL);
+		(void)execl("/bin/sh", "sh", "-c", script, "sh", chosen, (char *)NULL);
 	(void)execlp("less", "less", (char *)NULL);
 	(void)execlp("more", "more", (char *)NULL);
 	(void)execlp("cat", "cat", (char *)NULL);
 	_exit(CTL_FAILED);
 }
 
-struct pager pager_open(const struct ctl_globals *globals)
+struct pager pager_open(const struct ctl_globals *globals, enum pager_lines lines)
 {
 	const char *chosen = getenv("PAGER"), *term = getenv("TERM");
 	_cleanup_close_ int from = -EBADF, to = -EBADF;
@@ -50,7 +54,7 @@ struct pager pager_open(const struct ctl_globals *globals)
 	(void)fflush(stdout);
 	p.pid = fork();
 	if (p.pid == 0)
-		pager_main(from, chosen);
+		pager_main(from, chosen, lines);
 	if (p.pid < 0 || dup2(to, STDOUT_FILENO) < 0)
 		p.pid = 0;
 	return p;

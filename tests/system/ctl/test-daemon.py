@@ -261,7 +261,16 @@ class Good(Case):
         paged = self.on_terminal("ls", env={"PAGER": "sed s/^/paged/"})
         self.assertIn("paged\033[1mFROM", paged)
         self.assertEqual(paged.count("paged"), 5)
-        self.assertIn("FROM", self.on_terminal("ls", env={"PAGER": "no-such-pager-anywhere || cat"}))
+        self.assertIn("FROM", self.on_terminal("ls", env={"PAGER": "no-such-pager-anywhere"}))
+
+    def test_long_lines(self):
+        """Rows are cut at the terminal's edge, sentences are wrapped; but as the user wants it."""
+        self.daemon()
+        shown = {"PAGER": "echo \"LESS=$LESS.\"; cat"}
+        os.environ.pop("LESS", None)
+        self.assertIn("LESS=FRX.", self.on_terminal("status", env=shown))
+        self.assertIn("LESS=FRSX.", self.on_terminal("ps", env=shown))
+        self.assertIn("LESS=i.", self.on_terminal("status", env={"LESS": "i", **shown}))
 
     def on_terminal(self, *args, env=None):
         ours, theirs = pty.openpty()
