@@ -156,6 +156,12 @@ static int ls_ask(const struct ctl_globals *globals, const struct ls_args *args,
 	return ask_daemon(globals, target, &l->answer, ret_problem);
 }
 
+static bool ls_chooses(const struct ls_args *a)
+{
+	return a->since_ns > 0 || a->until_ns < UINT64_MAX || a->pids.cnt > 0 || a->kinds.cnt > 0 ||
+	       a->by_comm;
+}
+
 static int ls_run(const struct ctl_globals *globals, struct ls_args *args)
 {
 	_cleanup_(listing_done) struct listing l = LISTING_INIT("files");
@@ -177,7 +183,10 @@ static int ls_run(const struct ctl_globals *globals, struct ls_args *args)
 	}
 	if (l.rows.cnt > 0)
 		return CTL_DONE;
-	log_info("ls: no profile is stored that fits; a longer --since shows more");
+	log_info("ls: %s", ls_chooses(args)
+				   ? "no stored profile fits; cprofctl ls without options shows all"
+				   : "no profile is stored yet: the files of a window come when it "
+				     "is over; see cprofctl status");
 	return CTL_NOTHING;
 }
 

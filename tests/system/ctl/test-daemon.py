@@ -237,7 +237,8 @@ class Good(Case):
     def test_nothing(self):
         self.daemon(raw=answer({**PS, "processes": [], "files": []}))
         self.assert_says(self.ctl("ps"), "no process of yours used the CPU", 3)
-        self.assert_says(self.ctl("ls"), "no profile is stored", 3)
+        self.assert_says(self.ctl("ls"), "no profile is stored yet", 3)
+        self.assert_says(self.ctl("ls", "--until", "1h"), "no stored profile fits", 3)
         done = self.ctl("--json", "-q", "ls")
         self.assertEqual((done.returncode, done.stderr, json.loads(done.stdout)["files"]), (3, "", []))
 
