@@ -218,6 +218,17 @@ static void put_state(FILE *f, const struct control_status *s)
 				  "not sampled between the last run's last window and this run" },
 		s->gap_ns);
 	put_count(f, "gauge", &(struct metric){ "bpf_bytes", "memory of BPF maps" }, s->bpf_bytes);
+	put_seconds(
+		f, "gauge",
+		&(struct metric){ "cpu_ratio",
+				  "CPU time of all roles and BPF, of one CPU in the last minute" },
+		s->minute_ns / 60);
+	put_seconds(f, "gauge", &(struct metric){ "cpu_max_ratio", "what CPU= allows of it" },
+		    s->minute_max_ns / 60);
+	put_count(f, "gauge",
+		  &(struct metric){ "memory_max_bytes",
+				    "what Memory= allows of the roles' memory and of BPF's" },
+		  s->memory_max);
 }
 
 void pages_metrics(FILE *f, const struct control_status *s, const struct pages_front *front)

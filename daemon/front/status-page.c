@@ -97,6 +97,10 @@ static void json_cost(struct json *j, const struct control_status *s, bool with_
 	json_double(j, "bpf_s", in_seconds(s->counters.v[COUNTER_bpf_ns]));
 	json_u64(j, "pss_bytes", pss_bytes);
 	json_u64(j, "bpf_bytes", s->bpf_bytes);
+	/* Of one CPU, as a mean of the last minute: what [Limits] is about. */
+	json_double(j, "cpu_share", in_seconds(s->minute_ns) / 60);
+	json_double(j, "cpu_share_max", in_seconds(s->minute_max_ns) / 60);
+	json_u64(j, "memory_max_bytes", s->memory_max);
 	if (with_roles) {
 		json_object(j, "roles");
 		for (size_t role = 0; role < WIRE_ROLE_MAX; role++) {

@@ -75,12 +75,17 @@ static int load_stream(struct always *a, struct stream **ret, struct collect_fai
 		.ctx = a,
 	};
 
+	int r;
+
 	if (!opts.event) {
 		(void)snprintf(failure->text, sizeof(failure->text),
 			       "no event %s; see Event= in cprofd.conf(5)", a->config.event);
 		return -EINVAL;
 	}
-	return stream_new(&opts, ret, failure);
+	r = stream_new(&opts, ret, failure);
+	if (r == 0)
+		(*ret)->walk_told = true; /* status finds that out by itself */
+	return r;
 }
 
 /*

@@ -175,16 +175,40 @@ static void add_ceiling(struct always *a, struct degraded *d)
 	const struct ceiling *c = &a->ceiling;
 
 	if (c->defer)
-		add_text(d,
-			 "near a ceiling (CPU %.2f %% of one in the last minute, of %.2f; memory "
-			 "%llu MiB, of %llu): names are put off; see [Limits]",
-			 (double)c->used_ns / (CEILING_MEAN_S * 1e7),
-			 (double)c->allowed_ns / (CEILING_MEAN_S * 1e7),
-			 (unsigned long long)(c->memory >> 20),
-			 (unsigned long long)(c->memory_max >> 20));
+		add_text(
+			d,
+			"names are put off: CPU= or Memory= is nearly used up (%.2f%% of %.2f%% of "
+			"one CPU, %llu of %llu MiB); it ends when less is used, or raise them in "
+			"cprofd.conf",
+			(double)c->used_ns / (CEILING_MEAN_S * 1e7),
+			(double)c->allowed_ns / (CEILING_MEAN_S * 1e7),
+			(unsigned long long)(c->memory >> 20),
+			(unsigned long long)(c->memory_max >> 20));
 	if (a->shift > 0)
-		add_text(d, "the rate is lowered to %u a second: the CPU's ceiling; see [Limits]",
-			 always_hz(a));
+		add_text(d,
+			 "the rate is lowered from %u to %u a second: more was used than CPU= "
+			 "allows; "
+			 "it comes back when less is used, or raise CPU= in cprofd.conf",
+			 a->config.hz, always_hz(a));
+}
+
+/* As the launcher told some seconds ago. It goes on trying; why one ends it says in the journal. */
+static void add_roles(const struct always *a, struct degraded *d)
+{
+	static const char *const names[WIRE_ROLE_MAX] = {
+		[WIRE_ROLE_OPENER] = "opener",
+		[WIRE_ROLE_SYMBOLIZER] = "symbolizer",
+	};
+
+	for (uint32_t i = 0; i < a->roles.cnt; i++) {
+		const struct wire_cost *c = &a->roles.costs[i];
+
+		if (c->pid == 0 && c->role < WIRE_ROLE_MAX && names[c->role])
+			add_text(d,
+				 "the %s is not running: files that are new get no names; it is "
+				 "started again, and journalctl -u cprofd says why it ended",
+				 names[c->role]);
+	}
 }
 
 unsigned int status_degraded(struct always *a, char texts[CONTROL_DEGRADED_MAX][CONTROL_TEXT_SZ])
@@ -199,12 +223,12 @@ unsigned int status_degraded(struct always *a, char texts[CONTROL_DEGRADED_MAX][
 		add_text(&d, "%s", a->degraded);
 	if (why)
 		add_text(&d,
-			 "the kernel's trees of mappings are not walked: %s; user frames are "
-			 "located "
-			 "by /proc afterwards",
+			 "the kernel's trees of mappings are not walked: %s; frames of short "
+			 "processes may be [unknown]; please report it, with uname -r",
 			 why);
 	add_spool(a, &d);
 	add_ceiling(a, &d);
+	add_roles(a, &d);
 	return d.cnt;
 }
 
@@ -305,6 +329,9 @@ void status_fill(struct always *a, struct control_status *ret)
 	ret->gap_ns = a->gap_ns;
 	ret->uptime_ns = a->begun_ns ? clock_mono_ns() - a->begun_ns : 0;
 	ret->next_rotation_ns = a->rotate_ns;
+	ret->minute_ns = a->ceiling.used_ns;
+	ret->minute_max_ns = a->ceiling.allowed_ns;
+	ret->memory_max = a->ceiling.memory_max;
 	if (!st)
 		return;
 	status_books(a, &ret->counters, &ret->books);

@@ -63,6 +63,9 @@ struct control_status {
 	uint64_t spool_files, spool_bytes, spool_evicted, spool_quarantined, spool_windows,
 		spool_windows_failed, spool_merged;
 	uint64_t next_rotation_ns; /* CLOCK_MONOTONIC */
+	uint64_t minute_ns;	   /* CPU time in the last minute: all roles and BPF */
+	uint64_t minute_max_ns;	   /* what CPU= allows of it */
+	uint64_t memory_max;	   /* what Memory= allows, of the roles' and of BPF's bytes */
 };
 
 /* A process of the last whole window. */

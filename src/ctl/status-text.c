@@ -26,7 +26,9 @@ static const bool counts_work[COUNTER_MAX] = {
 	[COUNTER_missed] = true, /* stands in the line of samples */
 	[COUNTER_filtered] = true,
 	[COUNTER_idle] = true,
+	[COUNTER_outside_namespace] = true,
 	[COUNTER_weight_ns] = true,
+	[COUNTER_weight_dropped_ns] = true, /* the drops stand in the line of samples */
 	[COUNTER_bpf_ns] = true,
 	[COUNTER_walk_none] = true,
 	[COUNTER_walk_retry] = true,
@@ -48,6 +50,8 @@ static const bool counts_work[COUNTER_MAX] = {
 	[COUNTER_names_forgotten] = true,
 	[COUNTER_kernel_reloads] = true,
 	[COUNTER_perf_maps_read] = true,
+	[COUNTER_discard_forbidden] = true, /* somebody asked for them, and may not see them */
+	[COUNTER_discard_excluded] = true,  /* stands in the line of samples */
 };
 
 static const struct {
@@ -57,15 +61,6 @@ static const struct {
 #define CPROF_END(name, value, complete, prose) { #name, prose },
 #include "cprof/stack_ends.def"
 };
-
-static uint64_t sum_of(struct json_value object)
-{
-	uint64_t sum = 0;
-
-	for (struct json_value v = json_text_first(object); v.at; v = json_text_next(v))
-		sum += json_text_u64(v);
-	return sum;
-}
 
 static const char *share_of(uint64_t part, uint64_t whole, char dst[static 16])
 {
@@ -157,22 +152,83 @@ static void print_event(struct json_value s, FILE *f)
 	}
 }
 
-static void print_books(struct json_value s, FILE *f, bool colour)
+/* Rows of a count, a name and what it means. */
+static const struct table_column reason_columns[] = { { NULL, true },
+						      { NULL, false },
+						      { NULL, false } };
+
+/* COUNTER_MAX: one of another version of the daemon. */
+static size_t find_counter(const char *name)
+{
+	size_t i = 0;
+
+	while (i < COUNTER_MAX && strcmp(counter_descs[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+static bool is_loss(size_t i)
+{
+	return i == COUNTER_MAX || ((counter_descs[i].kind == COUNTER_KIND_DROP ||
+				     counter_descs[i].kind == COUNTER_KIND_DISCARD) &&
+				    !counts_work[i]);
+}
+
+static uint64_t add_losses(struct table *t, struct json_value reasons)
+{
+	uint64_t sum = 0;
+	struct json_entry e;
+
+	for (bool more = json_text_first_entry(reasons, &e); more;
+	     more = json_text_next_entry(&e)) {
+		const size_t i = find_counter(e.key);
+		const uint64_t n = json_text_u64(e.value);
+
+		if (n == 0 || !is_loss(i))
+			continue;
+		sum += n;
+		table_add(t, "%" PRIu64, n);
+		table_add(t, "%s", e.key);
+		table_add(t, "%s", i < COUNTER_MAX ? counter_descs[i].prose : "");
+	}
+	return sum;
+}
+
+/* What was taken and is in no profile, why, and which of it nobody wanted. */
+static int print_losses(struct json_value books, FILE *f)
+{
+	_cleanup_(table_done) struct table t = TABLE_INIT(reason_columns);
+	struct json_value discarded = json_text_member(books, "discarded");
+	uint64_t lost = add_losses(&t, json_text_member(books, "dropped"));
+	uint64_t excluded;
+
+	lost += add_losses(&t, discarded);
+	fprintf(f, ", %" PRIu64 " lost", lost);
+	excluded = json_text_u64(
+		json_text_member(discarded, counter_descs[COUNTER_discard_excluded].name));
+	if (excluded > 0)
+		fprintf(f, "; %" PRIu64 " left out by Include= and Exclude=", excluded);
+	fputs(lost > 0 ? ":\n" : "\n", f);
+	return table_print(&t, f, INDENT, false);
+}
+
+static int print_books(struct json_value s, FILE *f, bool colour)
 {
 	struct json_value books = json_text_member(s, "books");
-	uint64_t lost = sum_of(json_text_member(books, "dropped")) +
-			sum_of(json_text_member(books, "discarded"));
 	uint64_t difference = json_text_u64(json_text_member(books, "difference"));
+	uint64_t missed = json_text_u64(json_text_member(books, "missed"));
+	char text[16];
+	int r;
 
 	if (!books.at)
-		return;
+		return 0;
 	label(f, "samples");
 	fprintf(f,
-		"%" PRIu64 " in profiles, %" PRIu64 " in the open window; %" PRIu64
-		" missed, %" PRIu64 " lost\n",
+		"%" PRIu64 " in profiles, %" PRIu64 " in the open window; %" PRIu64 " (%s) missed",
 		json_text_u64(json_text_member(books, "in_profiles")),
-		json_text_u64(json_text_member(books, "open_window")),
-		json_text_u64(json_text_member(books, "missed")), lost);
+		json_text_u64(json_text_member(books, "open_window")), missed,
+		share_of(missed, json_text_u64(json_text_member(books, "produced")), text));
+	r = print_losses(books, f);
 	label(f, "books");
 	if (difference == 0)
 		fputs("balanced: every sample is accounted for\n", f);
@@ -181,6 +237,7 @@ static void print_books(struct json_value s, FILE *f, bool colour)
 			"%sTHE BOOKS DO NOT BALANCE%s: %" PRIu64 " samples are unaccounted for; "
 			"this is a fault of cprofd, please report it\n",
 			colour ? "\033[1;31m" : "", colour ? "\033[0m" : "", difference);
+	return r;
 }
 
 static const char *end_prose(const char *name)
@@ -191,11 +248,6 @@ static const char *end_prose(const char *name)
 	}
 	return "";
 }
-
-/* Rows of a count, a name and what it means. */
-static const struct table_column reason_columns[] = { { NULL, true },
-						      { NULL, false },
-						      { NULL, false } };
 
 static int print_reasons(struct json_value stacks, FILE *f)
 {
@@ -289,19 +341,21 @@ static int print_roles(struct json_value cost, FILE *f, bool colour)
 static int print_cost(struct json_value s, FILE *f, bool colour)
 {
 	struct json_value cost = json_text_member(s, "cost");
-	double cpu = json_text_double(json_text_member(cost, "cpu_s")) +
-		     json_text_double(json_text_member(cost, "bpf_s"));
 	double memory = json_text_double(json_text_member(cost, "pss_bytes")) +
 			json_text_double(json_text_member(cost, "bpf_bytes"));
-	double up = json_text_double(json_text_member(s, "uptime_s"));
 	bool roles = json_text_first(json_text_member(cost, "roles")).at;
-	char text[32];
+	char text[32], limit[32];
 
 	if (!cost.at)
 		return 0;
 	label(f, "cost");
-	fprintf(f, "%.2f%% of one CPU since the start, %s of memory now%s\n",
-		up > 0 ? 100 * cpu / up : 0, amount("bytes", memory, text),
+	fprintf(f,
+		"%.2f%% of one CPU in the last minute (CPU= allows %.2f%%), %s of memory (Memory= "
+		"allows %s)%s\n",
+		100 * json_text_double(json_text_member(cost, "cpu_share")),
+		100 * json_text_double(json_text_member(cost, "cpu_share_max")),
+		amount("bytes", memory, text),
+		bytes(json_text_member(cost, "memory_max_bytes"), limit),
 		roles ? ":" : "; root sees it by role");
 	return roles ? print_roles(cost, f, colour) : 0;
 }
@@ -318,8 +372,9 @@ static void print_spool(struct json_value s, FILE *f)
 	if (!spool.at)
 		return;
 	label(f, "spool");
-	fprintf(f, "%" PRIu64 " profile%s, %s", files, files == 1 ? "" : "s",
-		bytes(json_text_member(spool, "bytes"), text));
+	fprintf(f, "%" PRIu64 " profile%s", files, files == 1 ? "" : "s");
+	if (files > 0)
+		fprintf(f, ", %s", bytes(json_text_member(spool, "bytes"), text));
 	if (evicted > 0)
 		fprintf(f, "; %" PRIu64 " removed, for their age or to make room", evicted);
 	if (failed > 0)
@@ -352,11 +407,13 @@ static int print_problems(struct json_value s, FILE *f)
 	for (size_t i = 0; i < COUNTER_MAX; i++) {
 		struct json_value v = json_text_member(counters, counter_descs[i].name);
 
-		if (!counts_work[i] && json_text_u64(v) > 0)
+		if (!counts_work[i] && !is_loss(i) && json_text_u64(v) > 0)
 			add_problem(&t, &counter_descs[i], v);
 	}
 	label(f, "problems");
-	fputs(t.cells.cnt > 0 ? "since the start:\n" : "none since the start\n", f);
+	fputs(t.cells.cnt > 0 ? "since the start; they cost names or stacks, no samples:\n"
+			      : "none since the start\n",
+	      f);
 	return table_print(&t, f, INDENT, false);
 }
 
@@ -366,8 +423,9 @@ int status_text(struct json_value status, FILE *f, bool colour)
 
 	print_state(status, f, colour);
 	print_event(status, f);
-	print_books(status, f, colour);
-	r = print_stacks(status, f);
+	r = print_books(status, f, colour);
+	if (r == 0)
+		r = print_stacks(status, f);
 	print_names(status, f);
 	if (r == 0)
 		r = print_cost(status, f, colour);

@@ -83,8 +83,9 @@ class Status:
         at += 16
         self.spool = dict(zip(SPOOL_FIGURES, struct.unpack_from("<7Q", data, at)))
         at += 56
-        self.next_rotation_ns, = struct.unpack_from("<Q", data, at)
-        assert at + 8 == len(data), (at + 8, len(data))
+        (self.next_rotation_ns, self.minute_ns, self.minute_max_ns,
+         self.memory_max) = struct.unpack_from("<4Q", data, at)
+        assert at + 32 == len(data), (at + 32, len(data))
 
 
 class Launcher:
@@ -171,6 +172,12 @@ class Launcher:
     def reload(self, **config):
         self.config.update(config)
         wire.send(self.controls[wire.SAMPLER], config_message(**self.config))
+
+    def tell_costs(self, *rows):
+        """What the roles take, as a launcher tells: (cpu_ns, pss_bytes, role, pid, restarts)."""
+        costs = b"".join(COST.pack(*row, 0) for row in rows).ljust(COST.size * 8, b"\0")
+        wire.send(self.controls[wire.SAMPLER],
+                  wire.message(ROLES, struct.pack("<II", len(rows), 0) + costs))
 
     def replace(self, role):
         """A new one where one died, as the launcher does."""

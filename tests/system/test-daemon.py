@@ -315,10 +315,27 @@ def asked(args, checks, tmp):
         status = launcher.status()
         checks.at_least("asked: memory of maps", status.bpf_bytes, 1 << 20)
         checks.equal("asked: event", status.event, "cpu-clock")
+        told_costs(checks, launcher)
         launcher.front.send(b"\x10\0\0\0\xff\0\0\0" + bytes(8))
         control = launcher.controls[stand_in.wire.SAMPLER]
         harness.wait_until(lambda: wants_front(control), 5, "a new front is asked for")
         checks.check("asked: a front that lies is replaced", True, "yes")
+
+
+def told_costs(checks, launcher):
+    """What the roles take counts against the ceilings, and one that is down is told."""
+    wire = stand_in.wire
+    checks.equal("costs: all is well", launcher.status().degraded, [])
+    launcher.tell_costs((NSEC, 5 << 20, wire.OPENER, 0, 3), (NSEC, 7 << 20, wire.SYMBOLIZER, 7, 0))
+    status = watch(checks, "costs", launcher, 5, lambda s: s.minute_ns >= 2 * NSEC)
+    checks.within("costs: CPU in the last minute, s", status.minute_ns / NSEC, 3, 1)
+    checks.equal("costs: what is allowed, s", status.minute_max_ns, 60 * status.cpus * NSEC)
+    checks.equal("costs: memory that is allowed", status.memory_max, stand_in.DEFAULTS["memory"])
+    checks.check("costs: who is down", [t[:29] for t in status.degraded] ==
+                 ["the opener is not running: fi"], status.degraded)
+    launcher.tell_costs((NSEC, 5 << 20, wire.OPENER, 6, 4), (NSEC, 7 << 20, wire.SYMBOLIZER, 7, 0))
+    status = watch(checks, "costs", launcher, 5, lambda s: not s.degraded)
+    checks.equal("costs: all is up again", status.degraded, [])
 
 
 def wants_front(control):

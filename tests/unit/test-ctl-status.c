@@ -39,12 +39,14 @@ TEST(status_well)
 		"1045,"
 		"  \"dropped\": {\"drop_ring_full\": 0}, \"in_profiles\": 1033, \"open_window\": "
 		"12,"
-		"  \"discarded\": {\"discard_memory\": 0}, \"difference\": 0},"
+		"  \"discarded\": {\"discard_memory\": 0, \"discard_excluded\": 7}, "
+		"\"difference\": 0},"
 		" \"stacks\": {\"complete\": 999, \"truncated\": 46,"
 		"  \"reasons\": {\"fp_bad\": 40, \"LIMIT\": 6, \"exec\": 0}},"
 		" \"frames\": {\"total\": 10000, \"symbolized\": 6100},"
 		" \"cost\": {\"cpu_s\": 46.082, \"bpf_s\": 11.52, \"pss_bytes\": 44040192,"
-		"  \"bpf_bytes\": 2097152, \"roles\": {"
+		"  \"bpf_bytes\": 2097152, \"cpu_share\": 0.00512, \"cpu_share_max\": 0.05,"
+		"  \"memory_max_bytes\": 268435456, \"roles\": {"
 		"   \"launcher\": {\"pid\": 812, \"cpu_s\": 0.25, \"pss_bytes\": 1048576},"
 		"   \"symbolizer\": {\"pid\": 0, \"cpu_s\": 3, \"pss_bytes\": 0, \"restarts\": "
 		"2}}},"
@@ -54,7 +56,8 @@ TEST(status_well)
 		"cprofd " CPROF_VERSION " is running, for 3h 12min\n"
 		"\n"
 		"  sampling      cpu-clock, 99 times a second on each busy CPU\n"
-		"  samples       1033 in profiles, 12 in the open window; 3 missed, 0 lost\n"
+		"  samples       1033 in profiles, 12 in the open window; 3 (0.3%) missed, 0 lost; "
+		"7 left out by Include= and Exclude=\n"
 		"  books         balanced: every sample is accounted for\n"
 		"  stacks        95.6% reached their root; 46 ended early:\n"
 		"                40  fp_bad  the frame pointer does not point to a frame: code "
@@ -62,7 +65,8 @@ TEST(status_well)
 		"frame pointers\n"
 		"                 6  LIMIT   more frames than MaxFrames\n"
 		"  names         61.0% of frames have a function's name\n"
-		"  cost          0.50% of one CPU since the start, 44MB of memory now:\n"
+		"  cost          0.51% of one CPU in the last minute (CPU= allows 5.00%), 44MB of "
+		"memory (Memory= allows 256MB):\n"
 		"                ROLE                PID     CPU  MEMORY\n"
 		"                launcher            812   250ms     1MB\n"
 		"                symbolizer  not running      3s       0  started again 2 times\n"
@@ -76,12 +80,13 @@ TEST(status_ill)
 	_cleanup_free_ char *text = status_of(
 		"{\"version\": \"0.0.1\", \"state\": \"degraded\","
 		" \"degraded\": [\"the disk is full: \\u001b[31mno window is stored\"],"
-		" \"books\": {\"missed\": 0, \"dropped\": {\"drop_ring_full\": 40},"
+		" \"books\": {\"missed\": 0, \"dropped\": {\"drop_ring_full\": 40, \"drop_new\": "
+		"2},"
 		"  \"discarded\": {\"discard_memory\": 2}, \"difference\": 7},"
 		" \"event\": \"cycles\", \"hz\": 49, \"sessions\": 2, \"gap_s\": 0.25,"
 		" \"spool\": {\"files\": 1, \"bytes\": 512, \"windows_failed\": 1, "
 		"\"quarantined\": 4},"
-		" \"counters\": {\"runs\": 1045, \"drop_ring_full\": 40, \"discard_memory\": 2}}",
+		" \"counters\": {\"runs\": 1045, \"drop_ring_full\": 40, \"objects_gone\": 2}}",
 		false);
 
 	CHECK_STR(
@@ -94,14 +99,17 @@ TEST(status_ill)
 		"  sampling      cycles, 49 times a second on each busy CPU\n"
 		"  recordings    2 under way beside that\n"
 		"  gap           250ms were not sampled between the run before and this one\n"
-		"  samples       0 in profiles, 0 in the open window; 0 missed, 42 lost\n"
+		"  samples       0 in profiles, 0 in the open window; 0 (0.0%) missed, 44 lost:\n"
+		"                40  drop_ring_full  the sample ring had no room\n"
+		"                 2  drop_new\n"
+		"                 2  discard_memory  samples that found no memory\n"
 		"  books         THE BOOKS DO NOT BALANCE: 7 samples are unaccounted for; this is "
 		"a fault of cprofd, please report it\n"
 		"  spool         1 profile, 512B; 1 window could not be written and is lost; 4 "
 		"things that are not cprofd's set aside\n"
-		"  problems      since the start:\n"
-		"                40  drop_ring_full  the sample ring had no room\n"
-		"                 2  discard_memory  samples that found no memory\n");
+		"  problems      since the start; they cost names or stacks, no samples:\n"
+		"                2  objects_gone  files that were gone before they could be "
+		"opened\n");
 }
 
 /* Of what a daemon does not tell nothing is said, and nothing breaks. */
@@ -119,13 +127,14 @@ TEST(status_odd)
 TEST(status_without_roles)
 {
 	_cleanup_free_ char *text = status_of(
-		"{\"uptime_s\": 100, \"cost\": {\"cpu_s\": 1, \"bpf_s\": 1, \"pss_bytes\": 1024}}",
+		"{\"cost\": {\"cpu_share\": 0.02, \"cpu_share_max\": 0.64, \"pss_bytes\": 1024,"
+		" \"memory_max_bytes\": 1048576}}",
 		false);
 
 	CHECK(strstr(
 		text,
-		"  cost          2.00% of one CPU since the start, 1kB of memory now; root sees "
-		"it by role\n"));
+		"  cost          2.00% of one CPU in the last minute (CPU= allows 64.00%), 1kB of "
+		"memory (Memory= allows 1MB); root sees it by role\n"));
 	CHECK(!strstr(text, "ROLE"));
 }
 
@@ -140,8 +149,8 @@ TEST(status_colours)
 	CHECK(strstr(ill, "\033[33m! y\033[0m\n"));
 }
 
-/* Every loss is trouble: none of them is among the counters of work done. */
-TEST(status_losses_are_problems)
+/* What a daemon counts as lost is told with its reason; what somebody wanted so is not lost. */
+TEST(status_losses)
 {
 	for (size_t i = 0; i < COUNTER_MAX; i++) {
 		_cleanup_free_ char *text = NULL;
@@ -150,9 +159,17 @@ TEST(status_losses_are_problems)
 		if (counter_descs[i].kind != COUNTER_KIND_DROP &&
 		    counter_descs[i].kind != COUNTER_KIND_DISCARD)
 			continue;
-		(void)snprintf(json, sizeof(json), "{\"counters\": {\"%s\": 5}}",
-			       counter_descs[i].name);
+		(void)snprintf(json, sizeof(json),
+			       "{\"books\": {\"%s\": {\"%s\": 5}}, \"counters\": {\"%s\": 5}}",
+			       counter_descs[i].kind == COUNTER_KIND_DROP ? "dropped" : "discarded",
+			       counter_descs[i].name, counter_descs[i].name);
 		text = status_of(json, false);
+		CHECK(strstr(text, "  problems      none since the start\n"));
+		if (i == COUNTER_discard_excluded || i == COUNTER_discard_forbidden) {
+			CHECK(strstr(text, " missed, 0 lost"));
+			continue;
+		}
+		CHECK(strstr(text, " missed, 5 lost:\n"));
 		CHECK(strstr(text, counter_descs[i].prose));
 	}
 }

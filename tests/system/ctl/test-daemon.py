@@ -27,6 +27,7 @@ STATUS = {
     "stacks": {"complete": 9, "truncated": 1, "reasons": {"fp_bad": 1}},
     "frames": {"total": 200, "symbolized": 150},
     "cost": {"cpu_s": 0.5, "bpf_s": 0.115, "pss_bytes": 30 << 20, "bpf_bytes": 2 << 20,
+             "cpu_share": 0.0104, "cpu_share_max": 0.05, "memory_max_bytes": 256 << 20,
              "roles": {"sampler": {"pid": 12, "cpu_s": 0.4, "pss_bytes": 20 << 20}}},
     "spool": {"files": 1, "bytes": 2048, "evicted": 0, "quarantined": 0},
     "counters": {"runs": 99, "drop_ring_full": 2},
@@ -35,18 +36,18 @@ STATUS_TEXT = """\
 cprofd 0.1.0 is running, for 1min 1s
 
   sampling      cpu-clock, 99 times a second on each busy CPU
-  samples       90 in profiles, 7 in the open window; 1 missed, 2 lost
+  samples       90 in profiles, 7 in the open window; 1 (1.0%) missed, 2 lost:
+                2  drop_ring_full  the sample ring had no room
   books         balanced: every sample is accounted for
   stacks        90.0% reached their root; 1 ended early:
                 1  fp_bad  the frame pointer does not point to a frame: code without frame pointers
   names         75.0% of frames have a function's name
-  cost          1.00% of one CPU since the start, 32MB of memory now:
+  cost          1.04% of one CPU in the last minute (CPU= allows 5.00%), 32MB of memory (Memory= allows 256MB):
                 ROLE     PID    CPU  MEMORY
                 sampler   12  400ms    20MB
                 in BPF        115ms     2MB
   spool         1 profile, 2kB
-  problems      since the start:
-                2  drop_ring_full  the sample ring had no room
+  problems      none since the start
 """
 
 

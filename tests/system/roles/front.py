@@ -85,7 +85,7 @@ class StatusMessage(Message):
                  ("gap_ns", u64)] +
                 [("spool_" + n, u64) for n in ("files", "bytes", "evicted", "quarantined", "windows",
                                                "windows_failed", "merged")] +
-                [("next_rotation_ns", u64)])
+                [(n, u64) for n in ("next_rotation_ns", "minute_ns", "minute_max_ns", "memory_max")])
 
 
 class Process(ctypes.Structure):
@@ -193,7 +193,7 @@ class Sampler:
         s = StatusMessage(version=b"0.1.0", event=b"cpu-clock", uptime_ns=int(90.5e9), hz=99, cpus=2,
                           window_ns=60 * 10**9, from_real_ns=1_700_000_000 * 10**9,
                           counters_cnt=len(COUNTERS), roles_cnt=3, degraded_cnt=1,
-                          spool_files=12, spool_bytes=3456, bpf_bytes=777)
+                          spool_files=12, spool_bytes=3456, bpf_bytes=777, minute_ns=3 * 10**9, minute_max_ns=6 * 10**9, memory_max=1 << 20)
         s.degraded[0].value = b"spool: \"full\"; make room"
         for i in range(len(COUNTERS)):
             s.counters[i] = i + 1

@@ -86,6 +86,8 @@ class AnswersTest(FrontTest):
         self.assertNotIn("root", s["stacks"]["reasons"])
         self.assertEqual(s["cost"]["cpu_s"], 6)
         self.assertEqual(s["cost"]["pss_bytes"], 6000)
+        self.assertEqual([s["cost"][k] for k in ("cpu_share", "cpu_share_max", "memory_max_bytes")],
+                         [0.05, 0.1, 1 << 20])
         self.assertEqual(s["cost"]["roles"]["opener"],
                          {"pid": 12, "cpu_s": 2, "pss_bytes": 2000, "restarts": 1})
         self.assertEqual((s["spool"]["files"], s["spool"]["bytes"]), (12, 3456))
