@@ -100,16 +100,17 @@ TEST(status_ill)
 		"  recordings    2 under way beside that\n"
 		"  gap           250ms were not sampled between the run before and this one\n"
 		"  samples       0 in profiles, 0 in the open window; 0 (0.0%) missed, 44 lost:\n"
-		"                40  drop_ring_full  the sample ring had no room\n"
+		"                40  drop_ring_full  the sample ring had no room: too little CPU "
+		"for cprofd, or too many samples\n"
 		"                 2  drop_new\n"
-		"                 2  discard_memory  samples that found no memory\n"
+		"                 2  discard_memory  samples that found no memory in the sampler\n"
 		"  books         THE BOOKS DO NOT BALANCE: 7 samples are unaccounted for; this is "
 		"a fault of cprofd, please report it\n"
 		"  spool         1 profile, 512B; 1 window could not be written and is lost; 4 "
 		"things that are not cprofd's set aside\n"
 		"  problems      since the start; they cost names or stacks, no samples:\n"
 		"                2  objects_gone  files that were gone before they could be "
-		"opened\n");
+		"opened: no names, as of processes of some milliseconds\n");
 }
 
 /* Of what a daemon does not tell nothing is said, and nothing breaks. */

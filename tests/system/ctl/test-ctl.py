@@ -797,7 +797,8 @@ class Faults(Case):
 
     def test_all_lost(self):
         """What was lost is no idleness."""
-        said = ("all 42 samples were lost: the sample ring had no room (drop_ring_full 40, "
+        said = ("all 42 samples were lost: the sample ring had no room: too little CPU for cprofd, or too "
+                "many samples (drop_ring_full 40, "
                 "discard_memory 2); try a larger --ring")
         for args in ((), ("-a",)):
             done = self.record(*(args or ("--pid", os.getpid())), "--seconds=1", fault="all_lost")

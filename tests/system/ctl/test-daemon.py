@@ -37,7 +37,7 @@ cprofd 0.1.0 is running, for 1min 1s
 
   sampling      cpu-clock, 99 times a second on each busy CPU
   samples       90 in profiles, 7 in the open window; 1 (1.0%) missed, 2 lost:
-                2  drop_ring_full  the sample ring had no room
+                2  drop_ring_full  the sample ring had no room: too little CPU for cprofd, or too many samples
   books         balanced: every sample is accounted for
   stacks        90.0% reached their root; 1 ended early:
                 1  fp_bad  the frame pointer does not point to a frame: code without frame pointers
