@@ -6,57 +6,17 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-#include "cprof/base/cleanup.h"
+#include "cprof/base/str.h"
 #include "keys.h"
-
-#define NAME_MAX_LEN 32 /* longer ones are no near miss of any */
-#define NEAR 2
-#define BEGINNING 4
-
-static unsigned int lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (unsigned int)(c - 'A' + 'a') : (unsigned char)c;
-}
-
-/* Levenshtein's: letters to add, drop or change, in any case. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[NAME_MAX_LEN + 1], a_len = strlen(a), b_len = strlen(b);
-
-	if (a_len > NAME_MAX_LEN || b_len > NAME_MAX_LEN)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a_len; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= b_len; j++) {
-			size_t change = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
-
-			diagonal = row[j];
-			row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
-		}
-	}
-	return row[b_len];
-}
 
 /* The smaller the nearer; SIZE_MAX: it was not meant. */
 static size_t nearness(const struct config_key *key, const char *section, const char *name)
 {
-	size_t len = strlen(name), d = distance(name, key->name);
+	size_t d = str_nearness(name, key->name);
 	bool elsewhere = strcmp(key->section, section) != 0;
 
-	if (d > NEAR && (len < BEGINNING || strncasecmp(name, key->name, len) != 0))
-		return SIZE_MAX;
-	if (d > NEAR)
-		d = NEAR;
-	/* In short names nearly everything is near. */
-	if (d >= len || (elsewhere && d > 0))
-		return SIZE_MAX;
-	return 2 * d + elsewhere;
+	return d == SIZE_MAX || (elsewhere && d > 0) ? SIZE_MAX : 2 * d + elsewhere;
 }
 
 static void list_keys(const char *section, char *dst, size_t dst_sz)

@@ -64,10 +64,20 @@ static const struct ctl_command *find_command(const char *name)
 
 static int no_command(const char *name)
 {
+	size_t nearest = SIZE_MAX, n;
+	const char *meant = NULL;
 	char shown[128];
 
 	(void)str_clean(shown, sizeof(shown), name, strlen(name), NULL);
-	log_error(0, "there is no command '%s'; see cprofctl --help", shown);
+	for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
+		n = str_nearness(shown, commands[i].name);
+		if (n < nearest) {
+			nearest = n;
+			meant = commands[i].name;
+		}
+	}
+	log_error(0, "there is no command '%s'%s%s; see cprofctl --help", shown,
+		  meant ? ", but there is " : "", meant ? meant : "");
 	return CTL_USAGE;
 }
 

@@ -85,6 +85,27 @@ static int options_apply(struct option_parser *p, struct option_match m, const c
 			     m.desc->allowed ? m.desc->allowed : m.desc->arg, arg);
 }
 
+static int options_unknown(struct option_parser *p, const char *shown)
+{
+	size_t nearest = SIZE_MAX;
+	const char *meant = NULL;
+
+	for (size_t s = 0; s < p->sets_cnt; s++) {
+		for (size_t i = 0; i < p->sets[s].cnt; i++) {
+			const struct option_desc *d = &p->sets[s].descs[i];
+			size_t n =
+				d->name && d->prose ? str_nearness(shown + 2, d->name) : SIZE_MAX;
+
+			if (n < nearest) {
+				nearest = n;
+				meant = d->name;
+			}
+		}
+	}
+	return options_wrong(p->problem, "there is no option %s%s%s", shown,
+			     meant ? ", but there is --" : "", meant ? meant : "");
+}
+
 /* The argument that is a word of its own. */
 static const char *options_next_word(struct option_parser *p)
 {
@@ -100,7 +121,7 @@ static int options_long(struct option_parser *p, const char *word)
 
 	(void)snprintf(shown, sizeof(shown), "--%.*s", (int)MIN(name_len, (size_t)60), name);
 	if (!m.desc)
-		return options_wrong(p->problem, "there is no option %s", shown);
+		return options_unknown(p, shown);
 	if (name[name_len] == '=')
 		arg = name + name_len + 1;
 	if (!m.desc->arg && arg)

@@ -261,4 +261,29 @@ TEST(numbers)
 	CHECK(str_parse_number("18446744073709551615", 20, &v) && v == UINT64_MAX);
 }
 
+TEST(nearness)
+{
+	static const struct {
+		const char *word, *name;
+		size_t expected;
+	} cases[] = {
+		{ "record", "record", 0 },
+		{ "RECORD", "record", 0 },
+		{ "recrod", "record", 2 },
+		{ "recor", "record", 1 },
+		{ "records", "record", 1 },
+		{ "node", "nodecount", 2 },	  /* its beginning */
+		{ "nod", "nodecount", SIZE_MAX }, /* too short for one */
+		{ "ls", "ps", 1 },
+		{ "xy", "ps", SIZE_MAX }, /* all of it is wrong */
+		{ "", "ps", SIZE_MAX },
+		{ "rcdord", "record", 2 },
+		{ "abcdef", "record", SIZE_MAX },
+		{ "0123456789012345678901234567890123456789", "record", SIZE_MAX },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+		CHECK_EQ(str_nearness(cases[i].word, cases[i].name), cases[i].expected);
+}
+
 CHECK_MAIN

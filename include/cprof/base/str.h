@@ -32,6 +32,12 @@ size_t str_file_name(char *dst, size_t dst_sz, const char *src);
 /* A decimal number in the one form that printf() gives it: no sign, no leading zero, nothing else. */
 bool str_parse_number(const char *s, size_t len, uint64_t *ret);
 
+/*
+ * How near @word is to @name, which may have been meant: 0 but for the case, or so many letters wrong, at
+ * most 2; a beginning counts as 2. SIZE_MAX: it was not meant.
+ */
+size_t str_nearness(const char *word, const char *name);
+
 /* Interned strings: id 0 is always "". Ids are dense. */
 struct strtab {
 	struct arena arena;

@@ -91,6 +91,17 @@ class Usage(Case):
             self.assertEqual(done.returncode, 2, args)
             self.assertEqual(done.stdout, "")
 
+    def test_meant(self):
+        for args, said in ((["recrod"], "'recrod', but there is record; "), (["xyzzy"], "'xyzzy'; "),
+                           (["help", "statu"], "'statu', but there is status; "),
+                           (["record", "--secs", "1"], "--secs; "),
+                           (["record", "--second", "1"], "--second, but there is --seconds; "),
+                           (["record", "--jsno"], "--jsno, but there is --json; "),
+                           (["top", "--node", "1"], "--node, but there is --nodecount; ")):
+            done = self.run_ctl(*args)
+            self.assertEqual(done.returncode, 2, args)
+            self.assertIn(said, done.stderr)
+
     def test_full_output(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
             done = subprocess.run([CPROFCTL, "version"], stdout=full, stderr=subprocess.PIPE,
