@@ -6,7 +6,10 @@
  */
 
 #include <inttypes.h>
+#include <limits.h>
+#include <sys/ioctl.h>
 
+#include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
 #include "progress.h"
 
@@ -34,11 +37,21 @@ void progress_text(char *dst, size_t dst_sz, const struct session_progress *p, u
 		       p->processes, p->processes == 1 ? "" : "es");
 }
 
+/* A line that wraps could not be written over: only its last part is where the cursor is. */
+static int columns_of(FILE *f)
+{
+	struct winsize size;
+
+	if (ioctl(fileno(f), TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+		return INT_MAX;
+	return MAX(size.ws_col - 1, 1);
+}
+
 void progress_show(struct progress *p, const char *text)
 {
 	if (!p->f)
 		return;
-	fprintf(p->f, "\r%s\033[K", text);
+	fprintf(p->f, "\r%.*s\033[K", columns_of(p->f), text);
 	(void)fflush(p->f);
 	p->shown = true;
 }

@@ -4,6 +4,7 @@
 
 import argparse
 import concurrent.futures
+import fcntl
 import json
 import os
 import pathlib
@@ -13,9 +14,11 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -285,9 +288,15 @@ class Good(Case):
         self.assertTrue(done.rstrip().endswith("\r\033[K"), repr(done[-80:]))
         self.assertEqual(self.on_terminal("--pid", os.getpid(), "--seconds=1", "-q"), "")
 
-    def on_terminal(self, *args):
+    def test_narrow(self):
+        """The line is cut where the terminal ends: one that wraps could not be written over."""
+        done = self.on_terminal("--pid", os.getpid(), "--seconds=2", columns=20)
+        self.assertIn("\rrecording 0 s of 2 \033[K", done)
+
+    def on_terminal(self, *args, columns=0):
         """What arrives on stderr when that is a terminal."""
         ours, theirs = pty.openpty()
+        fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
         p = subprocess.Popen(self.argv(*args), cwd=self.dir, stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=theirs)
         os.close(theirs)
