@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
@@ -263,9 +264,27 @@ static void record_run(struct record *c)
 	c->acc.cpu_known = c->client.cprofd.pidfd >= 0;
 }
 
+/* One that was asked for is another user's, or may not be traced: its samples may be withheld. */
+static bool record_of_others(const struct record *c)
+{
+	char path[32];
+	struct stat st;
+	bool found = false;
+
+	for (size_t i = 0; geteuid() != 0 && i < c->args.pids.cnt; i++) {
+		(void)snprintf(path, sizeof(path), "/proc/%" PRId32, c->args.pids.v[i]);
+		found = found || (stat(path, &st) == 0 && st.st_uid != geteuid());
+	}
+	return found;
+}
+
 static void record_explain_nothing(const struct record *c)
 {
-	if (c->rec.gone > 0)
+	if (record_of_others(c))
+		log_info("record: no samples: idle for the whole time; and of processes that are "
+			 "not "
+			 "yours only root and the daemon's group, cprofd, see any");
+	else if (c->rec.gone > 0)
 		log_info("record: no samples: the process was gone too early; see ps -e");
 	else if (c->args.event->kind != EVENT_CLOCK)
 		log_info("record: no samples: none of %s came, or fewer than one in so many; try a "

@@ -604,6 +604,18 @@ class ThroughDaemon(Case):
                                "it; ask to become a member")
         self.assertEqual(self.recorded(), [])
 
+    def test_idle_of_others(self):
+        """A longer recording would not help who may not see them."""
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+        self.daemon("no_samples")
+        done = self.through("--pid", 1, "--seconds=1", **nobody)
+        self.assert_line(done, "idle for the whole time; and of processes that are not yours only root", 3)
+        with subprocess.Popen(["sleep", "60"], **nobody) as own:
+            self.addCleanup(own.kill)
+            done = self.through("--pid", own.pid, "--seconds=1", **nobody)
+            own.kill()
+        self.assert_line(done, "the process was idle for the whole time; try a longer --seconds", 3)
+
     def test_forbidden(self):
         """Samples of others are withheld: no loss, no idleness, and no success where they were named."""
         said = ("40 samples are of other users' processes, which you may not see; run it with sudo, or "
