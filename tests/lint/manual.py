@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Help, manual page and completion of cprofctl name the same commands, options and events; the
-manual page and the example of the configuration name the daemon's keys.
+manual page and the example of the configuration name the daemon's keys; and the page names the keys
+of --json (jsonkeys.py).
 
 The help is asked of the program as built, the completion is run by a real bash, the page is read as
 it is. What one has and another has not is an error, in either direction. Events and counters are
@@ -18,6 +19,7 @@ import subprocess
 import sys
 
 import configpages
+import jsonkeys
 import source
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
@@ -269,6 +271,7 @@ def main():
     words = [w for w in sys.argv[1:] if w != '--write']
     build, root, write = os.path.abspath(words[0]), (words[1:] or [ROOT])[0], '--write' in sys.argv
     problems = check(build, root, write) + check_config(build, root, write) + check_daemon(build, root)
+    problems += jsonkeys.check(root)
     for problem in problems:
         print(problem)
     print(f'manual.py: {len(problems)} problems')

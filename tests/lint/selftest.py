@@ -17,6 +17,7 @@ from contextlib import redirect_stdout
 import configpages
 import format as format_check
 import headers
+import jsonkeys
 import layers
 import ldd
 import manual
@@ -480,6 +481,18 @@ class ManualTest(unittest.TestCase):
         page = manual.replaced(GO_PAGE, parts)
         self.assertIn('time.', page)
         self.assertEqual(manual.replaced(page, parts), page)
+
+    def test_json_keys(self):
+        code = jsonkeys.keys_of_code('json_u64(j, "pid", 1); json_object_end(&j);\n'
+                                     'json_double(&w.json,\n  "cpu_s", 2); json_string(j, NULL, x);\n'
+                                     'json_u64(j, a ? "hz" : "count", 3);')
+        self.assertEqual(code, {'pid', 'cpu_s', 'hz', 'count'})
+        page = jsonkeys.keys_of_page('.Sh JSON\n.It Cm ps\n.Va pid , cpu_s :\nso\n.It Cm ls\n'
+                                     '.Va pid\n.Sh TIMES\n.Va no\n')
+        self.assertEqual(page, {'ps': {'pid', 'cpu_s'}, 'ls': {'pid'}})
+        self.assertEqual(jsonkeys.compare({'ps': (code, {'hz'})}, page), [
+            'docs/man/cprofctl.1:1: --json ls: pid is in the manual, but not written',
+            'docs/man/cprofctl.1:1: --json ps: count is written, but not in the manual'])
 
     def test_config_pages(self):
         """A key that is missing, changed or too much is seen in both files; without marks nothing is right."""
