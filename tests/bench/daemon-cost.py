@@ -35,6 +35,8 @@ CONFIG = ROOT / "systemd/cprofd.conf"
 SERVICE = ROOT / "systemd/cprofd.service.in"
 SETTLE_S, WARM_S = 12, 8
 MIB = 1 << 20
+# Where no more than this is busy, both profilers included, the daemon's roles wake no more than that.
+IDLE_CPUS, IDLE_WAKEUPS = 0.1, 25
 
 
 def shipped(key, path=CONFIG):
@@ -104,21 +106,22 @@ class Side:
 
     def begin(self):
         """Costs of a load: from here on."""
-        self.names, self.known, self.woken = {}, {}, {}
+        self.names, self.known, self.woken, self.programs = {}, {}, {}, {}
         self.cpu, self.bpf, self.memory, self.times = [], [], [], []
         self.look()
         self.begun = self.by_name(self.known), self.by_name(self.woken)
 
     def look(self):
-        """Clocks that can be read no more (a role that ended) keep what they showed last."""
+        """Clocks that can be read no more (of a role that ended) keep what they showed last."""
         roles = accounts.Roles(self.root)
         self.names.update(roles.pids)
         self.known.update(roles.cpu_ns())
         self.woken.update(roles.wakeups())
         bpf = roles.bpf()
+        self.programs.update(bpf.programs)
         self.times.append(time.monotonic())
         self.cpu.append(sum(self.known.values()))
-        self.bpf.append(bpf.run_ns)
+        self.bpf.append(sum(self.programs.values()))
         self.pss, self.maps = roles.by_comm(roles.pss()), bpf.map_bytes
         self.memory.append(sum(self.pss.values()) + self.maps)
 
@@ -195,10 +198,12 @@ def may_use_memory():
     return float(shipped("Memory").rstrip("M")) * MIB
 
 
-def judge(checks, load, figures):
+def judge(checks, load, figures, busy):
     ours = figures["cprofd"]
     for name, f in figures.items():
         checks.equal(f"{load}: processes of {name}", f["processes"], 5 if name == "cprofd" else 1)
+    if load == "idle" and busy < IDLE_CPUS:
+        checks.at_most("idle: wake-ups a second", sum(ours["wakeups"].values()), IDLE_WAKEUPS)
     checks.at_most(f"{load}: CPU within CPU=, ms/s", ours["ms_per_s"], may_use_cpu())
     checks.at_most(f"{load}: memory within Memory=, MiB", ours["memory_max"] / MIB, may_use_memory() / MIB)
     if "peer" in figures:
@@ -224,7 +229,7 @@ def compare(args, checks, tmp, stack):
     for load in [args.load] if args.load else LOADS:
         figures, busy = measure(args, tmp, load, sides)
         show(load, figures, busy)
-        judge(checks, load, figures)
+        judge(checks, load, figures, busy)
     accounts.check_status(checks, "status", daemon, daemon.process.pid)
     status = daemon.json("status")
     checks.equal("status: samples that are in no account", status["books"]["difference"], 0)
