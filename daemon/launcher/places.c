@@ -222,10 +222,11 @@ static int places_take(const char *path, int fd, const struct places_owner *owne
 		return log_error(r, "Directory=%s: cannot give it to user %u: %m", path,
 				 owner->uid);
 	if (places_check_lock(fd) < 0)
-		return log_error(-EBUSY,
-				 "Directory=%s: another cprofd writes to it; stop that one, or name"
-				 " another",
-				 path);
+		return log_error(
+			-EBUSY,
+			"Directory=%s: another cprofd writes to it, or hangs in it; stop that"
+			" one, or name another",
+			path);
 	r = places_try(fd, owner);
 	/* What is there can be evicted: the sampler makes room. */
 	if ((r == -ENOSPC || r == -EDQUOT) && !empty) {

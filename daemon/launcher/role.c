@@ -38,7 +38,7 @@
 #define ROLE_SETTLED_NS (10 * NSEC_PER_SEC)
 #define ROLE_QUICK_DEATHS_MAX 20
 #define ROLE_PAUSE_SLOW_NS (60 * NSEC_PER_SEC)
-#define ROLE_LAST_ONE_NS (10 * NSEC_PER_SEC)
+#define ROLE_LAST_ONE_NS (2 * NSEC_PER_SEC)
 
 union role_message {
 	struct wire_head head;
@@ -267,8 +267,8 @@ static int role_launch(struct role *role)
 }
 
 /*
- * Two samplers would write to one directory, so the next one waits until the last is gone; but not for
- * ever: one that hangs in the kernel may stay, and sampling is worth more than its files.
+ * The next sampler waits until the last is gone, and the lock on the directory with it; but not for long:
+ * one that hangs in the kernel may stay, and sampling is worth more than files.
  */
 static bool role_must_wait(struct role *role, uint64_t now_ns)
 {

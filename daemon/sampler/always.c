@@ -4,8 +4,8 @@
  * always — see its header: from the launcher's configuration to the last window.
  *
  * A timer of its own, apart from the collection's: what has ended goes on when nothing is sampled any
- * more. Signs of progress go out once a second, and only when there is some: the rings were looked at,
- * no window is overdue, the disk does not hang.
+ * more. Signs of progress go out once a second, and only when there is some: the rings were looked at, and
+ * no window is overdue. A disk that hangs is told, and no reason to begin anew.
  *
  * The end: the open window ends at once and goes to the disk while the next one is sampled; when the disk
  * has it, that next one, some ten milliseconds long, is cut, written and synced. So a restart loses what
@@ -306,13 +306,9 @@ static bool is_consumed(const struct always *a)
 	return st && st->open && collect_consume(st->collect) >= 0;
 }
 
-static bool makes_progress(struct always *a, uint64_t now_ns)
+static bool makes_progress(const struct always *a, uint64_t now_ns)
 {
-	struct spooler_figures f;
-
-	spooler_figures(a->spooler, &f);
-	return is_consumed(a) && now_ns < a->rotate_ns + OVERDUE_NS &&
-	       (f.busy_since_ns == 0 || now_ns < f.busy_since_ns + ALWAYS_STUCK_NS);
+	return is_consumed(a) && now_ns < a->rotate_ns + OVERDUE_NS;
 }
 
 /* To the journal, at most once a minute: status has all of it at any time. */

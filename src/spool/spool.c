@@ -49,7 +49,8 @@ static int take_directory(int dir_fd, struct spool_failure *failure)
 		return fail(failure, -ENOTDIR, "it is no directory");
 	if (flock(dir_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return fail(failure, -EBUSY,
-			    "another cprofd writes to it; stop that one, or set Directory=");
+			    "another cprofd writes to it, or hangs in it; stop that one, or set "
+			    "Directory=");
 	return 0;
 }
 
