@@ -32,7 +32,7 @@
 #define TELL_EVERY_NS (60 * NSEC_PER_SEC)
 /* After STOP: sampling goes on for so long at most, and the disk has until then. */
 #define ENDING_NS (1500 * NSEC_PER_MSEC)
-#define END_NS (2800 * NSEC_PER_MSEC)
+#define END_NS (2500 * NSEC_PER_MSEC)
 #define PAUSE_ENDING_NS (2 * NSEC_PER_MSEC)
 
 static void send_state(enum wire_state_kind kind, const char *text)
