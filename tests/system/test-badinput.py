@@ -194,6 +194,30 @@ def no_btf(args, checks, tmp):
     refused(checks, "no BTF", done, says="BTF")
 
 
+def daemon_start(args, checks, tmp):
+    """The daemon refuses in the same way, before it is ready: one line, status 1."""
+    cprofd = args.cprofctl.parents[2] / "daemon/launcher/cprofd"
+    deny = [str(args.outside / "deny")]
+    hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh"]
+    for name, prefix, setting, says in (
+            ("wrong value", [], "Sampling.FrequencyHz=0", "FrequencyHz=0: out of range; allowed: 1 to 10000"),
+            ("no such event", [], "Sampling.Event=nosuch", "Event=nosuch: no such event; allowed: "),
+            ("somebody's directory", [], "Profiles.Directory=/etc", "Directory=/etc: not empty"),
+            ("no capability", ["setpriv", "--bounding-set=-bpf,-perfmon"], "", "root without CAP_BPF CAP_PERFMON"),
+            ("no BTF", hide, "", "no kernel types: .*; mount /sys"),
+            ("bpf absent", [*deny, str(ENOSYS), str(NR_BPF), "--"], "", "do not load on this kernel: .*; Linux"),
+            ("perf_event_open denied", [*deny, str(EACCES), str(NR_PERF_EVENT_OPEN), "--"], "",
+             "refused perf_event_open: .*; CAP_PERFMON")):
+        settings = [f"Control.Socket={tmp}/run/s.sock", f"Profiles.Directory={tmp}/p", "Control.Group=root", setting]
+        options = [word for s in settings if s for word in ("-o", s)]
+        done = subprocess.run([*prefix, cprofd, *options], capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, timeout=60)
+        checks.equal(f"daemon, {name}: exit status", done.returncode, 1)
+        lines = done.stderr.splitlines()
+        checks.check(f"daemon, {name}: one line that says", len(lines) == 1 and bool(re.search(says, lines[0])),
+                     " | ".join(lines)[:300], says)
+
+
 class Elf:
     """Just enough of an ELF64 file to make its section table lie (elf(5))."""
 
@@ -306,7 +330,8 @@ def run(args, checks):
     with harness.scratch() as tmp:
         harness.play(args, checks, (no_such_pid, pid_exits, pid_taken_over, kernel_thread, no_such_command,
                                    no_output, wrong_usage, not_root, no_capability, denied_calls,
-                                   one_cpu_denied, no_btf, lying_elf, odd_comms),
+                                   one_cpu_denied, no_btf, daemon_start, lying_elf,
+                                   odd_comms),
                      args, checks, tmp)
         left = [d for d in os.listdir(tmp) if d.endswith((".pb.gz", ".tmp"))]
         checks.check("no file left that nobody asked for", len(left) <= 2, left)
