@@ -28,32 +28,34 @@ static __always_inline void place_at(struct place *p, const struct vma_hit *h, _
 static __always_inline __u32 object_ref(struct scratch *s, const struct inode *inode,
 					const struct announce_vma *vma)
 {
-	__u64 at = (__u64)inode;
-	__u32 i, *id;
+	__u64 at = (__u64)inode, end;
+	__u32 *id;
 
-	for (i = 0; i < CPROF_KEYS_MAX && i < s->keys_cnt; i++) {
+	for (__u32 i = 0; i < CPROF_KEYS_MAX && i < s->keys_cnt; i++) {
 		if (s->key_inodes[i] == at)
 			return CPROF_OBJECT_KEY | i;
 	}
 	/*
 	 * Read again: the verifier knows how far the loop came, and would look at all that follows once
-	 * for each such number. Loading took twice as long.
+	 * for each such number. Loading took twice as long. Compared as 64 bits: of half a register Linux 6.1
+	 * does not take the bound for the whole.
 	 */
-	i = *(volatile __u32 *)&s->keys_cnt;
-	if (i >= CPROF_KEYS_MAX) {
+	end = *(volatile __u32 *)&s->keys_cnt;
+	barrier_var(end);
+	if (end >= CPROF_KEYS_MAX) {
 		count(COUNTER_keys_full, 1);
 		return CPROF_OBJECT_NONE;
 	}
-	key_read(&s->keys[i], inode);
-	id = bpf_map_lookup_elem(&cprof_objects, &s->keys[i]);
+	key_read(&s->keys[end], inode);
+	id = bpf_map_lookup_elem(&cprof_objects, &s->keys[end]);
 	if (id)
 		return *id;
-	s->key_inodes[i] = at;
-	s->keys_cnt = i + 1;
+	s->key_inodes[end] = at;
+	s->keys_cnt = end + 1;
 	if (s->pid)
 		announce(CPROF_RECORD_OBJECT, bpf_get_current_task_btf(), s->pid, inode,
-			 &s->keys[i], vma);
-	return CPROF_OBJECT_KEY | i;
+			 &s->keys[end], vma);
+	return CPROF_OBJECT_KEY | end;
 }
 
 /* Reads the VMA at @at and what it maps. 0, -EAGAIN when it changed meanwhile. */
