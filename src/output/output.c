@@ -138,6 +138,17 @@ static int output_name_free(const struct output *o, const char *tmp, const char 
 	return unlinkat(o->dir_fd, tmp, 0) < 0 ? -errno : 0;
 }
 
+/* Gives it a name that may be taken, but by nothing other than a file: looked at again, for it is long
+ * since the output was opened. -EEXIST if not. */
+static int output_name_replaced(const struct output *o, const char *tmp, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(o->dir_fd, name, &st, 0) == 0 && !S_ISREG(st.st_mode))
+		return -EEXIST;
+	return renameat(o->dir_fd, tmp, o->dir_fd, name) < 0 ? -errno : 0;
+}
+
 /* Gives it @name or, where that is taken, the first free other one. */
 static int output_name(struct output *o, const char *tmp, const char *name, char **ret_path)
 {
@@ -147,7 +158,7 @@ static int output_name(struct output *o, const char *tmp, const char *name, char
 
 	(void)snprintf(chosen, sizeof(chosen), "%s", name);
 	if (o->replace)
-		r = renameat(o->dir_fd, tmp, o->dir_fd, name) < 0 ? -errno : 0;
+		r = output_name_replaced(o, tmp, name);
 	for (unsigned int n = 0; r == -EEXIST && n < OUTPUT_OTHERS_MAX; n++) {
 		if (n > 0)
 			profile_name_other(chosen, sizeof(chosen), name, n);

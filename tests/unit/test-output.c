@@ -201,13 +201,31 @@ TEST(output_file_replaces_once)
 	check_file("f~1", "2");
 }
 
+/* A device, a socket or a FIFO is never replaced, whenever it came. */
+TEST(output_replaces_files_only)
+{
+	_cleanup_(output_done) struct output o = OUTPUT_INIT;
+	_cleanup_free_ char *path = NULL;
+	struct stat st;
+
+	enter_scratch();
+	CHECK_EQ(mkfifo("there", 0600), 0);
+	CHECK_EQ(output_open_file(&o, "there"), -EINVAL);
+	output_done(&o);
+	CHECK_EQ(output_open_file(&o, "f"), 0);
+	CHECK_EQ(mkfifo("f", 0600), 0);
+	path = written(&o, "unused", "1");
+	CHECK_STR(path, "f~1");
+	check_file("f~1", "1");
+	CHECK_EQ(lstat("f", &st), 0);
+	CHECK(S_ISFIFO(st.st_mode));
+}
+
 TEST(output_cannot)
 {
 	struct output o = OUTPUT_INIT;
 
 	enter_scratch();
-	CHECK_EQ(output_open_file(&o, "/dev/null"), -EINVAL);
-	output_done(&o);
 	CHECK_EQ(output_open_file(&o, "none/f"), -ENOENT);
 	output_done(&o);
 	CHECK_EQ(output_open_directory(&o, "none/d/"), -ENOENT);
