@@ -10,6 +10,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "always.h"
 #include "cprof/base/clock.h"
@@ -17,6 +18,7 @@
 
 #define PAUSE_NAMING_NS (20 * NSEC_PER_MSEC)
 #define PAUSE_DEFERRED_NS (500 * NSEC_PER_MSEC)
+#define DRAIN_PAUSE_US 500
 #define LATE_NS (200 * NSEC_PER_MSEC)
 #define PIECE_NS (5 * NSEC_PER_MSEC)
 /* Of all files of a window, encoded: more than any host makes in one. */
@@ -146,6 +148,13 @@ static bool may_settle(const struct always *a, struct closing *c, uint64_t now_n
 	return !a->config.symbolize || interval_is_named(c->interval, now_ns);
 }
 
+/* At the end no more windows come, so there is time to wait for a place in the spooler's queue. */
+static bool waits_for_spooler(const struct always *a)
+{
+	return a->phase >= ALWAYS_ENDING && a->windows_out >= SPOOLER_WAITING_MAX &&
+	       a->closing_cnt <= ALWAYS_CLOSING_MAX;
+}
+
 /* True when the spool has it. */
 static bool closing_step(struct always *a, struct closing *c, uint64_t now_ns)
 {
@@ -157,7 +166,7 @@ static bool closing_step(struct always *a, struct closing *c, uint64_t now_ns)
 			return true;
 		}
 	}
-	if (!encode_piece(a, c, now_ns))
+	if (waits_for_spooler(a) || !encode_piece(a, c, now_ns))
 		return false;
 	hand_over(a, c);
 	return true;
@@ -223,11 +232,9 @@ void rotation_cut(struct always *a, uint64_t now_ns)
 
 void rotation_take_last(struct always *a, struct stream *st)
 {
-	const uint64_t until_ns = clock_mono_ns() + STREAM_DRAIN_MAX_NS;
-
-	/* Another CPU may be about to finish a record. */
-	while (!stream_is_drained(st, clock_mono_ns()) && clock_mono_ns() < until_ns)
-		;
+	/* Somebody may be about to finish a record, and on our CPU: so not without a pause. */
+	while (!stream_is_drained(st, clock_mono_ns()))
+		(void)usleep(DRAIN_PAUSE_US);
 	/* Nobody fetches from its rings any more. */
 	st->samples = loop_remove(st->samples);
 	st->events = loop_remove(st->events);
@@ -265,6 +272,8 @@ uint64_t rotation_step(struct always *a, uint64_t now_ns)
 	}
 	if (a->closing_cnt == 0)
 		return UINT64_MAX;
+	if (waits_for_spooler(a))
+		return now_ns + PAUSE_NAMING_NS;
 	return a->closing[0].interval->settled ? now_ns : MAX(next, now_ns + PAUSE_NAMING_NS);
 }
 

@@ -16,7 +16,7 @@
 #include "interval.h"
 
 /* For so long after the end of an interval records that belong to it may still come. */
-#define STREAM_DRAIN_MAX_NS (200 * NSEC_PER_MSEC)
+#define STREAM_DRAIN_MAX_NS NSEC_PER_SEC
 
 struct stream_opts {
 	struct sampler *sampler;
