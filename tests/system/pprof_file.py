@@ -111,6 +111,9 @@ class Profile:
                     self.strings[label[2]] if label.get(2) else label.get(3, 0))
         return sample
 
+    def places(self):
+        return len(self._locations)
+
     def names(self, location):
         """Of one location, innermost first."""
         return [self.strings[self._functions[f]] for f in self._locations[location][0]]

@@ -91,7 +91,8 @@ def forks(args, checks, tmp):
     done = scene.play(checks, "-a", "--seconds", seconds, works=storms)
     if done:
         rate = sum(o["forks"] / o["seconds"] for o in scene.outcomes)
-        checks.at_least("forks: a second", rate, 3600)
+        # A short run is there to be disturbed: how much is the campaign's affair, on a machine of its own.
+        checks.at_least("forks: a second", rate, 3600 if args.long else 500)
         checks.note(f"{len(done.files)} files, {done.books['runs']} runs")
 
 

@@ -8,6 +8,7 @@ name and address.
 
 import json
 import random
+import shlex
 import subprocess
 import sys
 
@@ -169,15 +170,18 @@ def orders(bench, out, files):
         bench.checks.check(f"{name}: the same stacks", stacks(path) == stacks(out), len(stacks(out)))
 
 
-def facts(path):
-    """The comments, without what a merge changes in them: it sorts reasons, and counts windows. Code of
-    several processes that was made at run time is one place when it has no name."""
-    profile = pprof_file.Profile(path)
-    changed = ["#cprofd windows="]
-    if any("[jit]" in profile.stack(s) for s in profile.samples):
-        changed.append("#cprofd frames=")
-    found = [c for c in profile.comments if not c.startswith(tuple(changed))]
+ANEW = ("#cprofd windows=", "#cprofd frames=", "#cprofd symbolized=")
+
+
+def facts(profile):
+    """The comments, without what a merge changes in them: it sorts reasons, and counts anew."""
+    found = [c for c in profile.comments if not c.startswith(ANEW)]
     return sorted("".join(sorted(c)) if "truncated_by=" in c else c for c in found)
+
+
+def frames(profile):
+    """(frames, those with names) as the comments have them."""
+    return int(profile.comment("frames")), int(profile.comment("symbolized"))
 
 
 def alone(bench, files):
@@ -187,8 +191,12 @@ def alone(bench, files):
     for path in files:
         subprocess.run([bench.args.outside / "merge-files", out, path], check=True,
                        stdout=subprocess.DEVNULL)
-        if facts(path) != facts(out):
-            differs.append((path.name, sorted(set(facts(path)) ^ set(facts(out)))))
+        whole, part = pprof_file.Profile(out), pprof_file.Profile(path)
+        if facts(part) != facts(whole):
+            differs.append((path.name, sorted(set(facts(part)) ^ set(facts(whole)))))
+        # Places that have a number only become one where their names are the same.
+        if not all(map(int.__le__, frames(whole), frames(part))) or frames(whole)[0] != whole.places():
+            differs.append((path.name, frames(part), frames(whole), whole.places()))
     bench.checks.check("alone: the same comments", not differs, differs[:2] or f"{len(files)} files")
 
 
@@ -199,8 +207,9 @@ def machine(bench):
     in each of two seconds."""
     folders = [bench.tmp / "all-0", bench.tmp / "all-1"]
     churn = "while :; do ls -R /usr/lib >/dev/null; cat /etc/passwd >/dev/null; done"
+    brief = f"while :; do {shlex.quote(str(bench.args.workloads / 'burst'))} 20000; done"
     spin = bench.args.workloads / "spin"
-    with Work("sh", "-c", churn), Work(spin, -1, 60):
+    with Work("sh", "-c", churn), Work("sh", "-c", brief), Work(spin, -1, 60):
         for folder in folders:
             with Recorder(bench.args.cprofctl, "-a", "--seconds", "2", "-o", f"{folder}/",
                           cwd=bench.tmp) as recorder:

@@ -7,11 +7,11 @@ function that takes three times as long as another must show three times as much
 """
 
 import contextlib
-import math
 import re
 import shutil
 import subprocess
 import sys
+import time
 
 import harness
 from harness import Skip, Work
@@ -96,16 +96,18 @@ def by_pid(bench):
     """record --pid, one after the other."""
     for name, (argv, leader, code, source) in bench.programs.items():
         with Work(*argv, -1, 60) as work:
+            begun = time.monotonic()
             done = harness.record(bench.args.cprofctl, "--pid", work.pid, "--seconds", SECONDS,
                                   "-o", f"{bench.tmp}/pid-{name}/", cwd=bench.tmp)
-            used = harness.process_cpu_ns(work.pid)
+            # Beginning and end take their time too, and more on a machine at work.
+            used = harness.process_cpu_ns(work.pid) * SECONDS / (time.monotonic() - begun)
             if not harness.good(bench.checks, f"--pid {name}", done):
                 continue
             found = bench.file_of(f"--pid {name}", done, work.pid)
             if found:
                 bench.leads(f"--pid {name}", found["path"], leader)
                 look_at_code(bench, name, argv[0], found["path"], code, source)
-                bench.checks.at_least(f"--pid {name}: ns, of what it used in its life",
+                bench.checks.at_least(f"--pid {name}: ns, of what it used in such a time",
                                       found["nanoseconds"] / used, 0.5)
 
 
@@ -177,11 +179,11 @@ def look_at_code(bench, name, program, path, code, source=True):
 
 def ratio(bench):
     """hot3 takes three times as long as hot1."""
-    seconds = 60 if bench.args.long else 10
+    seconds, hz = 60 if bench.args.long else 10, 997
     path = bench.tmp / "ratio.pb.gz"
     with Work(bench.args.workloads / "spin", 0, 90) as work:
-        done = harness.record(bench.args.cprofctl, "--pid", work.pid, "--seconds", seconds,
-                              "-o", path, cwd=bench.tmp)
+        done = harness.record(bench.args.cprofctl, "--pid", work.pid, "--seconds", seconds, "--hz",
+                              hz, "-o", path, cwd=bench.tmp)
         truth = work.finish(stop=True)
     if not harness.good(bench.checks, "ratio", done):
         return
@@ -190,11 +192,11 @@ def ratio(bench):
     if not bench.checks.check("ratio: both functions are there", hot3 > 0 and hot1 > 0,
                               f"hot3 {hot3}, hot1 {hot1}"):
         return
-    n3, n1 = hot3 * HZ / harness.NSEC, hot1 * HZ / harness.NSEC
-    sigma = 3.0 * math.sqrt(1 / n3 + 1 / n1)
+    n3, n1 = hot3 * hz / harness.NSEC, hot1 * hz / harness.NSEC
     bench.checks.within("ratio: the program's own clock", truth["hot3_ns"] / truth["hot1_ns"], 3.0,
                         0.05)
-    bench.checks.within("ratio: hot3 over hot1, within 3 sigma", hot3 / hot1, 3.0, 3 * sigma)
+    bench.checks.within("ratio: hot3 over hot1", hot3 / hot1, 3.0,
+                        harness.sigmas(9 * (1 / n3 + 1 / n1)))
 
 
 def brief(bench):
@@ -208,14 +210,14 @@ def brief(bench):
     raw, _ = bench.pprof.raw(path)
     cum = max((cum for _, cum, name in rows if name == "brief_work"), default=0)
     bench.checks.at_least("brief: share of the time under brief_work, by name",
-                          cum / max(raw.nanoseconds, 1), 0.8)
+                          cum / max(raw.nanoseconds, 1), 0.7)
 
 
 def pipeline(bench):
     """A shell pipeline: every program of it has samples and a name."""
     script = harness.HERE / "workloads" / "pipeline.sh"
     out = f"{bench.tmp}/pipeline/"
-    done = harness.record(bench.args.cprofctl, "-o", out, "--", "sh", script, 3000000,
+    done = harness.record(bench.args.cprofctl, "--hz", 499, "-o", out, "--", "sh", script, 3000000,
                           cwd=bench.tmp)
     if not harness.good(bench.checks, "pipeline", done):
         return
@@ -228,8 +230,8 @@ def pipeline(bench):
         bench.checks.check(f"pipeline: pprof opens {found['comm']}", bool(rows) and not complaint,
                            complaint or f"leads {rows[0][2] if rows else None}")
     merged = bench.tmp / "pipeline.pb.gz"
-    done = harness.record(bench.args.cprofctl, "-o", merged, "--", "sh", script, 1000000,
-                          cwd=bench.tmp)
+    done = harness.record(bench.args.cprofctl, "--hz", 499, "-o", merged, "--", "sh", script,
+                          1000000, cwd=bench.tmp)
     if harness.good(bench.checks, "pipeline in one file", done):
         tags, complaint = bench.pprof.run("-tags", merged)
         bench.checks.check("pipeline in one file: labels name its programs",

@@ -210,7 +210,7 @@ def refused(bench, name, raw, says):
     lines = done.stderr.splitlines()
     good = (done.returncode == 1 and not done.stdout and len(lines) == 1
             and any(word in done.stderr for word in says.split("|"))
-            and not list(out.iterdir()) and time.monotonic() - begun < 5)
+            and not list(out.iterdir()) and time.monotonic() - begun < 20)
     if not good:
         bench.checks.check(f"refused: {name}", False, (done.returncode, done.stdout, lines))
     return good

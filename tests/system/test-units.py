@@ -72,7 +72,8 @@ def check_bursts(checks, what, done):
     checks.equal(f"{what}: units of 10 ms that were seen", len(seen), UNITS)
     checks.equal(f"{what}: samples under another unit's name", wrong, [])
     checks.at_least(f"{what}: samples a unit, of 10", total / UNITS, 5)
-    checks.at_least(f"{what}: of these, in the function that burns", named / max(total, 1), 0.5)
+    # The rest is their start and end in the kernel, which takes longer where others use the machine.
+    checks.at_least(f"{what}: of these, in the function that burns", named / max(total, 1), 0.25)
     checks.equal(f"{what}: difference of the books", done.books["difference"], 0)
 
 
@@ -86,16 +87,22 @@ def brief_units(bench, container):
     service = [*container.enter(), "systemd-run", "--quiet", "--pipe", "--wait", "--collect",
                "--unit=cprof-inside"]
     with contextlib.ExitStack() as stack:
-        views = [stack.enter_context(BpfView(bench.args.outside))]
+        view = stack.enter_context(BpfView(bench.args.outside))
         outside = stack.enter_context(Recorder(
-            bench.args.cprofctl, "-a", "--seconds", 16, "--hz", HZ, "-o", f"{bench.tmp}/outside/"))
-        views[0].wait_for_samples(outside)
+            bench.args.cprofctl, "-a", "--seconds", 120, "--hz", HZ, "-o", f"{bench.tmp}/outside/"))
+        view.wait_for_samples(outside)
+        view = stack.enter_context(BpfView(bench.args.outside))
         within = stack.enter_context(Recorder(
-            bench.args.cprofctl, "-a", "--seconds", 10, "--hz", HZ, "-o", f"{bench.tmp}/inside/",
+            bench.args.cprofctl, "-a", "--seconds", 100, "--hz", HZ, "-o", f"{bench.tmp}/inside/",
             prefix=service))
-        harness.wait_until((bench.tmp / "inside").exists, 15, "the recording inside")
-        time.sleep(1.5)
+        view.wait_for_samples(container.leader)
         container.run("sh", "-c", start)
+        container.run("sh", "-c", "until [ -z \"$(systemctl list-units -q --no-legend 'cprof-b*.service')\" ]; "
+                      "do sleep 0.1; done")
+        # What was opened for their names is answered within the second.
+        time.sleep(1)
+        container.run("systemctl", "kill", "--kill-who=main", "--signal=INT", "cprof-inside")
+        outside.stop()
         done_within, done_outside = within.finish(), outside.finish()
     check_bursts(bench.checks, "outside", done_outside)
     check_bursts(bench.checks, "inside", done_within)
@@ -125,6 +132,14 @@ def check_outsiders(bench, done):
                  done.books["in_profiles"])
 
 
+def inner_pid(pid):
+    """Its number in the innermost pid namespace, as text; None where it is gone."""
+    with contextlib.suppress(OSError, TypeError):
+        status = open(f"/proc/{pid}/status", encoding="utf-8").read()
+        return re.search(r"^NSpid:.*?(\d+)$", status, re.M)[1]
+    return None
+
+
 def one_unit(bench, container):
     """record --unit: the unit's processes and nobody else's, also when it is started again."""
     checks = bench.checks
@@ -134,14 +149,21 @@ def one_unit(bench, container):
     def main_pid():
         return container.run("systemctl", "show", "-P", "MainPID", "cprof-steady")
 
+    def work_on(pid, seconds):
+        outside = {inner: pid for pid in harness.tree_of(container.leader) for inner in [inner_pid(pid)]}
+        harness.wait_for_cpu([outside[pid]], seconds)
+
     first = main_pid()
-    with Recorder(bench.args.cprofctl, "--unit", "cprof-steady", "--seconds", 5, "-o",
-                  f"{bench.tmp}/steady/") as recorder:
-        harness.wait_until((bench.tmp / "steady").exists, 15, "the recording of a unit")
-        time.sleep(2)
+    with BpfView(bench.args.outside) as view, Recorder(
+            bench.args.cprofctl, "--unit", "cprof-steady", "--seconds", 120, "-o",
+            f"{bench.tmp}/steady/") as recorder:
+        view.wait_for_samples(recorder)
+        work_on(first, 1)
         container.run("systemctl", "kill", "--signal=KILL", "cprof-steady")
+        second = harness.wait_until(lambda: main_pid() not in (first, "0") and main_pid(), 30, "a restart")
+        work_on(second, 1)
+        recorder.stop()
         done = recorder.finish()
-    second = main_pid()
     checks.check("--unit: it was started again", first != second, f"{first}, then {second}")
     if harness.good(checks, "--unit", done):
         files = profiles(done)
@@ -197,7 +219,9 @@ def spin_in(bench, stack, path, name, roots=()):
     program = bench.tmp / name
     if not program.exists():
         shutil.copy(bench.args.workloads / "spin", program)
-    return stack.enter_context(Work(*inside(path, program, -1, 30, roots=roots)))
+    work = stack.enter_context(Work(*inside(path, program, -1, 60, roots=roots)))
+    harness.wait_until(lambda: harness.comm_of(work.pid) == name, 20, f"{name} in its group")
+    return work
 
 
 def record_groups(bench, what, seconds=2, hz=299):
@@ -275,13 +299,14 @@ def groups_below(bench):
         unit = stack.enter_context(group(bench.mounts[""], "cprof-top", "cprof-top.service"))
         other = stack.enter_context(group(bench.mounts[""], "cprof-side", "cprof-side.service"))
         spin_in(bench, stack, other, "side")
-        out = f"{bench.tmp}/below-files/"
+        view = stack.enter_context(BpfView(bench.args.outside))
         recorder = stack.enter_context(Recorder(bench.args.cprofctl, "--unit", "cprof-top.service",
-                                                "--seconds", 4, "-o", out))
-        harness.wait_until(lambda: os.path.exists(out), 15, "the recording of a unit")
-        time.sleep(1.5)
+                                                "--seconds", 60, "-o", f"{bench.tmp}/below-files/"))
+        view.wait_for_samples(recorder)
         os.makedirs(os.path.join(unit, "a/b/c"))
         work = spin_in(bench, stack, os.path.join(unit, "a/b/c"), "below")
+        harness.wait_for_cpu([work.pid], 1)
+        recorder.stop()
         done = recorder.finish()
     if harness.good(bench.checks, "below", done):
         bench.checks.equal("below: files of a spinner beside it",
@@ -326,7 +351,7 @@ def ended_of_users(bench):
     """Brief processes of one program that two users run: no file is of both."""
     checks, brief = bench.checks, shlex.quote(str(bench.args.workloads / "brief"))
     other = "setpriv --reuid=65534 --regid=65534 --clear-groups"
-    done = harness.record(bench.args.cprofctl, "-o", f"{bench.tmp}/users/", "--", "sh", "-c",
+    done = harness.record(bench.args.cprofctl, "--hz", 499, "-o", f"{bench.tmp}/users/", "--", "sh", "-c",
                           f"{brief} 10 20 && {other} {brief} 10 20")
     if not harness.good(checks, "users", done):
         return
@@ -343,15 +368,16 @@ def ended(bench):
     checks, idents = bench.checks, []
     for turn in range(2):
         out = f"{bench.tmp}/ended-{turn}/"
-        done = harness.record(bench.args.cprofctl, "-o", out, "--", bench.args.workloads / "brief", 50, 20)
+        done = harness.record(bench.args.cprofctl, "--hz", 499, "-o", out, "--",
+                              bench.args.workloads / "brief", 50, 20)
         if not harness.good(checks, "ended", done):
             return
         shared = [f for f in done.files if f["kind"] == "ended" and f["comm"] == "exe"]  # by /proc/self/exe
         if not checks.equal("ended: files of 50 processes", len(shared), 1):
             return
-        # The kernel may tell of the last one too late.
+        # The kernel may tell of the last ones too late.
         checks.at_most("ended: processes with a file of their own",
-                       sum(1 for f in done.files if f["kind"] == "process" and f["comm"] == "exe"), 1)
+                       sum(1 for f in done.files if f["kind"] == "process" and f["comm"] == "exe"), 5)
         profile = pprof_file.Profile(shared[0]["path"])
         pids = {profile.owner(s) for s in profile.samples}
         checks.equal("ended: processes by the comment", profile.comment("processes"), str(len(pids)))
@@ -360,15 +386,23 @@ def ended(bench):
                      done.books["in_profiles"])
         idents.append(re.search(r"/exe-ended-([0-9a-f]{16})\.cpu\.", shared[0]["path"])[1])
     checks.equal("ended: the executable's id in two recordings", idents[0], idents[1])
-    with Recorder(bench.args.cprofctl, "-a", "--seconds", 3, "-o", f"{bench.tmp}/asked-all/") as wide:
-        time.sleep(0.5)
-        with Work(bench.args.workloads / "burst", 400000) as work:
-            asked = harness.record(bench.args.cprofctl, "--pid", work.pid, "--seconds", 4, "-o",
-                                   f"{bench.tmp}/asked/")
+    program = bench.tmp / "briefly"
+    shutil.copy(bench.args.workloads / "spin", program)
+    with BpfView(bench.args.outside) as view, \
+            Recorder(bench.args.cprofctl, "-a", "--seconds", 60, "-o", f"{bench.tmp}/asked-all/") as wide:
+        view.wait_for_samples(wide)
+        with Work(program, -1, 60) as work, BpfView(bench.args.outside) as view, \
+                Recorder(bench.args.cprofctl, "--pid", work.pid, "--seconds", 60, "-o",
+                         f"{bench.tmp}/asked/") as asked:
+            view.wait_for_samples(asked)
+            harness.wait_for_cpu([work.pid], 0.5)
+            work.finish(stop=True)
+            asked = asked.finish()
+        wide.stop()
         wide = wide.finish()
     if harness.good(checks, "ended --pid", asked) and harness.good(checks, "ended -a", wide):
         checks.equal("ended --pid: kinds of files", [f["kind"] for f in asked.files], ["process"])
-        kinds = {f["kind"] for f in wide.files if f["comm"] == "burst"}
+        kinds = {f["kind"] for f in wide.files if f["comm"] == program.name}
         checks.equal("ended -a: kinds of its files", kinds, {"ended"})
         checks.at_least("ended -a: its samples, by label", wide.of_pid(work.pid)[0], 20)
 

@@ -23,6 +23,7 @@ import signal
 import socket
 import struct
 import sys
+import termios
 import time
 
 HEADER = pathlib.Path(__file__).resolve().parents[3] / "include/cprof/counters.def"
@@ -65,8 +66,8 @@ def pprof(function):
 
 
 class Fake:
-    def __init__(self, fault, sock):
-        self.fault = fault
+    def __init__(self, fault, sock, note=None):
+        self.fault, self.note = fault, note
         self.sock = sock
         self.sock.setblocking(True)
         self.flags = self.hz = self.duration = 0
@@ -84,6 +85,14 @@ class Fake:
     def send(self, kind, body, *fds):
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self.sock.sendmsg([message(kind, body)], ancillary)
+
+    def note_started(self):
+        """A file says that the client has read it: nothing of what we sent waits any more."""
+        waiting = array.array("i", [1])
+        while waiting[0]:
+            time.sleep(0.01)
+            fcntl.ioctl(self.sock, termios.TIOCOUTQ, waiting)
+        pathlib.Path(f"{self.note}.started").write_text("yes", encoding="utf-8")
 
     def progress(self, elapsed, phase=0):
         self.send(PROGRESS, struct.pack("<4QII", int(elapsed * 1e9), SAMPLES, 0, 0, 1, phase))
@@ -147,6 +156,8 @@ class Fake:
         if start:
             start()
         self.send(STARTED, struct.pack("<QII32s", time.time_ns(), self.hz, 2, b"cpu-clock"))
+        if self.note:
+            self.note_started()
         after = getattr(self, "after_" + self.fault.replace("-", "_"), None)
         if after:
             after()
@@ -323,8 +334,8 @@ def listen(path, fault):
     """Each connection is a process, as each session is on its own."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     sock.bind(path)
-    os.chmod(path, 0o666)
     sock.listen(8)
+    os.chmod(path, 0o666)  # the sign that it can be connected to
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         conn, _ = sock.accept()
@@ -343,7 +354,7 @@ def main():
     if "--listen" in sys.argv:
         listen(sys.argv[sys.argv.index("--listen") + 1], roles.get("fault", "none"))
     assert "--session" in sys.argv
-    fake = Fake(roles.get("fault", "none"), socket.socket(fileno=3))
+    fake = Fake(roles.get("fault", "none"), socket.socket(fileno=3), roles.get("note"))
     if "note" in roles:
         note_surroundings(roles["note"], fake)
     if fake.fault == "stays":

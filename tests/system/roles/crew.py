@@ -13,7 +13,7 @@ import wire
 
 HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
-TIMEOUT = 10
+TIMEOUT = 20
 
 
 def alive(pid):

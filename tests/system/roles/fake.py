@@ -36,7 +36,8 @@ class Role:
         self.control.setblocking(True)
 
     def tell(self, event, **facts):
-        line = json.dumps({"role": self.name, "pid": os.getpid(), "event": event, **facts}) + "\n"
+        line = json.dumps({"role": self.name, "pid": os.getpid(), "event": event,
+                           "time": time.monotonic(), **facts}) + "\n"
         fd = os.open(self.events, os.O_WRONLY | os.O_APPEND)
         os.write(fd, line.encode())
         os.close(fd)

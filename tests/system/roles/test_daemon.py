@@ -99,7 +99,7 @@ class Daemon(crew.Crew):
             time.sleep(0.01)
 
     def wait_log(self, text):
-        deadline = time.monotonic() + TIMEOUT + 2
+        deadline = time.monotonic() + TIMEOUT + 5
         while text not in self.log():
             if time.monotonic() > deadline:
                 raise AssertionError(f"no {text!r} in {self.log()}")
@@ -383,9 +383,9 @@ class RunTest(DaemonCase):
         time.sleep(1)
         fed = len(daemon.manager.times("WATCHDOG=1"))
         new = daemon.wait_event("sampler", 2, event="start")
-        waited = time.monotonic() - stopped
-        self.assertTrue(9 < waited < 12, waited)
-        late = [at for at in daemon.manager.times("WATCHDOG=1")[fed:] if at < stopped + 9]
+        waited = new["time"] - stopped
+        self.assertTrue(9 < waited < 15, waited)
+        late = [at for at in daemon.manager.times("WATCHDOG=1")[fed:] if at < new["time"]]
         self.assertEqual(late, [], "it was fed although nothing was done")
         self.assertFalse(alive(old))
         self.assertIn("the sampler made no progress for 10 s", daemon.log())
@@ -420,7 +420,7 @@ class RunTest(DaemonCase):
         daemon = self.launch({"sampler": "idle"})
         begun = time.monotonic()
         daemon.wait_log("the sampler made no progress for 10 s")
-        self.assertTrue(8 < time.monotonic() - begun < 12)
+        self.assertTrue(8 < time.monotonic() - begun < 15)
         daemon.role_pid("sampler", 2)
         self.stops(daemon)
 
@@ -446,14 +446,15 @@ class RunTest(DaemonCase):
     def test_sampler_dies_while_the_opener_pauses(self):
         """What an opener sent and the symbolizer did not read yet is not for the next sampler."""
         daemon = self.launch({"opener": "exit"}, ready=False)
-        daemon.wait_event("opener", 5, event="start")
-        time.sleep(0.3)  # the next start is farther away than all that comes now
+        # The next start is two seconds away, farther than all that comes now.
+        daemon.wait_event("opener", 7, event="start")
+        time.sleep(0.3)
         os.kill(daemon.role_pid("sampler"), signal.SIGKILL)
         daemon.wait_event("symbolizer", 2, event="hello", via="sampler")
-        self.assertEqual(len(daemon.events("opener", event="start")), 5)
+        self.assertEqual(len(daemon.events("opener", event="start")), 7)
         peers = [e["of"] for e in daemon.events("symbolizer", event="peer")]
         self.assertEqual(peers[-2:], ["opener", "sampler"])
-        self.assertEqual(peers.count("opener"), 6)
+        self.assertEqual(peers.count("opener"), 8)
         self.stops(daemon)
 
     def test_sampler_says_no_later(self):
@@ -566,7 +567,7 @@ class ReloadTest(DaemonCase):
         begun = time.monotonic()
         daemon.reload(hz=49)
         took = daemon.manager.wait("READY=1", 2) - begun
-        self.assertTrue(4 < took < 7, took)
+        self.assertTrue(4 < took < 10, took)
         self.assertIn("did not answer", daemon.manager.status())
         self.stops(daemon)
 
@@ -629,7 +630,7 @@ class StopTest(DaemonCase):
             self.assertLess(time.monotonic() - begun, 5)
             self.assertTrue(alive(hung), "it could be killed: this tests nothing")
             self.assertIn("hangs in the kernel", daemon.log())
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + TIMEOUT
         while daemon.left() and time.monotonic() < deadline:
             time.sleep(0.01)
         self.assertEqual(daemon.left(), [])

@@ -60,7 +60,7 @@ class FrontTest(unittest.TestCase):
     def count(self, name):
         return self.get("/status").json()["front"][name]
 
-    def eventually(self, what, seconds=5):
+    def eventually(self, what, seconds=15):
         deadline = time.monotonic() + seconds
         while not what():
             self.assertLess(time.monotonic(), deadline, "it did not happen in time")
@@ -163,13 +163,13 @@ class AnswersTest(FrontTest):
         answers = []
         begun = time.monotonic()
         threads = [threading.Thread(target=lambda: answers.append(
-            self.get("/debug/pprof/profile?seconds=1"))) for _ in range(2)]
+            self.get("/debug/pprof/profile?seconds=3"))) for _ in range(2)]
         for t in threads:
             t.start()
         status = self.get("/status").json()
         for t in threads:
             t.join()
-        self.assertLess(time.monotonic() - begun, 1.9)
+        self.assertLess(time.monotonic() - begun, 5.5)  # one after the other takes six
         self.assertEqual([a.body for a in answers], [self.sampler.profile] * 2)
         self.assertEqual(status["front"]["recordings"], 0)
         self.sampler.on_session = "empty"
@@ -200,13 +200,13 @@ class AnswersTest(FrontTest):
             self.assertIn("spin", self.pprof(out.read_bytes(), "-top"))
         if not shutil.which("go"):
             return
-        with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_server(("127.0.0.1", 0)) as server, tempfile.TemporaryDirectory() as folder:
             threading.Thread(target=self.relay, args=(server,), daemon=True).start()
             port = server.getsockname()[1]
             got = subprocess.run(
                 ["go", "tool", "pprof", "-top", "-seconds", "1",
                  f"http://127.0.0.1:{port}/pid/{os.getpid()}/debug/pprof/profile"],
-                capture_output=True, text=True, env={**os.environ, "PPROF_TMPDIR": tempfile.gettempdir()},
+                capture_output=True, text=True, env={**os.environ, "PPROF_TMPDIR": folder},
                 check=False)
             self.assertIn("spin", got.stdout, got.stderr)
             got = subprocess.run(
@@ -509,20 +509,20 @@ class BadClientsTest(FrontTest):
             for c in b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n":
                 slow.send(bytes([c]))
                 time.sleep(0.5)
-        self.assertLess(time.monotonic() - begun, 13)
+        self.assertLess(time.monotonic() - begun, 15)
         self.assertEqual(self.count("closed_slow_request"), 1)
         quiet = front.dial(self.front.path)
         begun = time.monotonic()
         self.assertEqual(quiet.recv(1), b"")
-        self.assertTrue(9 < time.monotonic() - begun < 13)
+        self.assertTrue(9 < time.monotonic() - begun < 15)
 
     def test_gone(self):
         """A client that leaves ends its recording."""
         with front.dial(self.front.path) as sock:
             sock.sendall(b"GET /debug/pprof/profile?seconds=3600 HTTP/1.1\r\nHost: x\r\n\r\n")
             self.eventually(lambda: self.sampler.clients)
-            self.assertEqual(self.count("open_recordings"), 1)
-        self.eventually(lambda: self.sampler.hung_up == 1, 1)
+            self.eventually(lambda: self.count("open_recordings") == 1)
+        self.eventually(lambda: self.sampler.hung_up == 1)
         self.assertEqual((self.count("open_recordings"), self.count("clients_gone")), (0, 1))
         self.sampler.on_status = "silent"
         self.sampler.questions.clear()
@@ -530,8 +530,8 @@ class BadClientsTest(FrontTest):
             sock.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
             self.eventually(lambda: front.STATUS in self.sampler.questions)
         self.sampler.on_status = "answer"
-        time.sleep(5.5)  # the question is given up; nobody of it is left
-        self.assertEqual(self.count("clients_gone"), 2)
+        # After five seconds the question is given up; nobody of it is left.
+        self.eventually(lambda: self.count("clients_gone") == 2)
         self.sampler.profile = front.profile(filler=5_000_000)
         with front.dial(self.front.path) as sock:
             sock.sendall(b"GET /debug/pprof/profile?seconds=1 HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -576,10 +576,9 @@ class BadClientsTest(FrontTest):
         slowest = max(self.answers_root() for _ in range(20))
         os.read(ready[0], 1)
         slowest = max(slowest, *(self.answers_root() for _ in range(20)))
+        self.eventually(lambda: self.count("refused_user") >= many - 8)
+        self.eventually(lambda: self.count("open_connections") <= 9)
         self.assertLessEqual(self.front.descriptors(), 40)
-        status = self.get("/status").json()["front"]
-        self.assertLessEqual(status["open_connections"], 9)
-        self.assertGreaterEqual(status["refused_user"], many - 8)
         other = self.get("/debug/pprof/symbol", THIRD)
         self.assertEqual(other.status, 200)
         os.close(done[1])
@@ -640,7 +639,7 @@ class BadSamplerTest(FrontTest):
         self.sampler.on_status = "silent"
         begun = time.monotonic()
         self.refused(self.get("/status"), 503, "does not answer")
-        self.assertLess(time.monotonic() - begun, 8)
+        self.assertLess(time.monotonic() - begun, 12)
         self.sampler.on_status = "answer"
         self.assertEqual(self.count("sampler_silent"), 1)
 
@@ -656,12 +655,13 @@ class BadSamplerTest(FrontTest):
                 continue
             self.sampler.on_processes = lie
             with self.subTest(lie[0][:24]):
+                asked = self.sampler.questions.count(front.PROCESSES)
                 sock = front.dial(self.front.path)
                 sock.sendall(b"GET /ps HTTP/1.1\r\nHost: x\r\n\r\n")
-                time.sleep(0.05)
+                self.eventually(lambda n=asked: self.sampler.questions.count(front.PROCESSES) > n)
                 sock.close()
                 self.assertEqual(self.get("/status").status, 200)
-        self.assertGreaterEqual(self.count("sampler_lied"), 6)
+        self.eventually(lambda: self.count("sampler_lied") >= 6)
 
     def test_lies_about_processes(self):
         bad = [front.Process(comm=b"x" * 64), front.Process(comm=b"\x1b[31m"),
@@ -705,7 +705,7 @@ class BadSamplerTest(FrontTest):
         self.eventually(lambda: self.front.descriptors() <= before)
         self.sampler.on_session = "profile"
         self.assertEqual(self.get("/debug/pprof/profile?seconds=1").status, 200)
-        self.assertEqual(self.count("open_recordings"), 0)
+        self.eventually(lambda: self.count("open_recordings") == 0)
 
 
 class LauncherTest(FrontTest):
@@ -714,7 +714,7 @@ class LauncherTest(FrontTest):
             sock.sendall(b"GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: x\r\n\r\n")
             self.eventually(lambda: self.sampler.clients)
             wire.send(self.front.control, wire.message(wire.STOP))
-            self.assertEqual(self.front.process.wait(5), 0)
+            self.assertEqual(self.front.process.wait(15), 0)
 
     def test_idle_costs_nothing(self):
         before = self.front.cpu_s()

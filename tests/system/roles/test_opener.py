@@ -27,7 +27,7 @@ import wire
 
 OPENER = sys.argv.pop(1) if len(sys.argv) > 1 else None
 PAGE = 4096
-TIMEOUT = 5
+TIMEOUT = 20
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
@@ -241,14 +241,14 @@ class OpenerTest(unittest.TestCase):
         self.opener.sampler.setblocking(False)
         # Both directions fill up: then the opener has stopped reading.
         idle = time.monotonic()
-        while time.monotonic() - idle < 0.5:
+        while time.monotonic() - idle < 1.5:
             with contextlib.suppress(BlockingIOError):
                 wire.send(self.opener.sampler, wire.open_request(cnt, key, self.pid, 0x1000, 0x2000))
                 cnt += 1
                 idle = time.monotonic()
         cpu = time.clock_gettime(self.clock())
         time.sleep(0.2)
-        self.assertLess(time.clock_gettime(self.clock()) - cpu, 0.02)
+        self.assertLess(time.clock_gettime(self.clock()) - cpu, 0.02, "it did not wait")
         self.opener.sampler.settimeout(TIMEOUT)
         for ident in range(cnt):  # no answer lost, none twice, in order
             self.assertEqual(wire.opened(wire.recv(self.opener.sampler)[0])[:2], (ident, wire.GONE))
@@ -443,7 +443,7 @@ class PerfMapTest(unittest.TestCase):
         begun = time.monotonic()
         self.assertEqual(self.ask(start), status)
         self.assertIsNone(self.opener.file())
-        self.assertLess(time.monotonic() - begun, 1)
+        self.assertLess(time.monotonic() - begun, 5)
 
     def test_own_map_is_handed_on(self):
         path = self.make()
