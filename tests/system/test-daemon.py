@@ -136,7 +136,7 @@ def rotations(args, checks, tmp):
         status = watch(checks, "rotations", launcher, seconds)
         check_identities(checks, "rotations", status)
         check_bpf(checks, "rotations", view, launcher)
-        checks.at_least("rotations: windows", status.spool["windows"], seconds - 4)
+        harness.wait_until(lambda: launcher.status().spool["windows"] >= seconds - 4, 20, "rotations: windows")
         checks.at_least("rotations: signs of progress", len(launcher.progress), seconds - 2)
         checks.at_most("rotations: windows that failed", status.spool["windows_failed"], 0)
         checks.equal("rotations: what is degraded", status.degraded, [])
