@@ -6,7 +6,9 @@
  *
  * The descriptor was opened by somebody who may see addresses; what it shows was decided then
  * (kallsyms_show_value(), kernel/kallsyms.c), so a lent one works here. All addresses 0 means that
- * nobody was allowed. There are no sizes: a function ends at the next symbol of any kind. Marks of
+ * nobody was allowed. There are no sizes: a function ends at the next symbol of any kind. Between the
+ * last one of a module and what follows may be anything, or nothing: it ends with the page behind that
+ * in which it begins, as perf has it (symbols__fixup_end() in tools/perf/util/symbol.c). Marks of
  * the linker script (_stext, __sched_text_start) share their address with the first function of what
  * they mark and would win as globals; they are left out. The text is the kernel's, but parsed as
  * if it were not: a symbol's name may come from a module's or BPF program's author.
@@ -24,12 +26,17 @@
 #define READ_SZ 65536
 #define READ_MAX (512u << 20)
 #define KERNEL_HALF (1ULL << 63)
+#define PAGE 4096u
 #define NO_NAME UINT32_MAX /* not a function: only ends the one before */
+#define MODULE_SZ 64	   /* MODULE_NAME_LEN of the kernel, with its brackets */
+#define MODULES_MAX 0xffffffu
+#define NO_MODULE MODULES_MAX /* behind the last symbol */
 
 struct raw_symbol {
 	uint64_t address;
 	uint32_t string;
-	uint32_t rank;
+	uint32_t rank : 8;
+	uint32_t module : 24; /* 0: the kernel itself; else the n-th run of lines of one module */
 };
 
 struct parser {
@@ -37,7 +44,9 @@ struct parser {
 	struct symtab_info *info;
 	VEC(struct raw_symbol) symbols;
 	VEC(char) names;
-	size_t lines; /* with any address */
+	size_t lines;		/* with any address */
+	char module[MODULE_SZ]; /* of the line before; "": the kernel itself */
+	uint32_t modules;
 };
 
 static void parser_done(struct parser *p)
@@ -99,6 +108,19 @@ static int add_name(struct parser *p, const char *name, size_t len, const char *
 	return 0;
 }
 
+/* Lines of one module stand together. */
+static uint32_t number_module(struct parser *p, const char *module, size_t len)
+{
+	len = MIN(len, sizeof(p->module) - 1);
+	if (len != strlen(p->module) || memcmp(p->module, module, len) != 0) {
+		if (p->modules < MODULES_MAX - 1)
+			p->modules++;
+		memcpy(p->module, module, len);
+		p->module[len] = '\0';
+	}
+	return len > 0 ? p->modules : 0;
+}
+
 static int add_symbol(struct parser *p, uint64_t address, char type, const char *name, size_t len)
 {
 	struct raw_symbol s = { .address = address, .string = NO_NAME };
@@ -110,6 +132,7 @@ static int add_symbol(struct parser *p, uint64_t address, char type, const char 
 
 	if (module_len > 0 && (module[0] != '[' || module[module_len - 1] != ']'))
 		module_len = 0;
+	s.module = number_module(p, module, module_len) & MODULES_MAX;
 	if (module_len == 0)
 		note_bounds(p->info, name, name_len, address);
 	if (is_text(type) && name_len > 0 && !is_mark(name, name_len)) {
@@ -218,24 +241,35 @@ static uint64_t choose_base(const struct parser *p)
 	return last - first >= UINT32_MAX && p->info->text_start > 0 ? p->info->text_start : first;
 }
 
-/* Needs the symbols sorted. Each ends at the next higher address. */
+/* Where it ends, if @next is the next symbol above it. */
+static uint64_t end_of(const struct raw_symbol *s, const struct raw_symbol *next)
+{
+	uint64_t end = (s->address + 2 * PAGE - 1) & ~(uint64_t)(PAGE - 1);
+
+	if (s->module == next->module || end < s->address)
+		return next->address;
+	return MIN(end, next->address);
+}
+
+/* Needs the symbols sorted. */
 static uint32_t make_candidates(const struct parser *p, uint64_t base, struct candidate *c)
 {
-	uint64_t next = UINT64_MAX, above = UINT64_MAX;
+	const struct raw_symbol last = { .address = UINT64_MAX, .module = NO_MODULE };
+	const struct raw_symbol *next = &last, *above = &last;
 	uint32_t cnt = 0;
 
 	for (size_t i = p->symbols.cnt; i-- > 0;) {
 		const struct raw_symbol *s = &p->symbols.v[i];
 
-		if (s->address < above) {
+		if (s->address < above->address) {
 			next = above;
-			above = s->address;
+			above = s;
 		}
 		if (s->string == NO_NAME || s->address < base || s->address - base >= UINT32_MAX)
 			continue;
 		c[cnt++] = (struct candidate){
 			.from = (uint32_t)(s->address - base),
-			.to = (uint32_t)MIN(next - base, (uint64_t)UINT32_MAX),
+			.to = (uint32_t)MIN(end_of(s, next) - base, (uint64_t)UINT32_MAX),
 			.string = s->string,
 			.rank = (uint8_t)(s->rank | CANDIDATE_UNSIZED),
 		};

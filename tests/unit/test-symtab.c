@@ -783,6 +783,55 @@ TEST(kernel_lines)
 	close(fd);
 }
 
+/* Between modules lies what nobody names: code that is freed, trampolines, nothing. */
+TEST(kernel_ends_of_modules)
+{
+	static const char text[] = "ffffffff81000000 T first\n"
+				   "ffffffff81000100 T last\n"
+				   "ffffffffc0001000 t one\t[ext4]\n"
+				   "ffffffffc0001ff0 t at_the_end\t[ext4]\n"
+				   "ffffffffc0010010 t two\t[nf]\n"
+				   "ffffffffc0014000 t three\t[nf]\n"
+				   "ffffffffc0014800 t prog\t[bpf]\n"
+				   "ffffffffc0020000 t fixed\t[bpf]\n"
+				   "fffffffffffffff0 t topmost\t[x]\n";
+	static const struct {
+		uint64_t address;
+		const char *name; /* NULL: there is none */
+	} cases[] = {
+		{ 0xffffffff81000100, "last" },
+		{ 0xffffffff81001fff, "last" },
+		{ 0xffffffff81002000, NULL },
+		{ 0xffffffffc0000fff, NULL },
+		{ 0xffffffffc0001fef, "one [ext4]" },
+		{ 0xffffffffc0001ff0, "at_the_end [ext4]" },
+		{ 0xffffffffc0002fff, "at_the_end [ext4]" },
+		{ 0xffffffffc0003000, NULL },
+		{ 0xffffffffc0013fff, "two [nf]" }, /* nothing of another module between */
+		{ 0xffffffffc00147ff, "three [nf]" },
+		{ 0xffffffffc0014800, "prog [bpf]" },
+		{ 0xffffffffc001ffff, "prog [bpf]" },
+		{ 0xffffffffc0020fff, "fixed [bpf]" },
+		{ 0xffffffffc0021000, NULL },
+		{ 0xfffffffffffffff8, "topmost [x]" },
+	};
+	struct symtab *t = NULL;
+	int fd = text_file(text);
+
+	CHECK_EQ(symtab_load_kernel(fd, &limits, &t), SYMTAB_OK);
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		struct symtab_symbol s;
+		bool found = symtab_find(t, cases[i].address, &s);
+
+		if (found != (cases[i].name != NULL))
+			CHECK_FAIL("%" PRIx64 ": %s", cases[i].address, found ? s.name : "no name");
+		if (found)
+			CHECK_STR(s.name, cases[i].name);
+	}
+	symtab_free(t);
+	close(fd);
+}
+
 TEST(kernel_outcomes)
 {
 	struct symtab_limits few = { .symbols = 1, .bytes = 1 << 20 };
