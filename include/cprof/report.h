@@ -62,6 +62,9 @@ int report_add(struct report *r, const void *bytes, size_t sz);
 /* *ret is the caller's to release. 0 or -ENOMEM. */
 int report_top(struct report *r, const struct report_query *query, struct report_rows *ret);
 void report_rows_done(struct report_rows *rows);
+int64_t report_rows_flat(const struct report_rows *rows); /* of those in @v; saturates */
+/* So much of @value, towards 0; saturates as sums do. */
+int64_t report_part(int64_t value, double fraction);
 /* Of the magnitudes of all samples. */
 int64_t report_total(const struct report *r);
 void report_header(const struct report *r, struct report_header *ret);

@@ -176,26 +176,16 @@ static void print_duration(const struct report_header *h, int64_t total, const c
 	fprintf(f, "Duration: %s, Total samples = %s %s\n", duration, total_text, ratio);
 }
 
-static int64_t sum_of_flats(const struct report_rows *rows)
-{
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < rows->cnt; i++)
-		(void)__builtin_add_overflow(sum, rows->v[i].flat, &sum);
-	return sum;
-}
-
 static void print_shown(const struct top *t, const struct report_rows *rows, int64_t total,
 			const struct unit *unit, FILE *f)
 {
 	char shown[64], percent[16], whole[64], cutoff[64];
-	int64_t sum = sum_of_flats(rows);
+	int64_t sum = report_rows_flat(rows);
 
 	units_format(shown, sizeof(shown), sum, unit);
 	units_format(whole, sizeof(whole), total, unit);
 	units_percent_format(percent, sizeof(percent), sum, total);
-	units_format(cutoff, sizeof(cutoff), (int64_t)((double)total * t->args.query.fraction),
-		     unit);
+	units_format(cutoff, sizeof(cutoff), report_part(total, t->args.query.fraction), unit);
 	fprintf(f, "Showing nodes accounting for %s, %s of %s total\n", shown,
 		percent + strspn(percent, " "), whole);
 	if (rows->dropped > 0)

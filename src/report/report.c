@@ -89,6 +89,16 @@ int report_choose_type(struct report *r, const char *type)
 	return 0;
 }
 
+int64_t report_part(int64_t value, double fraction)
+{
+	double part = (double)value * fraction;
+
+	/* INT64_MAX is no double: its neighbour, 2^63, does not fit. */
+	if (part >= (double)INT64_MAX)
+		return INT64_MAX;
+	return part <= (double)INT64_MIN ? INT64_MIN : (int64_t)part;
+}
+
 static int64_t magnitude(int64_t v)
 {
 	return v == INT64_MIN ? INT64_MAX : v < 0 ? -v : v;
@@ -124,7 +134,7 @@ static int64_t report_cutoff(const struct report *r, double fraction)
 
 	for (size_t i = 0; i < r->rows.cnt; i++)
 		sum = report_add_saturated(sum, r->rows.v[i].flat);
-	return magnitude((int64_t)((double)sum * fraction));
+	return magnitude(report_part(sum, fraction));
 }
 
 int report_top(struct report *r, const struct report_query *query, struct report_rows *ret)
@@ -160,6 +170,15 @@ void report_rows_done(struct report_rows *rows)
 {
 	free(rows->v);
 	*rows = (struct report_rows){ 0 };
+}
+
+int64_t report_rows_flat(const struct report_rows *rows)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < rows->cnt; i++)
+		sum = report_add_saturated(sum, rows->v[i].flat);
+	return sum;
 }
 
 int64_t report_total(const struct report *r)

@@ -431,6 +431,24 @@ TEST(sums_saturate)
 	check_row(r, "main", "libx.so", INT64_MIN, INT64_MIN);
 }
 
+/* What does not fit 64 bits is the most that does, as with sums. */
+TEST(parts_saturate)
+{
+	struct report_row row[] = { { .flat = INT64_MAX }, { .flat = 5 }, { .flat = 1 } };
+	struct report_rows rows = { .v = row, .cnt = 2 };
+
+	CHECK_EQ(report_part(1000, 0.005), 5);
+	CHECK_EQ(report_part(-999, 0.005), -4);
+	CHECK_EQ(report_part(INT64_MAX, 0), 0);
+	CHECK_EQ(report_part(INT64_MAX, 1), INT64_MAX);
+	CHECK_EQ(report_part(INT64_MIN, 1), INT64_MIN);
+	CHECK_EQ(report_part(INT64_MAX, 0.5), INT64_MAX / 2 + 1);
+	CHECK_EQ(report_part(INT64_MIN, 4), INT64_MIN);
+	CHECK_EQ(report_rows_flat(&rows), INT64_MAX);
+	rows.v++;
+	CHECK_EQ(report_rows_flat(&rows), 6);
+}
+
 /* Names come from anywhere and go to terminals. */
 TEST(names_are_cleaned)
 {
