@@ -135,7 +135,8 @@ static int output_name_free(const struct output *o, const char *tmp, const char 
 		return -errno;
 	if (linkat(o->dir_fd, tmp, o->dir_fd, name, 0) < 0)
 		return -errno;
-	return unlinkat(o->dir_fd, tmp, 0) < 0 ? -errno : 0;
+	(void)unlinkat(o->dir_fd, tmp, 0);
+	return 0;
 }
 
 /* Gives it a name that may be taken, but by nothing other than a file: looked at again, for it is long
@@ -153,9 +154,12 @@ static int output_name_replaced(const struct output *o, const char *tmp, const c
 static int output_name(struct output *o, const char *tmp, const char *name, char **ret_path)
 {
 	char chosen[NAME_MAX + 1];
-	_cleanup_free_ char *path = NULL;
+	const size_t path_sz = strlen(o->dir) + sizeof(chosen);
+	_cleanup_free_ char *path = malloc(path_sz); /* nothing may fail once it has its name */
 	int r = -EEXIST;
 
+	if (!path)
+		return -ENOMEM;
 	(void)snprintf(chosen, sizeof(chosen), "%s", name);
 	if (o->replace)
 		r = output_name_replaced(o, tmp, name);
@@ -167,8 +171,7 @@ static int output_name(struct output *o, const char *tmp, const char *name, char
 	if (r < 0)
 		return r;
 	o->replace = false;
-	if (asprintf(&path, "%s%s", o->dir, chosen) < 0)
-		return -ENOMEM;
+	(void)snprintf(path, path_sz, "%s%s", o->dir, chosen);
 	*ret_path = TAKE_PTR(path);
 	return 0;
 }

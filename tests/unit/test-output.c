@@ -2,6 +2,7 @@
 
 /* output: names of files, and files that are whole or not there. */
 
+#include "fail.h"
 #include "scratch.h"
 
 #include <fcntl.h>
@@ -245,6 +246,33 @@ TEST(output_leaves_nothing)
 	CHECK_EQ(access("d", F_OK), 0);
 	output_done(&o);
 	CHECK_EQ(access("d", F_OK), -1);
+}
+
+/* Who is told that it failed finds what was there, and nothing else. */
+TEST(output_without_memory)
+{
+	_cleanup_(output_done) struct output o = OUTPUT_INIT;
+	_cleanup_free_ char *path = NULL, *old = NULL;
+	int n = 0, r;
+
+	enter_scratch();
+	CHECK_EQ(output_open_here(&o), 0);
+	old = written(&o, "f", "old");
+	output_done(&o);
+	CHECK_EQ(output_open_file(&o, "f"), 0);
+	for (;; n++) {
+		fail_at(n);
+		r = output_write(&o, "unused", "new", 3, &path);
+		if (fail_over())
+			break;
+		CHECK_EQ(r, -ENOMEM);
+		check_file("f", "old");
+		CHECK(!path);
+	}
+	CHECK_EQ(r, 0);
+	CHECK(n > 0);
+	CHECK_STR(path, "f");
+	check_file("f", "new");
 }
 
 /* More than one buffer of it, from the beginning wherever the file stands. */
