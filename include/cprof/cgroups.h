@@ -51,7 +51,10 @@ struct cgroups *cgroups_free(struct cgroups *t);
  * hierarchy; -ENOSPC: CGROUPS_MAX, or its subtree has too many; -ENOMEM.
  */
 int cgroups_put(struct cgroups *t, const struct cgroups_group *g);
-/* The root of our namespace in a hierarchy; its path is @path, "/" in most cases. As above. */
+/*
+ * The root of our namespace in a hierarchy; its path is @path, "/" in most cases. As above, but with room
+ * for all that a table may hold, removed ones included.
+ */
 int cgroups_put_root(struct cgroups *t, uint8_t hierarchy, uint64_t id, const char *path);
 /* It is gone; its path stays known for a while. */
 void cgroups_remove(struct cgroups *t, uint8_t hierarchy, uint64_t id);

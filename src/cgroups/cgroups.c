@@ -249,11 +249,17 @@ static void forget_oldest(struct cgroups *t)
 	count_anew(t);
 }
 
-/* Nobody beyond a quarter once half is taken; the last quarter is for tops that have few. */
-static bool has_room(const struct cgroups *t, uint32_t own)
+/*
+ * Nobody beyond a quarter once half is taken; the last quarter is for tops that have few. Roots are no
+ * stranger's: a replay has one for each group, as many as a table ever held.
+ */
+static bool has_room(struct cgroups *t, const struct group *g)
 {
-	size_t living = t->v.cnt - t->removed_cnt;
+	const uint32_t own = g->top == g->id ? 0 : held_of(t, g)->living;
+	const size_t living = t->v.cnt - t->removed_cnt;
 
+	if (g->root)
+		return t->v.cnt < CGROUPS_MAX + 2 * CGROUPS_REMOVED_KEPT;
 	if (own < CGROUPS_FEW)
 		return living < CGROUPS_MAX;
 	return living < CGROUPS_MAX / 2 || (living < CGROUPS_MAX / 4 * 3 && own < CGROUPS_MAX / 4);
@@ -263,7 +269,7 @@ static int add(struct cgroups *t, const struct group *g)
 {
 	int r;
 
-	if (!has_room(t, g->top == g->id ? 0 : held_of(t, g)->living))
+	if (!has_room(t, g))
 		return -ENOSPC;
 	r = vec_reserve(&t->v, 1);
 	if (r < 0)

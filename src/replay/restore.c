@@ -82,10 +82,13 @@ static int restore_name(struct replay_tables *t, const struct replay_name *e)
 static int restore_group(struct replay_tables *t, const struct replay_group *e)
 {
 	char path[CGROUPS_PATH_SZ];
+	int r;
 
 	memcpy(path, e + 1, e->path_len);
 	path[e->path_len] = '\0';
-	return cgroups_put_root(t->cgroups, (uint8_t)e->hierarchy, e->id, path);
+	r = cgroups_put_root(t->cgroups, (uint8_t)e->hierarchy, e->id, path);
+	/* No recording has as many; without their paths processes are units_unknown. */
+	return r == -ENOSPC ? 0 : r;
 }
 
 /* Both are in the order of first samples; one whose samples found no memory is not in the window. */

@@ -222,4 +222,27 @@ TEST(refusal)
 	vec_done(&file.v);
 }
 
+/* As many as a sampler knows: those that live, and those that were removed. */
+TEST(many_groups)
+{
+	const uint64_t most = CGROUPS_MAX + 2 * CGROUPS_REMOVED_KEPT;
+	_cleanup_(cgroups_freep) struct cgroups *groups = NULL;
+	struct replay_tables tables = { 0 };
+	char path[CGROUPS_PATH_SZ];
+	struct {
+		struct replay_group g;
+		char path[16];
+	} entry = { .g = { .size = sizeof(entry), .path_len = 4 } };
+
+	CHECK_EQ(cgroups_new(1, &groups), 0);
+	tables.cgroups = groups;
+	memcpy(entry.path, "/a/b", 4);
+	for (entry.g.id = 1; entry.g.id <= most + 1; entry.g.id++)
+		CHECK_EQ(replay_restore(&tables, REPLAY_GROUP, &entry), 0);
+	for (uint64_t id = 1; id <= most; id++)
+		CHECK_EQ(cgroups_path(groups, 0, id, path), 0);
+	CHECK_STR(path, "/a/b");
+	CHECK_EQ(cgroups_path(groups, 0, most + 1, path), -ENOENT);
+}
+
 CHECK_MAIN
