@@ -129,8 +129,7 @@ static int make_room(struct tables *t, uint32_t owner, size_t sz)
 
 		if (i == NONE)
 			return -ENOSPC;
-		drop(t, i);
-		t->evicted++;
+		drop(t, i); /* the sampler counts it if it is missed */
 	}
 	r = vec_reserve(&t->v, 1);
 	return r < 0 ? r : map_reserve(&t->map, 1);

@@ -35,7 +35,6 @@ struct tables {
 	struct map map;	     /* of objects, to places in v */
 	struct shares shares;
 	uint64_t used;
-	uint64_t evicted;
 	size_t bytes_max;
 };
 

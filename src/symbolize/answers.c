@@ -223,6 +223,7 @@ static int on_unknown(struct symbolize *s, unsigned int i, uint64_t now_ns)
 		symbolize_table_lost(s, object, now_ns);
 	if (!w || object < CPROF_OBJECT_FIRST)
 		return 0;
+	s->opts.counters->v[COUNTER_tables_evicted]++;
 	if (v)
 		view_await_all(v, object); /* what was asked of it is asked again */
 	w->failures = w->lost;		   /* two files that push each other out do it slowly */

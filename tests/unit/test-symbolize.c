@@ -594,10 +594,12 @@ TEST(a_table_that_was_pushed_out_comes_back_by_itself)
 		say_opened(&b, m.object, WIRE_OPENED_OK);
 		CHECK_EQ(say_object(&b, m.object, WIRE_OBJECT_READY), 0);
 	}
+	CHECK_EQ(b.counters.v[COUNTER_tables_evicted], 8);
 	CHECK_EQ(symbolize_window(b.v, now + SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(answer(&b, 1), 0);
 	CHECK_EQ(symbolize_pending(b.v), 0);
+	CHECK_EQ(b.counters.v[COUNTER_tables_evicted], 8);
 	end(&b);
 }
 
