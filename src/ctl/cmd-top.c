@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * `cprofctl top`: the hottest functions of profile files, all together, or of the machine right now.
+ * `cprofctl top`: the hottest functions of profile files, all together; of what the daemon stored of the
+ * machine lately; or, where there is nothing of the kind, of the machine right now.
  * Header, rows and their order are those of `go tool pprof -top`. A file that cannot be used is said
  * in one line and makes the exit status 1; the others are shown all the same.
  */
@@ -19,16 +20,19 @@
 #include "losses.h"
 #include "sampler.h"
 #include "sources.h"
+#include "stored.h"
 #include "top-options.h"
 #include "top-table.h"
 
 #define TOP_LIVE_NS (5 * NSEC_PER_SEC)
 #define TOP_LIVE_HZ 99
+#define TOP_STORED_MINUTES 10
 
 struct top {
 	const struct ctl_globals *globals;
 	struct top_args args;
 	struct accounting acc; /* holds the report; the books only of a live one */
+	struct stored stored;  /* its directory is "" where nothing of the kind is shown */
 	size_t files;	       /* in the report */
 	bool failed;
 };
@@ -102,6 +106,35 @@ static bool top_books_are_wrong(const struct accounting *acc)
 	else
 		return false;
 	return true;
+}
+
+/* 0: it is in the report, or why not was said; -ENODATA: there is none that we can have. */
+static int top_stored(struct top *t)
+{
+	const struct source_visitor visitor = { on_file, on_error, t };
+	struct problem problem;
+	int r;
+
+	t->stored.since_real_ns = clock_real_ns() - TOP_STORED_MINUTES * 60 * NSEC_PER_SEC;
+	r = stored_visit(&t->stored, t->globals, &visitor, &problem);
+	switch (r) {
+	case 0:
+		return 0;
+	case -ENODATA:
+		log_info("top: the daemon has stored nothing of the last %d minutes; recording "
+			 "%llu s",
+			 TOP_STORED_MINUTES, TOP_LIVE_NS / NSEC_PER_SEC);
+		break;
+	case -ENOENT:
+	case -ECONNREFUSED:
+	case -EPERM:
+	case -EACCES:
+		break;
+	default:
+		return log_error(r, "top: %s", problem.why);
+	}
+	t->stored.directory[0] = '\0';
+	return -ENODATA;
 }
 
 /* The whole machine, for a few seconds. */
@@ -205,8 +238,12 @@ static void top_print(const struct top *t, const struct report_rows *rows, FILE 
 	report_header(t->acc.report, &h);
 	unit = top_table_unit(rows, h.unit, total);
 	units_format(total_text, sizeof(total_text), total, &unit);
-	print_time_and_type(&h, t->acc.ended, f);
-	print_duration(&h, total, total_text, f);
+	print_time_and_type(&h, t->acc.ended || t->stored.directory[0], f);
+	if (t->stored.directory[0]) /* of many processes at once: their sum is nobody's time */
+		fprintf(f, "Stored: %zu profile%s in %s, Total samples = %s\n", t->files,
+			t->files == 1 ? "" : "s", t->stored.directory, total_text);
+	else
+		print_duration(&h, total, total_text, f);
 	print_shown(t, rows, total, &unit, f);
 	top_table_print(f, rows, total, &unit, ctl_colour(f));
 }
@@ -253,8 +290,11 @@ static int top_run(struct top *t)
 	const struct source_visitor visitor = { on_file, on_error, t };
 	int r = 0;
 
-	if (t->args.sources_cnt == 0)
-		r = top_live(t);
+	if (t->args.sources_cnt == 0) {
+		r = top_stored(t);
+		if (r == -ENODATA)
+			r = top_live(t);
+	}
 	for (size_t i = 0; i < t->args.sources_cnt; i++)
 		source_visit(t->args.sources[i], &visitor);
 	if (r == 0 && (t->files > 0 || t->acc.ended))

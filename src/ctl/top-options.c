@@ -121,8 +121,9 @@ void top_args_help(void)
 	      "\n"
 	      "The functions that took most, of all sources together, as `go tool pprof -top`\n"
 	      "prints them. A SOURCE is a profile, a directory with profiles below it, or - for\n"
-	      "standard input. Without any the whole machine is recorded for 5 seconds, which\n"
-	      "needs a daemon or root.\n"
+	      "standard input. Without any it is what the daemon stored of the last 10 minutes\n"
+	      "of the machine; where it has nothing, or does not run, the machine is recorded\n"
+	      "for 5 seconds, which needs a daemon or root.\n"
 	      "\n"
 	      "Options:\n",
 	      stdout);

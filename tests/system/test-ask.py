@@ -95,6 +95,9 @@ def part_ls(daemon, checks, spin):
     checks.equal("ls: nothing an hour ago", daemon.ctl("ls", "--until", "1h").returncode, 3)
     text = daemon.ctl("ls", "--pid", pid).stdout
     checks.check("ls: text", "spin" in text and " profile" in text.splitlines()[-1], text.splitlines()[-1:])
+    done = daemon.ctl("top")
+    checks.check("top: of what is stored", done.returncode == 0 and f" in {daemon.spool}, Total" in done.stdout
+                 and " main\n" in done.stdout, (done.stderr, done.stdout[:300]))
 
 
 def part_status(daemon, checks, spin):

@@ -4,6 +4,7 @@
 
 import argparse
 import concurrent.futures
+import contextlib
 import fcntl
 import json
 import os
@@ -564,9 +565,11 @@ class ThroughDaemon(Case):
         body = json.dumps({"version": version}).encode()
 
         def serve():
-            with sock.accept()[0] as conn:
-                conn.recv(4096)
-                conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            with contextlib.suppress(OSError):
+                while True:
+                    with sock.accept()[0] as conn:
+                        conn.recv(4096)
+                        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
         threading.Thread(target=serve, daemon=True).start()
 

@@ -7,6 +7,7 @@ out, and a profile's comments that do not begin with '#'.
 """
 
 import argparse
+import datetime
 import gzip
 import json
 import os
@@ -17,10 +18,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
+from http_daemon import Daemon, answer  # noqa: E402
 
 CPROFCTL = ""
 PPROF = None
@@ -256,6 +259,99 @@ class Sources(Case):
         else:
             done = self.top()
         self.assert_line(done, "without a SOURCE it records the machine for 5 s: no daemon")
+
+
+class Stored(Case):
+    """Without a SOURCE: what a daemon says it has, read from its directory."""
+
+    def setUp(self):
+        super().setUp()
+        self.socket, self.spool = self.dir / "cprofd.sock", self.dir / "spool"
+        self.day = self.spool / "2026-01-31"
+        self.day.mkdir(parents=True)
+
+    def daemon(self, paths, directory=None, raw=None):
+        """Lists @paths, or says @raw."""
+        files = [{"path": str(path), "kind": "cpu"} for path in paths]
+        raw = raw or answer({"directory": str(directory or self.spool), "files": files})
+        daemon = Daemon(self.socket, lambda conn, target: conn.sendall(raw))
+        self.addCleanup(daemon.close)
+        self.addCleanup(self.socket.unlink, missing_ok=True)
+        return daemon
+
+    def stored(self, *options):
+        """No recording comes about here: nobody listens for that."""
+        return self.top("--socket", self.socket, "--cprofd", "/nonexistent", *options, timeout=30)
+
+    def file(self, name, seed=1):
+        return self.write(f"spool/2026-01-31/{name}", Profile(seed))
+
+    def test_shown(self):
+        files = [self.file(f"{seed}.pb.gz", seed) for seed in (1, 2)]
+        daemon = self.daemon([*(f.relative_to(self.spool) for f in files), "2026-01-31/gone.pb.gz"])
+        done = self.stored("--nodecount=9")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        asked = re.fullmatch(r"/ls\?kind=cpu&since=(\S+Z)", daemon.targets[0])[1]
+        ago = time.time() - datetime.datetime.fromisoformat(asked.replace("Z", "+00:00")).timestamp()
+        self.assertTrue(600 <= ago < 630, ago)
+        named = self.top("--nodecount=9", *files).stdout
+        self.assertEqual(done.stdout.partition("Showing")[2], named.partition("Showing")[2])
+        self.assertIn(f"Stored: 2 profiles in {self.spool}, Total samples = ", done.stdout)
+        self.assertNotIn("File:", done.stdout)
+        self.assertNotIn("Duration:", done.stdout)
+        self.assertEqual(json.loads(self.stored("--json").stdout)["files"], 2)
+
+    def test_only_files_below(self):
+        """A front that was taken over leads root nowhere."""
+        good = self.file("good.pb.gz")
+        self.write("secret.pb.gz", Profile(2))
+        os.mkfifo(self.day / "fifo.pb.gz")
+        (self.day / "link.pb.gz").symlink_to(good)
+        (self.spool / "day").symlink_to(self.day)
+        alone = self.top("--json", good).stdout
+        for path in ("../secret.pb.gz", self.dir / "secret.pb.gz", "2026-01-31/fifo.pb.gz", "2026-01-31",
+                     "2026-01-31/link.pb.gz", "day/good.pb.gz", ""):
+            with self.subTest(path):
+                daemon = self.daemon([path, "2026-01-31/good.pb.gz"])
+                done = self.stored("--json")
+                if path == "":
+                    self.assertEqual((done.returncode, done.stderr), (0, ""))
+                else:
+                    self.assert_line(done, f"{self.spool}/{path}: ")
+                self.assertEqual(done.stdout, alone)
+                daemon.close()
+                self.socket.unlink()
+
+    def test_nothing_stored(self):
+        for paths in ([], ["2026-01-31/gone.pb.gz"]):
+            with self.subTest(paths):
+                self.setUp()
+                self.daemon(paths)
+                done = self.stored()
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                said = done.stderr.splitlines()
+                self.assertEqual(len(said), 2, said)
+                self.assertIn("has stored nothing of the last 10 minutes; recording 5 s", said[0])
+                self.assertIn("without a SOURCE it records the machine", said[1])
+
+    def test_not_to_be_had(self):
+        """Whoever may not read them, and whoever has no daemon, gets a recording: here, its error."""
+        sentence = "only root and the group cprofd may"
+        for raw, directory in ((answer(sentence.encode(), "403 Forbidden", "text/plain"), None),
+                               (None, "/nonexistent"), (None, None)):
+            with self.subTest(f"{raw} {directory}"):
+                self.setUp()
+                if raw or directory:
+                    self.daemon(["x"], directory, raw)
+                self.assert_line(self.stored(), "without a SOURCE it records the machine")
+
+    def test_bad_daemon(self):
+        for raw, said in ((answer(b"out of memory\n", "500 Oops", "text/plain"), "the daemon failed: out of memory"),
+                          (answer([]), "it is no JSON object"), (b"hello\n", "that is no HTTP")):
+            with self.subTest(said):
+                self.setUp()
+                self.daemon([], raw=raw)
+                self.assert_line(self.stored(), said)
 
 
 def main():
