@@ -90,8 +90,10 @@ static void on_status(int error, const struct link_answer *answer, void *ctx)
 	answer_text_send(req, &f->counts, metrics ? ANSWER_METRICS : ANSWER_JSON, &t);
 }
 
-static void send_index(struct request *req, const struct pages_processes *p)
+/* The index, or /ps; @p may be NULL for the first: most of it is known without a sampler. */
+static void send_processes(struct request *req, const struct pages_processes *p)
 {
+	const bool is_index = req->route.what == ROUTE_INDEX;
 	struct front *f = req->ctx;
 	struct answer_text t;
 	int r = answer_text_open(&t);
@@ -100,22 +102,11 @@ static void send_index(struct request *req, const struct pages_processes *p)
 		refuse_for_sampler(req, r);
 		return;
 	}
-	pages_index(t.f, &req->route, p);
-	answer_text_send(req, &f->counts, ANSWER_HTML, &t);
-}
-
-static void send_ps(struct request *req, const struct pages_processes *p)
-{
-	struct front *f = req->ctx;
-	struct answer_text t;
-	int r = answer_text_open(&t);
-
-	if (r < 0) {
-		refuse_for_sampler(req, r);
-		return;
-	}
-	pages_ps(t.f, p);
-	answer_text_send(req, &f->counts, ANSWER_JSON, &t);
+	if (is_index)
+		pages_index(t.f, &req->route, p);
+	else
+		pages_ps(t.f, p);
+	answer_text_send(req, &f->counts, is_index ? ANSWER_HTML : ANSWER_JSON, &t);
 }
 
 static void on_processes(int error, const struct link_answer *answer, void *ctx)
@@ -128,12 +119,10 @@ static void on_processes(int error, const struct link_answer *answer, void *ctx)
 		error = pages_read_processes(answer->processes, answer->fd, &req->peer, &p);
 	if (error == -EBADMSG)
 		f->counts.v[COUNT_sampler_lied]++;
-	if (req->route.what == ROUTE_INDEX)
-		send_index(req, error == 0 ? &p : NULL);
-	else if (error < 0)
-		refuse_for_sampler(req, error);
+	if (error == 0 || req->route.what == ROUTE_INDEX)
+		send_processes(req, error == 0 ? &p : NULL);
 	else
-		send_ps(req, &p);
+		refuse_for_sampler(req, error);
 	pages_processes_done(&p);
 }
 
@@ -147,9 +136,8 @@ static void ask(struct request *req, enum control_type type)
 	r = link_ask(f->link, type, &req->waiter, clock_mono_ns());
 	if (r == 0)
 		return;
-	/* Most of the index is known without a sampler. */
 	if (req->route.what == ROUTE_INDEX)
-		send_index(req, NULL);
+		send_processes(req, NULL);
 	else
 		refuse_for_sampler(req, r);
 }
