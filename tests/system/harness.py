@@ -608,6 +608,16 @@ class Pprof:
         return (target.read_text("utf-8", "replace") if target.exists() else ""), complaint
 
 
+class Bench:
+    """Where the parts of a test find their things."""
+
+    def __init__(self, args, checks, tmp):
+        self.args = args
+        self.checks = checks
+        self.tmp = tmp
+        self.pprof = Pprof(tmp)
+
+
 class Raw:
     """The text of `go tool pprof -raw`."""
 

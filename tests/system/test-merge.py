@@ -37,13 +37,7 @@ while True:
 """
 
 
-class Bench:
-    def __init__(self, args, checks, tmp):
-        self.args = args
-        self.checks = checks
-        self.tmp = tmp
-        self.pprof = harness.Pprof(tmp)
-
+class Bench(harness.Bench):
     def merge(self, name, out, files):
         """What merge-files prints; None when it failed."""
         done = subprocess.run([self.args.outside / "merge-files", out, *files], capture_output=True,

@@ -19,14 +19,9 @@ from harness import Work
 sys.dont_write_bytecode = True
 
 
-class Bench:
-    """Where the parts of this test find their things."""
-
+class Bench(harness.Bench):
     def __init__(self, args, checks, tmp):
-        self.args = args
-        self.checks = checks
-        self.tmp = tmp
-        self.pprof = harness.Pprof(tmp)
+        super().__init__(args, checks, tmp)
         self.outputs = 0
 
     def workload(self, name):

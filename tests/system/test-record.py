@@ -34,14 +34,9 @@ LANGUAGES = {
 }
 
 
-class Bench:
-    """Where the parts of this test find their things."""
-
+class Bench(harness.Bench):
     def __init__(self, args, checks, tmp):
-        self.args = args
-        self.checks = checks
-        self.tmp = tmp
-        self.pprof = harness.Pprof(tmp)
+        super().__init__(args, checks, tmp)
         self.can_pie = self.shows_pie()
         self.programs = {}
         for name, (program, *expected) in LANGUAGES.items():

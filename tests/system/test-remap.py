@@ -30,12 +30,9 @@ FEW = ("c-pie", "python")
 PYTHON = "/usr/bin/python3"
 
 
-class Bench:
+class Bench(harness.Bench):
     def __init__(self, args, checks, tmp):
-        self.args = args
-        self.checks = checks
-        self.tmp = tmp
-        self.pprof = harness.Pprof(tmp)
+        super().__init__(args, checks, tmp)
         self.raws = {}  # by path: of the last recording's files
 
     def role(self, role, variant=""):

@@ -24,14 +24,9 @@ REAL_TIME_REST = 0.05
 TREE = {"in_root", "in_child", "in_grandchild", "in_thread_child", "in_orphan", "in_program", "in_leaf"}
 
 
-class Bench:
-    """Where the parts of this test find their things."""
-
+class Bench(harness.Bench):
     def __init__(self, args, checks, tmp):
-        self.args = args
-        self.checks = checks
-        self.tmp = tmp
-        self.pprof = harness.Pprof(tmp)
+        super().__init__(args, checks, tmp)
         self.files = 0
 
     def path(self):

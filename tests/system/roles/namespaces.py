@@ -9,7 +9,9 @@ joins the mount namespace that it is in has that one's root instead, and can go 
 import contextlib
 import ctypes
 import os
+import signal
 import sys
+import traceback
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
@@ -59,6 +61,36 @@ def root_alone():
         os.write(fd, text.encode())
         os.close(fd)
     os.close(self)
+
+
+@contextlib.contextmanager
+def stranger(work):
+    """(pid, text) of a forked child: work(tell) makes it what it is to be, and tell(text) as its last
+    word, for from then on it waits until it is killed. The text is b"" when it did not come to that."""
+    read, write = os.pipe()
+
+    def tell(text):
+        os.write(write, text)
+        while True:
+            signal.pause()
+
+    child = os.fork()
+    if child == 0:
+        # Whatever goes wrong here must not run on as a second test program.
+        try:
+            work(tell)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    os.close(write)
+    try:
+        yield child, os.read(read, 64)
+    finally:
+        os.close(read)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 import unittest
 
 import fuse
@@ -217,56 +216,26 @@ sys.stdin.read()
             self.assertEqual((found[4], found[6]), (wire.MAPPED_FILE, 0), "of no local file system")
             libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(PAGE))
 
+    def in_mounts_of_its_own(self, enter, foreign):
+        """A file of a file system that somebody else mounted, after enter()."""
+        def work(tell):
+            enter()
+            namespaces.private_mounts()
+            namespaces.call("mount", b"t", os.fsencode(self.dir), b"tmpfs", 0, None)
+            tell(b"%d" % map_code(self.make("a")))
+
+        with namespaces.stranger(work) as (child, address):
+            self.assertTrue(address, "it could not map its file")
+            found = self.one(int(address), pid=child)
+        self.assertEqual((found[4], found[6], found[8]), (wire.MAPPED_FILE, TMPFS_MAGIC, foreign))
+
     def test_strangers_file_system(self):
         """Made in a user namespace of its own: told as foreign, so that it is not opened."""
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                namespaces.root_alone()
-                namespaces.private_mounts()
-                namespaces.call("mount", b"t", os.fsencode(self.dir), b"tmpfs", 0, None)
-                os.write(write, b"%d" % map_code(self.make("a")))
-                signal.pause()
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(1)
-        os.close(write)
-        self.addCleanup(os.close, read)
-        try:
-            address = os.read(read, 64)
-            self.assertTrue(address, "the stranger could not map its file")
-            found = self.one(int(address), pid=child)
-            self.assertEqual((found[4], found[6], found[8]), (wire.MAPPED_FILE, TMPFS_MAGIC, 1))
-        finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        self.in_mounts_of_its_own(namespaces.root_alone, 1)
 
     def test_mounts_of_a_container(self):
         """In our user namespace, in a mount namespace of its own: as good as ours."""
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                namespaces.private_mounts()
-                namespaces.call("mount", b"t", os.fsencode(self.dir), b"tmpfs", 0, None)
-                os.write(write, b"%d" % map_code(self.make("a")))
-                signal.pause()
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(1)
-        os.close(write)
-        self.addCleanup(os.close, read)
-        try:
-            address = os.read(read, 64)
-            self.assertTrue(address, "it could not map its file")
-            found = self.one(int(address), pid=child)
-            self.assertEqual((found[4], found[6], found[8]), (wire.MAPPED_FILE, TMPFS_MAGIC, 0))
-        finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        self.in_mounts_of_its_own(lambda: None, 0)
 
     def test_garbage(self):
         good = wire.maps_request(1, self.pid, start_ns(self.pid), NO_KEY, (0x1000, 0x2000))

@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 import unittest
 
 import fuse
@@ -316,28 +315,14 @@ class OpenerTest(unittest.TestCase):
     @contextlib.contextmanager
     def mapped_in_overlay(self, enter):
         """(pid, address) of a child that calls enter(), mounts an overlay there and maps a file of it."""
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            # Whatever goes wrong here must not run on as a second test program.
-            try:
-                enter()
-                with self.overlay() as (_, merged):
-                    os.write(write, b"%d" % map_file(merged / "a"))
-                    signal.pause()
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(1)
-        os.close(write)
-        self.addCleanup(os.close, read)
-        try:
-            address = os.read(read, 64)
+        def work(tell):
+            enter()
+            with self.overlay() as (_, merged):
+                tell(b"%d" % map_file(merged / "a"))
+
+        with namespaces.stranger(work) as (child, address):
             self.assertTrue(address, "the child could not map its file")
             yield child, int(address)
-        finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
 
     def test_overlay_of_a_container(self):
         """One that root mounted in a mount namespace of its own, as container engines do."""
@@ -404,24 +389,17 @@ class PerfMapTest(unittest.TestCase):
 
     def fork(self, prepare):
         """A process in our root of the test's user, which did @prepare before it got there."""
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                prepare()
-                os.chroot(self.top)
-                os.chdir("/")
-                os.setresuid(self.UID, self.UID, self.UID)
-                os.write(write, b"x")
-                signal.pause()
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(1)
-        os.close(write)
-        self.addCleanup(self.reap, child)
-        self.assertEqual(os.read(read, 1), b"x", "the process could not be prepared")
-        os.close(read)
+        def work(tell):
+            prepare()
+            os.chroot(self.top)
+            os.chdir("/")
+            os.setresuid(self.UID, self.UID, self.UID)
+            tell(b"x")
+
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        child, said = stack.enter_context(namespaces.stranger(work))
+        self.assertEqual(said, b"x", "the process could not be prepared")
         return child
 
     @staticmethod
