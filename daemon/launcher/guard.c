@@ -312,6 +312,7 @@ void guard_reload(struct guard *g)
 			    "the configuration has errors: it stays as it was; see cprofd --check");
 	} else {
 		wiring_configure(g->crew, WIRE_ROLE_FRONT);
+		wiring_configure(g->crew, WIRE_ROLE_SYMBOLIZER);
 		wiring_configure(g->crew, WIRE_ROLE_SAMPLER);
 	}
 	if (r == 0 && g->sampling)

@@ -93,6 +93,12 @@ void wiring_configure(struct crew *crew, enum wire_role number)
 		.control_gid = d->users.control,
 	};
 
+	/* The role that reads strangers' files need know no more than what it may take. */
+	if (number == WIRE_ROLE_SYMBOLIZER) {
+		config_defaults(&m.config);
+		m.config.memory = d->config.memory;
+		m.control_gid = UINT32_MAX;
+	}
 	wiring_tell(to, &m, sizeof(m), -EBADF);
 }
 
@@ -119,9 +125,11 @@ static void wiring_equip(struct crew *crew, struct role *fresh)
 	const struct daemon *d = crew_daemon(crew);
 	const enum wire_role number = fresh->spec->number;
 
-	if (!d || (number != WIRE_ROLE_SAMPLER && number != WIRE_ROLE_FRONT))
+	if (!d || number == WIRE_ROLE_OPENER)
 		return;
 	wiring_configure(crew, number);
+	if (number == WIRE_ROLE_SYMBOLIZER)
+		return;
 	wiring_lend_spool(fresh, d);
 	if (number == WIRE_ROLE_FRONT)
 		wiring_lend_sockets(fresh, d);

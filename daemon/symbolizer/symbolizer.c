@@ -251,6 +251,18 @@ static int symbolizer_kallsyms(struct symbolizer *s, int fd)
 	return 0;
 }
 
+/* Of the daemon's memory a quarter for tables, and with the file that is being read five eighths. */
+static void symbolizer_limit(struct symbolizer *s, uint64_t memory)
+{
+	struct rlimit limit;
+
+	s->tables.bytes_max = (size_t)MIN(memory / 4, (uint64_t)TABLES_BYTES_MAX);
+	if (getrlimit(RLIMIT_DATA, &limit) < 0)
+		return;
+	limit.rlim_cur = MIN((rlim_t)memory / 8 * 5, limit.rlim_max);
+	(void)setrlimit(RLIMIT_DATA, &limit);
+}
+
 static int symbolizer_on_control(struct loop_source *source, uint32_t events, void *ctx)
 {
 	_cleanup_close_ int fd = -EBADF;
@@ -270,6 +282,8 @@ static int symbolizer_on_control(struct loop_source *source, uint32_t events, vo
 		r = symbolizer_peer(s, ((const struct wire_peer *)&s->request)->role, TAKE_FD(fd));
 	else if (r == WIRE_KALLSYMS)
 		r = symbolizer_kallsyms(s, TAKE_FD(fd));
+	else if (r == WIRE_CONFIG)
+		symbolizer_limit(s, ((const struct wire_config *)&s->request)->config.memory);
 	else if (r > 0)
 		r = -EBADMSG;
 	if (r < 0)
