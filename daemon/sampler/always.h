@@ -91,7 +91,8 @@ struct always {
 	uint64_t second_ns;
 	uint64_t ask_ns; /* for names of windows that have ended: not before */
 	uint64_t stop_ns;
-	uint64_t gap_ns; /* before this run */
+	uint64_t early_ns; /* when a window last ended early */
+	uint64_t gap_ns;   /* before this run */
 	bool gap_known;
 	struct wire_roles roles;
 	uint64_t bpf_bytes; /* of maps, when that came */
@@ -119,6 +120,8 @@ struct stream *always_stream(const struct always *a);
 /* rotation.c */
 /* The open window ends, and the next begins. */
 void rotation_cut(struct always *a, uint64_t now_ns);
+/* There is too little memory: windows end now and wait for nothing, unused files go. */
+void rotation_make_room(struct always *a, uint64_t now_ns);
 /* @st has stopped: its last window. */
 void rotation_take_last(struct always *a, struct stream *st);
 /* Goes on with what has ended; when to be called again. */

@@ -12,6 +12,8 @@
 /* Of what is allowed, in hundredths: from here on names are put off, and here all is well again. */
 #define NEAR 80
 #define QUIET 60
+/* Of all memory: kept free for what comes between two measurements, and what windows have in any case. */
+#define RESERVE_PART 8
 
 void ceiling_allow(struct ceiling *c, uint32_t cpu_ppm, uint32_t cpus, uint64_t memory_max)
 {
@@ -66,4 +68,23 @@ bool ceiling_add(struct ceiling *c, uint64_t now_ns, uint64_t cpu_ns, uint64_t m
 	}
 	c->step_ns = now_ns;
 	return true;
+}
+
+bool ceiling_share(struct ceiling *c, uint64_t now_ns, uint64_t windows)
+{
+	const uint64_t reserve = c->memory_max / RESERVE_PART, most = c->memory_max - reserve;
+	const uint64_t others = c->memory - MIN(windows, c->memory);
+	const bool is_short = c->memory > most;
+
+	if (c->memory_max == 0)
+		return false;
+	c->windows_max = MAX(most - MIN(others, most), reserve);
+	if (is_short || windows > c->windows_max / 3 * 2)
+		c->short_ns = now_ns;
+	return is_short || windows > c->windows_max / 3 * 2;
+}
+
+bool ceiling_is_short(const struct ceiling *c, uint64_t now_ns)
+{
+	return c->short_ns > 0 && now_ns < c->short_ns + MEAN_NS;
 }

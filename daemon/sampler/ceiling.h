@@ -8,7 +8,9 @@
  * as if nothing had been used before. What gives way goes in order: first names are put off (they cost
  * most, and come later), then the rate is halved, as often as it takes. One step at a time, each given
  * a minute to show in the mean; back in the same steps when it is quiet, well below the ceiling, so that
- * the two do not take turns. Memory puts names off too; a lower rate would not give it back.
+ * the two do not take turns. Memory puts names off too; a lower rate would not give it back. What else gives
+ * way for memory does so at once: windows have the room that all others leave them, and when they need
+ * more they end early; files that no window uses are forgotten.
  */
 
 #include <stdbool.h>
@@ -28,6 +30,9 @@ struct ceiling {
 
 	uint64_t used_ns; /* in the last minute */
 	uint64_t memory;
+	uint64_t windows_max; /* the room that is left for windows */
+	uint64_t
+		short_ns; /* when it was last too little, or too much was held beside it; 0: never */
 	uint64_t step_ns;   /* when the last step was taken */
 	bool defer;	    /* names are put off */
 	unsigned int shift; /* the rate is so often halved */
@@ -41,3 +46,11 @@ void ceiling_allow(struct ceiling *c, uint32_t cpu_ppm, uint32_t cpus, uint64_t 
  * something is to change: @defer or @shift.
  */
 bool ceiling_add(struct ceiling *c, uint64_t now_ns, uint64_t cpu_ns, uint64_t memory);
+
+/*
+ * Of the memory that ceiling_add() was told, so much are windows: what they may take from now on, all of
+ * them together. True when they or all others are beyond, and something has to go.
+ */
+bool ceiling_share(struct ceiling *c, uint64_t now_ns, uint64_t windows);
+/* Was it so in the last minute? */
+bool ceiling_is_short(const struct ceiling *c, uint64_t now_ns);

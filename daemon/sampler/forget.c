@@ -10,6 +10,9 @@
  *
  * Each stream's BPF has a map of files of its own; the object knows by a bit for each who was told.
  *
+ * Near the ceiling of all memory more of them go: the tables of their names are most of what the
+ * symbolizer holds.
+ *
  * The list of objects is looked at from its old end, some at a time; what has to stay moves to the new
  * end, so that no look is in vain twice in a row.
  */
@@ -126,7 +129,7 @@ void forget_end(struct stream *st)
 
 static bool is_over(const struct sampler *s)
 {
-	return objects_cnt(s->objects) > OBJECTS_MAX ||
+	return s->unload > 0 || objects_cnt(s->objects) > OBJECTS_MAX ||
 	       objects_bytes(s->objects) > OBJECTS_BYTES_MAX;
 }
 
@@ -165,6 +168,7 @@ static void forget_objects(struct sampler *s)
 		}
 		untell_all(s, o);
 		objects_forget(s->objects, object);
+		s->unload -= s->unload > 0;
 		s->counters.v[COUNTER_objects_forgotten]++;
 	}
 }
@@ -183,7 +187,9 @@ static uint64_t oldest_begun_ns(const struct sampler *s, uint64_t otherwise_ns)
 
 static void forget_names(struct sampler *s, uint64_t now_ns)
 {
-	if (names_bytes(s->names) < FORGET_NAMES_BYTES / 8 * 7 || now_ns < s->sweep_ns)
+	const size_t most = FORGET_NAMES_BYTES / 8 * (s->unload > 0 ? 1 : 7);
+
+	if (names_bytes(s->names) < most || now_ns < s->sweep_ns)
 		return;
 	(void)symbolize_sweep(s->symbolize, oldest_begun_ns(s, now_ns - SWEEP_PAUSE_NS));
 	s->sweep_ns = now_ns + SWEEP_PAUSE_NS;

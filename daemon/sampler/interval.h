@@ -28,6 +28,8 @@ struct cputime {
  */
 #define INTERVAL_STACKS_MAX (((size_t)128 << 20) >> CPROF_BOUNDS_SHIFT)
 #define INTERVAL_BYTES_MAX (((size_t)192 << 20) >> CPROF_BOUNDS_SHIFT)
+#define INTERVAL_BYTES_PARTS 192
+#define INTERVAL_PART (INTERVAL_BYTES_MAX / INTERVAL_BYTES_PARTS)
 
 struct interval {
 	struct sampler *sampler;
@@ -55,6 +57,18 @@ struct interval {
 int interval_new(struct sampler *s, struct counters *counters, struct interval **ret);
 /* Out of the list, with all that is its own. */
 struct interval *interval_free(struct interval *iv);
+/* What all windows that live take. */
+static inline size_t intervals_bytes(const struct sampler *s)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < s->intervals.cnt; i++) {
+		if (s->intervals.v[i]->window)
+			sum += window_bytes(s->intervals.v[i]->window);
+	}
+	return sum;
+}
+
 /* A window that begins now; 0 or -errno. */
 int interval_open(struct interval *iv, uint32_t hz);
 /* The end of its window is set, and all that ran until then was fetched. */

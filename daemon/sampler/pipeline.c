@@ -44,6 +44,13 @@ static size_t small_bytes(const struct sampler *s)
 	return sum;
 }
 
+/* Of what the ceiling of all memory leaves for windows, the same part as @max is of a window's room. */
+static bool is_over_ceiling(const struct sampler *s, size_t max)
+{
+	return s->windows_max > 0 &&
+	       intervals_bytes(s) > s->windows_max / INTERVAL_BYTES_PARTS * (max / INTERVAL_PART);
+}
+
 /* Is more taken than @max, of what a window of full size may take? */
 static bool is_over(const struct interval *iv, size_t max)
 {
@@ -51,6 +58,8 @@ static bool is_over(const struct interval *iv, size_t max)
 	size_t shared = objects_bytes(objects) + objects_cnt(objects) * (size_t)OBJECT_EXTRA;
 	size_t own = window_bytes(iv->window);
 
+	if (is_over_ceiling(iv->sampler, max))
+		return true;
 	if (!iv->is_small)
 		return own + shared > max;
 	return own > max / SMALL_PART || small_bytes(iv->sampler) + shared > max;

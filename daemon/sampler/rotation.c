@@ -8,6 +8,7 @@
  * window's memory is given back. What comes back from there is in profiles, or discarded.
  */
 
+#include <malloc.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -21,6 +22,9 @@
 #define DRAIN_PAUSE_US 500
 #define LATE_NS (200 * NSEC_PER_MSEC)
 #define PIECE_NS (5 * NSEC_PER_MSEC)
+/* A window may end early so often; then none waits for names, for so long. */
+#define EARLY_NS (5 * NSEC_PER_SEC)
+#define UNLOAD_FILES 256
 /* Of all files of a window, encoded: more than any host makes in one. */
 #define BYTES_MAX ((size_t)64 << 20)
 
@@ -143,6 +147,9 @@ static bool may_settle(const struct always *a, struct closing *c, uint64_t now_n
 {
 	if (a->phase >= ALWAYS_ENDING || a->closing_cnt > ALWAYS_CLOSING_MAX)
 		return true;
+	/* Its memory is wanted. */
+	if (a->early_ns && now_ns < a->early_ns + EARLY_NS)
+		return now_ns >= c->interval->ended_ns + LATE_NS;
 	if (now_ns < c->interval->ended_ns + LATE_NS)
 		return false;
 	return !a->config.symbolize || interval_is_named(c->interval, now_ns);
@@ -228,6 +235,25 @@ void rotation_cut(struct always *a, uint64_t now_ns)
 	if (!st->open || stream_cut(st, &iv) < 0)
 		return; /* no memory: the window goes on */
 	add_closing(a, st, iv);
+}
+
+/* What was freed is given back to the kernel: by then the windows that ended are written. */
+void rotation_make_room(struct always *a, uint64_t now_ns)
+{
+	const struct stream *st = always_stream(a);
+
+	if (a->early_ns && now_ns < a->early_ns + EARLY_NS)
+		return;
+	a->early_ns = now_ns;
+	a->sampler->unload = UNLOAD_FILES;
+	a->sampler->sweep_ns = 0;
+	(void)malloc_trim(0);
+	/* One that holds little would not give much. */
+	if (!st->open || window_bytes(st->open->window) < a->ceiling.windows_max / 4)
+		return;
+	a->rotate_ns = now_ns;
+	rotation_cut(a, now_ns);
+	loop_timer_set(a->timer, now_ns);
 }
 
 void rotation_take_last(struct always *a, struct stream *st)

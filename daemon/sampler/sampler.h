@@ -82,7 +82,9 @@ struct sampler {
 	struct cgroups *cgroups;
 	struct counters counters; /* of files, names and roles: no stream's alone */
 	struct symbolize *symbolize;
-	uint64_t sweep_ns; /* names are not swept before */
+	uint64_t sweep_ns;  /* names are not swept before */
+	size_t windows_max; /* what the memory's ceiling leaves for all windows; 0: there is none */
+	unsigned int unload; /* so many files that nobody uses are to be forgotten for its sake */
 
 	struct stream *streams[SAMPLER_STREAMS_MAX];
 	VEC(struct interval *) intervals;		   /* that live: filled, named or written */

@@ -184,6 +184,13 @@ static void add_ceiling(struct always *a, struct degraded *d)
 			(double)c->allowed_ns / (CEILING_MEAN_S * 1e7),
 			(unsigned long long)(c->memory >> 20),
 			(unsigned long long)(c->memory_max >> 20));
+	if (ceiling_is_short(c, clock_mono_ns()))
+		add_text(
+			d,
+			"windows end early and hold fewer stacks: Memory= is used up (%llu of %llu "
+			"MiB); it ends when less is used, or raise it in cprofd.conf",
+			(unsigned long long)(c->memory >> 20),
+			(unsigned long long)(c->memory_max >> 20));
 	if (a->shift > 0)
 		add_text(d,
 			 "the rate is lowered from %u to %u a second: more was used than CPU= "
@@ -265,6 +272,9 @@ void status_measure(struct always *a, uint64_t now_ns)
 	for (uint32_t i = 0; i < a->roles.cnt; i++)
 		memory += a->roles.costs[i].pss_bytes;
 	(void)ceiling_add(&a->ceiling, now_ns, cpu_so_far(a, c.v[COUNTER_bpf_ns]), memory);
+	if (ceiling_share(&a->ceiling, now_ns, intervals_bytes(a->sampler)))
+		rotation_make_room(a, now_ns);
+	a->sampler->windows_max = a->ceiling.windows_max;
 }
 
 static void fill_spool(struct always *a, struct control_status *ret)

@@ -114,7 +114,10 @@ static const struct key keys[] = {
 	{ .row = { "Limits", "Memory", "32M to 1T", "256M",
 		   "The memory that cprofd may take: that of all its processes, with what they "
 		   "share "
-		   "divided among them, and that of its maps in the kernel." },
+		   "divided among them, and that of its maps in the kernel. Near it names are put "
+		   "off, windows "
+		   "end early, files that are not in use are forgotten, and samples beyond count "
+		   "without their stacks." },
 	  FIELD(memory),
 	  .read = value_size,
 	  .min = 32 * MIB,

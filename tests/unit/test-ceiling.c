@@ -107,6 +107,35 @@ TEST(memory_puts_names_off)
 	CHECK(!f.c.defer);
 }
 
+/* Windows have what all others leave of it, but for an eighth, and an eighth in any case. */
+TEST(what_windows_may_take)
+{
+	struct fixture f = begin(50000, 1);
+
+	ceiling_allow(&f.c, 50000, 1, 80);
+	f.memory = 30;
+	(void)run(&f, 1, 0);
+	CHECK(!ceiling_share(&f.c, f.now_ns, 10));
+	CHECK_EQ(f.c.windows_max, 80 - 10 - 20);
+	CHECK(!ceiling_is_short(&f.c, f.now_ns));
+	/* More than two thirds of that. */
+	f.memory = 55;
+	(void)run(&f, 1, 0);
+	CHECK(ceiling_share(&f.c, f.now_ns, 35));
+	CHECK(ceiling_is_short(&f.c, f.now_ns));
+	/* The others have all. */
+	f.memory = 90;
+	(void)run(&f, 1, 0);
+	CHECK(ceiling_share(&f.c, f.now_ns, 0));
+	CHECK_EQ(f.c.windows_max, 10);
+	f.memory = 20;
+	(void)run(&f, 59, 0);
+	CHECK(!ceiling_share(&f.c, f.now_ns, 0));
+	CHECK(ceiling_is_short(&f.c, f.now_ns));
+	(void)run(&f, 2, 0);
+	CHECK(!ceiling_is_short(&f.c, f.now_ns));
+}
+
 TEST(no_bound_of_memory)
 {
 	struct fixture f = begin(50000, 1);
@@ -114,6 +143,8 @@ TEST(no_bound_of_memory)
 	ceiling_allow(&f.c, 50000, 1, 0);
 	f.memory = 1ULL << 40;
 	CHECK_EQ(run(&f, 100, 0), 0);
+	CHECK(!ceiling_share(&f.c, f.now_ns, 1ULL << 40));
+	CHECK_EQ(f.c.windows_max, 0);
 }
 
 CHECK_MAIN
