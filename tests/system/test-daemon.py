@@ -7,53 +7,22 @@ for at every moment, compared with BPF's counters by bpftool, and with the sums 
 
 import contextlib
 import os
-import pathlib
 import signal
 import struct
 import subprocess
 import time
 import types
 
+import cprofd
 import harness
-import pprof_file
 import stand_in
+from cprofd import Spool, build_of, comments
 from harness import NSEC, Work
 
 # What a kill or an end may take on a machine that others use too.
 STOP_MAX_S = 3
 # What an end and the next start may take of the samples, on a machine of its own.
 GAP_MAX_S = 0.5
-
-
-class Spool:
-    """A directory of profiles, read as anybody may."""
-
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
-        self.path.mkdir(exist_ok=True)
-
-    def files(self):
-        return sorted(p for p in self.path.glob("[0-9]*/*/*") if not p.name.startswith("."))
-
-    def read(self):
-        """[(path, Profile)]: one that cannot be read is an error of the spool's."""
-        return [(p, pprof_file.Profile(p)) for p in self.files()]
-
-    def samples(self):
-        return sum(s.values[0] for _, profile in self.read() for s in profile.samples)
-
-    def litter(self):
-        return [p.name for p in self.path.glob(".new-*")] + \
-            [p.name for p in self.path.glob(".window-*")]
-
-
-def comments(profile):
-    pairs = (c.removeprefix("#cprofd ").partition("=") for c in profile.comments)
-    return {key: value for key, _, value in pairs}
-
-
-def build_of(args):
-    return args.cprofctl.parents[2]
 
 
 @contextlib.contextmanager
@@ -85,8 +54,7 @@ def watch(checks, name, launcher, seconds, until=None):
 
 def check_identities(checks, name, status):
     b, c = status.books, status.counters
-    kinds = {n: kind for n, _, kind in harness.counter_names()}
-    discarded = sum(v for n, v in c.items() if kinds[n] == "DISCARD")
+    discarded = sum(cprofd.of_kind(c, "DISCARD").values())
     checks.equal(f"{name}: produced = runs + missed", b["produced"], b["runs"] + b["missed"])
     checks.equal(f"{name}: delivered = in profiles + open + discarded", b["delivered"],
                  b["in_profiles"] + b["open_window"] + discarded)
@@ -95,32 +63,15 @@ def check_identities(checks, name, status):
     checks.equal(f"{name}: ends of stacks in status", sum(status.stack_ends), b["delivered"])
 
 
-def view_of(args, launcher, stack):
-    view = stack.enter_context(harness.BpfView(args.outside))
-
-    def attach():
-        view.attach(types.SimpleNamespace(process=launcher.sampler))
-    return view, attach
-
-
 def check_bpf(checks, name, view, launcher):
     """Status between two looks at BPF's counters by bpftool."""
     before, status, after = view.counters(), launcher.status(), view.counters()
-    for counter in ("runs", "missed"):
-        value = status.books[counter]
-        checks.check(f"{name}: {counter} of status, between two of bpftool",
-                     before[counter] <= value <= after[counter], value,
-                     f"{before[counter]} to {after[counter]}")
+    cprofd.check_bpf(checks, name, (before, after), status.books)
 
 
 def check_all_kept(checks, name, view, spool, status):
-    """After the end: BPF's runs are in the files, but for what was lost as told."""
-    bpf = view.counters()
-    kinds = {n: kind for n, _, kind in harness.counter_names()}
-    dropped = sum(v for n, v in bpf.items() if kinds[n] == "DROP")
-    discarded = sum(v for n, v in status.counters.items() if kinds[n] == "DISCARD")
-    checks.equal(f"{name}: samples in files, BPF's runs less known losses", spool.samples(),
-                 bpf["runs"] - dropped - discarded)
+    discarded = sum(cprofd.of_kind(status.counters, "DISCARD").values())
+    cprofd.check_all_kept(checks, name, view.counters(), spool.samples(), discarded)
 
 
 def rotations(args, checks, tmp):
@@ -418,70 +369,30 @@ def ceiling(args, checks, tmp):
         checks.equal("ceiling: rates in files", rates, {"9999", "4999"})
 
 
-class Daemon:
-    """The real cprofd; where there is no front yet, one that does nothing in its place."""
-
-    def __init__(self, args, tmp):
-        self.spool = Spool(tmp / "real")
-        run = tmp / "run"
-        run.mkdir()
-        conf = tmp / "cprofd.conf"
-        conf.write_text(f"[Profiles]\nDirectory={self.spool.path}\nWindow=1s\nKeepFree=0%\n"
-                        f"[Control]\nSocket={run}/cprofd.sock\nGroup=root\n")
-        build = build_of(args)
-        command = [build / "daemon/launcher/cprofd", "--config", conf]
-        if not (build / "daemon/front/cprofd-front").exists():
-            idle = tmp / "idle-front"
-            idle.write_text("#!/bin/sh\nexec sleep 1000\n")
-            idle.chmod(0o755)
-            command.append(f"--role=front={idle}")
-        self.log = open(tmp / "log", "w+b")
-        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
-                                        stderr=self.log)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-    def sampler(self):
-        """Its pid; None when there is none."""
-        found = [p for p, comm in harness.tree_of(self.process.pid).items()
-                 if comm.startswith("cprofd-sampler")]
-        return found[0] if found else None
-
-    def said(self):
-        self.log.seek(0)
-        return self.log.read().decode("utf-8", "replace")
-
-    def wait_files(self, more):
-        known = set(self.spool.files())
-        harness.wait_until(lambda: len(set(self.spool.files()) - known) >= more, 30,
-                           f"{more} more files; log: {self.said()[-500:]}")
+def wait_files(daemon, spool, more):
+    known = set(spool.files())
+    harness.wait_until(lambda: len(set(spool.files()) - known) >= more, 30,
+                       f"{more} more files; log: {daemon.said()[-500:]}")
 
 
 def whole(args, checks, tmp):
     """The daemon as it is installed: a sampler that is killed is replaced, SIGTERM keeps what there is."""
     with contextlib.ExitStack() as stack:
-        daemon = stack.enter_context(Daemon(args, tmp))
+        (tmp / "whole").mkdir()
+        daemon = stack.enter_context(cprofd.of_seconds(args, tmp / "whole"))
+        spool = Spool(daemon.spool)
         for argv in spinners(args, 120):
             stack.enter_context(Work(*argv))
-        daemon.wait_files(3)
-        first = daemon.sampler()
+        wait_files(daemon, spool, 3)
+        first = daemon.role("sampler")
         os.kill(first, signal.SIGKILL)
-        harness.wait_until(lambda: daemon.sampler() not in (None, first), 10, "another sampler")
-        daemon.wait_files(3)
-        begun, stopped = time.monotonic(), time.time()
-        daemon.process.terminate()
-        status = daemon.process.wait(20)
-        checks.equal("whole: exit status", status, 0)
-        checks.at_most("whole: the stop takes, s", time.monotonic() - begun, 5)
-        checks.equal("whole: litter", daemon.spool.litter(), [])
-        profiles = daemon.spool.read()
+        harness.wait_until(lambda: daemon.role("sampler") not in (None, first), 10, "another sampler")
+        wait_files(daemon, spool, 3)
+        stopped = time.time()
+        checks.at_most("whole: the stop takes, s", daemon.stop(), 5)
+        checks.equal("whole: exit status", daemon.process.returncode, 0)
+        checks.equal("whole: litter", spool.litter(), [])
+        profiles = spool.read()
         checks.at_least("whole: files", len(profiles), 6)
         last = max(p.stat().st_mtime for p, _ in profiles)
         # Files are stamped by a clock of the kernel's that moves with its ticks.
