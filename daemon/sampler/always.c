@@ -380,6 +380,19 @@ static void end_sampling(struct always *a)
 	rotation_take_last(a, st);
 }
 
+/* Nobody can ask for a status any more. */
+static void tell_lost(const struct always *a)
+{
+	const uint64_t lost =
+		a->counters.v[COUNTER_discard_spool] - a->discarded_before + status_open_samples(a);
+
+	if (lost > 0)
+		log_error(0,
+			  "%llu samples of the last windows are not kept: the disk did not take "
+			  "them in time; see %s",
+			  (unsigned long long)lost, a->config.directory);
+}
+
 /* The steps of the end; UINT64_MAX: it is over. */
 static uint64_t end_step(struct always *a, uint64_t now_ns)
 {
@@ -391,6 +404,7 @@ static uint64_t end_step(struct always *a, uint64_t now_ns)
 	}
 	if (a->phase == ALWAYS_LAST && (is_all_written(a) || now_ns > a->stop_ns + END_NS)) {
 		a->phase = ALWAYS_DONE;
+		tell_lost(a);
 		loop_exit(a->sampler->loop, 0);
 		return UINT64_MAX;
 	}
@@ -432,6 +446,7 @@ void always_stop(struct always *a)
 	}
 	a->phase = ALWAYS_ENDING;
 	a->stop_ns = now_ns;
+	a->discarded_before = a->counters.v[COUNTER_discard_spool];
 	rotation_cut(a, now_ns);
 	loop_timer_set(a->timer, now_ns);
 }

@@ -24,6 +24,8 @@
 
 /* Windows that have ended and are not with the spool's thread yet; one more, and the oldest waits no longer. */
 #define ALWAYS_CLOSING_MAX 3
+/* At the end one that was cut and one that was last, beside what there was. */
+#define ALWAYS_CLOSING_CAP (ALWAYS_CLOSING_MAX + 3)
 /* Collections that are gone, but for windows of theirs. */
 #define ALWAYS_STREAMS_MAX 4
 
@@ -50,6 +52,7 @@ struct closing {
 	struct interval *interval;
 	struct writing writing;	    /* its files, once @out is there */
 	struct spooler_window *out; /* encoded so far; NULL: it waits for names */
+	bool encoded;		    /* all of it; the spool's queue is full */
 	bool first;		    /* of its collection: there was a gap before it */
 };
 
@@ -72,7 +75,7 @@ struct always {
 
 	struct stream *streams[ALWAYS_STREAMS_MAX]; /* the first samples, the others did */
 	unsigned int streams_cnt;
-	struct closing closing[ALWAYS_CLOSING_MAX + 1]; /* the oldest first */
+	struct closing closing[ALWAYS_CLOSING_CAP]; /* the oldest first */
 	unsigned int closing_cnt;
 	struct always_losses cut; /* of the stream when its open window began */
 	bool first;		  /* the open window is the first of its stream */
@@ -80,9 +83,10 @@ struct always {
 
 	/* Beside what the streams count: what became of files, and of streams that are gone. */
 	struct counters counters;
-	uint64_t with_spooler;	  /* samples */
-	unsigned int windows_out; /* with the spool thread; one may hold no sample */
-	uint64_t stack_ends[64];  /* of windows that are settled */
+	uint64_t with_spooler;	   /* samples */
+	uint64_t discarded_before; /* discard_spool when the end began */
+	unsigned int windows_out;  /* with the spool thread; one may hold no sample */
+	uint64_t stack_ends[64];   /* of windows that are settled */
 	struct always_processes processes;
 
 	uint64_t from_boot_ns; /* of the first window of this run */
@@ -133,6 +137,8 @@ void rotation_drop(struct always *a);
 void status_fill(struct always *a, struct control_status *ret);
 /* All counters as of one moment, and the books over them. */
 void status_books(struct always *a, struct counters *ret_counters, struct books *ret_books);
+/* Samples that arrived, in no file yet and not discarded: each place counts its own. */
+uint64_t status_open_samples(const struct always *a);
 /* A window is settled: its samples by the ends of their stacks, its processes. */
 void status_settled(struct always *a, const struct interval *iv, uint32_t cpus);
 /* What works less well than it should; how many. */

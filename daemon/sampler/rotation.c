@@ -130,16 +130,20 @@ static bool encode_piece(struct always *a, struct closing *c, uint64_t now_ns)
 	return false;
 }
 
-static void hand_over(struct always *a, struct closing *c)
+/* False: the disk is behind, and the window waits here; given up only when its place is needed. */
+static bool hand_over(struct always *a, struct closing *c, bool hurry)
 {
 	const uint64_t samples = c->out->samples;
 
-	if (spooler_submit(a->spooler, &c->out) < 0) {
-		a->counters.v[COUNTER_discard_spool] += samples;
-		a->with_spooler -= samples;
-		return;
+	if (spooler_submit(a->spooler, &c->out) == 0) {
+		a->windows_out++;
+		return true;
 	}
-	a->windows_out++;
+	if (!hurry)
+		return false;
+	a->counters.v[COUNTER_discard_spool] += samples;
+	a->with_spooler -= samples;
+	return true;
 }
 
 /* Another CPU may be about to finish a record, and exits are told some time later. */
@@ -155,15 +159,8 @@ static bool may_settle(const struct always *a, struct closing *c, uint64_t now_n
 	return !a->config.symbolize || interval_is_named(c->interval, now_ns);
 }
 
-/* At the end no more windows come, so there is time to wait for a place in the spooler's queue. */
-static bool waits_for_spooler(const struct always *a)
-{
-	return a->phase >= ALWAYS_ENDING && a->windows_out >= SPOOLER_WAITING_MAX &&
-	       a->closing_cnt <= ALWAYS_CLOSING_MAX;
-}
-
-/* True when the spool has it. */
-static bool closing_step(struct always *a, struct closing *c, uint64_t now_ns)
+/* True when the spool has it, or nobody ever will. */
+static bool closing_step(struct always *a, struct closing *c, uint64_t now_ns, bool hurry)
 {
 	if (!c->interval->settled) {
 		if (!may_settle(a, c, now_ns))
@@ -173,10 +170,10 @@ static bool closing_step(struct always *a, struct closing *c, uint64_t now_ns)
 			return true;
 		}
 	}
-	if (waits_for_spooler(a) || !encode_piece(a, c, now_ns))
+	if (!c->encoded && !encode_piece(a, c, now_ns))
 		return false;
-	hand_over(a, c);
-	return true;
+	c->encoded = true;
+	return hand_over(a, c, hurry);
 }
 
 static void remove_first(struct always *a)
@@ -215,11 +212,55 @@ static void drop_streams(struct always *a)
 	a->streams_cnt = MIN(a->streams_cnt, kept);
 }
 
-/* The oldest of too many waits for nothing: encoding it is all that there is to do. */
+/* Those that wait ask for what they miss. */
+static uint64_t ask_for_names(struct always *a, uint64_t now_ns)
+{
+	const uint64_t pause = a->ceiling.defer ? PAUSE_DEFERRED_NS : PAUSE_NAMING_NS;
+
+	if (now_ns < a->ask_ns)
+		return a->ask_ns;
+	for (unsigned int i = 0; i < a->closing_cnt; i++) {
+		struct interval *iv = a->closing[i].interval;
+
+		if (!iv->settled && a->config.symbolize)
+			interval_tick(iv, now_ns);
+		else if (!iv->settled)
+			remapping_tick(iv, now_ns);
+	}
+	a->ask_ns = now_ns + pause;
+	return a->ask_ns;
+}
+
+/* In their order: a window's end is the next one's beginning. */
+static void hand_on(struct always *a, uint64_t now_ns, bool hurry)
+{
+	while (a->closing_cnt > 0 && closing_step(a, &a->closing[0], now_ns, hurry)) {
+		remove_first(a);
+		drop_streams(a);
+	}
+}
+
+uint64_t rotation_step(struct always *a, uint64_t now_ns)
+{
+	const uint64_t next = a->closing_cnt > 0 ? ask_for_names(a, now_ns) : UINT64_MAX;
+	const struct closing *first = &a->closing[0];
+
+	hand_on(a, now_ns, false);
+	if (a->closing_cnt == 0)
+		return UINT64_MAX;
+	if (first->interval->settled && !first->encoded)
+		return now_ns;
+	return MAX(next, now_ns + PAUSE_NAMING_NS);
+}
+
+/*
+ * The oldest of too many waits for nothing: encoding it is all that there is to do. At the end there are
+ * places for all, and the disk may take its time.
+ */
 static void make_room(struct always *a)
 {
-	while (a->closing_cnt > ALWAYS_CLOSING_MAX)
-		(void)rotation_step(a, clock_mono_ns());
+	while (a->phase < ALWAYS_ENDING && a->closing_cnt > ALWAYS_CLOSING_MAX)
+		hand_on(a, clock_mono_ns(), true);
 }
 
 void rotation_cut(struct always *a, uint64_t now_ns)
@@ -266,41 +307,6 @@ void rotation_take_last(struct always *a, struct stream *st)
 	st->events = loop_remove(st->events);
 	make_room(a);
 	add_closing(a, st, TAKE_PTR(st->open));
-}
-
-/* Those that wait ask for what they miss. */
-static uint64_t ask_for_names(struct always *a, uint64_t now_ns)
-{
-	const uint64_t pause = a->ceiling.defer ? PAUSE_DEFERRED_NS : PAUSE_NAMING_NS;
-
-	if (now_ns < a->ask_ns)
-		return a->ask_ns;
-	for (unsigned int i = 0; i < a->closing_cnt; i++) {
-		struct interval *iv = a->closing[i].interval;
-
-		if (!iv->settled && a->config.symbolize)
-			interval_tick(iv, now_ns);
-		else if (!iv->settled)
-			remapping_tick(iv, now_ns);
-	}
-	a->ask_ns = now_ns + pause;
-	return a->ask_ns;
-}
-
-uint64_t rotation_step(struct always *a, uint64_t now_ns)
-{
-	uint64_t next = a->closing_cnt > 0 ? ask_for_names(a, now_ns) : UINT64_MAX;
-
-	/* In their order: a window's end is the next one's beginning. */
-	while (a->closing_cnt > 0 && closing_step(a, &a->closing[0], now_ns)) {
-		remove_first(a);
-		drop_streams(a);
-	}
-	if (a->closing_cnt == 0)
-		return UINT64_MAX;
-	if (waits_for_spooler(a))
-		return now_ns + PAUSE_NAMING_NS;
-	return a->closing[0].interval->settled ? now_ns : MAX(next, now_ns + PAUSE_NAMING_NS);
 }
 
 int rotation_on_spooled(struct loop_source *src, uint32_t events, void *ctx)

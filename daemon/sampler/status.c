@@ -32,8 +32,7 @@ static void add_counters(struct counters *sum, const struct counters *c)
 		sum->v[i] += c->v[i];
 }
 
-/* Samples that arrived, in no file yet and not discarded: each place counts its own. */
-static uint64_t open_samples(const struct always *a)
+uint64_t status_open_samples(const struct always *a)
 {
 	const struct stream *st = always_stream(a);
 	uint64_t sum = a->with_spooler;
@@ -65,7 +64,7 @@ void status_books(struct always *a, struct counters *ret_counters, struct books 
 			add_counters(ret_counters, &a->streams[n]->counters);
 			(void)collect_counters(a->streams[n]->collect, ret_counters);
 		}
-		counters_books(ret_counters, open_samples(a), ret_books);
+		counters_books(ret_counters, status_open_samples(a), ret_books);
 		if (ret_books->difference == 0)
 			return;
 		(void)nanosleep(&pause, NULL);

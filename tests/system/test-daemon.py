@@ -6,6 +6,7 @@ for at every moment, compared with BPF's counters by bpftool, and with the sums 
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import struct
@@ -170,6 +171,58 @@ def restarted(args, checks, tmp):
         checks.note(f"not sampled, s: {gaps}")
         checks.at_most("restarted: not sampled, s, without neighbours", min(gaps), GAP_MAX_S)
         checks.at_least("restarted: samples kept", spool.samples(), 99 * 2)
+
+
+class Held:
+    """A thread that does not run, as one that hangs in the disk: `with Held(pid, "spool"): ...`."""
+
+    SEIZE, INTERRUPT, DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
+
+    def __init__(self, pid, comm):
+        tids = [int(tid) for tid in os.listdir(f"/proc/{pid}/task")
+                if open(f"/proc/{pid}/task/{tid}/comm", encoding="utf-8").read().strip() == comm]
+        self.tid, self.libc = tids[0], ctypes.CDLL(None, use_errno=True)
+
+    def ask(self, request):
+        if self.libc.ptrace(request, self.tid, None, None) < 0:
+            raise harness.Skip(f"ptrace: {os.strerror(ctypes.get_errno())}")
+
+    def __enter__(self):
+        self.ask(self.SEIZE)
+        self.ask(self.INTERRUPT)
+        os.waitpid(self.tid, self.WALL)
+        return self
+
+    def __exit__(self, *_):
+        self.ask(self.DETACH)
+
+
+def behind(args, checks, tmp):
+    """A disk that is slow for four windows, and slow again at the end: they wait, and all are kept.
+
+    Without names: nothing else is waited for, and all places are free.
+    """
+    with contextlib.ExitStack() as stack:
+        view = stack.enter_context(harness.BpfView(args.outside))
+        launcher, spool = stack.enter_context(running(args, tmp, "behind", symbolize=0))
+        view.attach(types.SimpleNamespace(process=launcher.sampler))
+        for argv in spinners(args, 30):
+            stack.enter_context(Work(*argv))
+        watch(checks, "behind: before", launcher, 8, lambda s: s.spool["windows"] >= 1)
+        with Held(launcher.sampler.pid, "spool"):
+            kept = watch(checks, "behind: held", launcher, 4.5).books["in_profiles"]
+            status = launcher.status()
+            checks.at_least("behind: samples that wait", status.books["open_window"], 3 * 99)
+        status = watch(checks, "behind: after", launcher, 8,
+                       lambda s: s.books["in_profiles"] >= kept + 4 * 99)
+        checks.equal("behind: samples that the disk did not take", status.counters["discard_spool"], 0)
+        with Held(launcher.sampler.pid, "spool"):
+            watch(checks, "behind: held again", launcher, 1.8)
+            stand_in.wire.send(launcher.controls[stand_in.wire.SAMPLER],
+                               stand_in.wire.message(stand_in.wire.STOP))
+            time.sleep(0.3)
+        launcher.sampler.wait(STOP_MAX_S)
+        check_all_kept(checks, "behind", view, spool, status)
 
 
 def full_disk(args, checks, tmp):
@@ -405,7 +458,7 @@ def whole(args, checks, tmp):
 
 def run(args, checks):
     with harness.scratch() as tmp:
-        parts = [rotations, lossy, killed, restarted, full_disk, reloaded, refused,
+        parts = [rotations, lossy, killed, restarted, behind, full_disk, reloaded, refused,
                  asked, client, wanted, whole]
         if args.long:
             parts.append(ceiling)
