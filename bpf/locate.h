@@ -40,7 +40,7 @@ static __always_inline __u32 object_ref(struct scratch *s, const struct inode *i
 	 * for each such number. Loading took twice as long. Compared as 64 bits: of half a register Linux 6.1
 	 * does not take the bound for the whole.
 	 */
-	end = *(volatile __u32 *)&s->keys_cnt;
+	end = *(volatile __u16 *)&s->keys_cnt;
 	barrier_var(end);
 	if (end >= CPROF_KEYS_MAX) {
 		count(COUNTER_keys_full, 1);

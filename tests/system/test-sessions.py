@@ -46,6 +46,7 @@ class Bench(harness.Bench):
         self.checks.check(f"{name}: pprof opens it without a word", not complaint + more,
                           complaint + more or "yes")
         self.checks.equal(f"{name}: difference of the books", done.books["difference"], 0)
+        self.checks.equal(f"{name}: samples with more files than have room", done.counters["keys_full"], 0)
         return done, said, raw, {row[2]: row for row in rows}
 
 
