@@ -44,11 +44,16 @@ static size_t small_bytes(const struct sampler *s)
 	return sum;
 }
 
-/* Of what the ceiling of all memory leaves for windows, the same part as @max is of a window's room. */
-static bool is_over_ceiling(const struct sampler *s, size_t max)
+/*
+ * Of what the ceiling of all memory leaves for windows, stacks have the same part as of a window's room.
+ * It moves with what others take, and may fall below what is held: then new samples count without
+ * their stacks, which takes little, until that window has ended.
+ */
+static bool is_over_ceiling(const struct sampler *s)
 {
 	return s->windows_max > 0 &&
-	       intervals_bytes(s) > s->windows_max / INTERVAL_BYTES_PARTS * (max / INTERVAL_PART);
+	       intervals_bytes(s) > s->windows_max / INTERVAL_BYTES_PARTS *
+					    (INTERVAL_STACKS_MAX / INTERVAL_PART);
 }
 
 /* Is more taken than @max, of what a window of full size may take? */
@@ -58,8 +63,6 @@ static bool is_over(const struct interval *iv, size_t max)
 	size_t shared = objects_bytes(objects) + objects_cnt(objects) * (size_t)OBJECT_EXTRA;
 	size_t own = window_bytes(iv->window);
 
-	if (is_over_ceiling(iv->sampler, max))
-		return true;
 	if (!iv->is_small)
 		return own + shared > max;
 	return own > max / SMALL_PART || small_bytes(iv->sampler) + shared > max;
@@ -72,7 +75,8 @@ static bool take_room(struct interval *iv, const struct cprof_sample *h)
 		    (h->kernel_cnt + h->user_cnt) * sizeof(struct window_frame);
 	size_t max = INTERVAL_STACKS_MAX / (iv->is_small ? SMALL_PART : 1);
 
-	if (is_over(iv, INTERVAL_STACKS_MAX) || !shares_allow(&iv->stacks, h->uid, sz, max))
+	if (is_over(iv, INTERVAL_STACKS_MAX) || is_over_ceiling(iv->sampler) ||
+	    !shares_allow(&iv->stacks, h->uid, sz, max))
 		return false;
 	shares_take(&iv->stacks, h->uid, sz);
 	return true;
