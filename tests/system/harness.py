@@ -487,13 +487,18 @@ def maps_held(pid):
     return found
 
 
+def maps_of(pids):
+    return set().union(*(maps_held(pid) for pid in pids))
+
+
 class BpfView:
     """The counters of one recording, held beyond its end: attach() to it, then counters()."""
 
-    def __init__(self, outside):
+    def __init__(self, outside, running=False):
+        """@running: what is attached to later runs already."""
         need("bpftool")
         self.outside = outside
-        self.before = {m["id"] for m in maps_shown()}
+        self.before = set() if running else {m["id"] for m in maps_shown()}
         self.holder = None
         self.roots = set()
         self.id = None
@@ -501,7 +506,7 @@ class BpfView:
     def _mine(self, prefix):
         """This recording's maps: another one may run on the machine."""
         ours = set().union(*(tree_of(root) for root in self.roots))
-        held = set().union(*(maps_held(pid) for pid in ours)) - self.before
+        held = maps_of(ours) - self.before
         return [m for m in maps_shown() if m["id"] in held and m.get("name", "").startswith(prefix)]
 
     def map_bytes(self):

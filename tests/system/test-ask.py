@@ -97,7 +97,7 @@ def part_ls(daemon, checks, spin):
     checks.check("ls: text", "spin" in text and " profile" in text.splitlines()[-1], text.splitlines()[-1:])
     done = daemon.ctl("top")
     checks.check("top: of what is stored", done.returncode == 0 and f" in {daemon.spool}, Total" in done.stdout
-                 and " main\n" in done.stdout, (done.stderr, done.stdout[:300]))
+                 and " hot3\n" in done.stdout, (done.stderr, done.stdout[:300]))
 
 
 def part_status(daemon, checks, spin):

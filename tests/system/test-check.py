@@ -70,7 +70,7 @@ def live(args, checks, tmp):
         done = ctl(args, "top", cwd=tmp)
         work.process.kill()
     checks.equal("top of the machine: exit status", done.returncode, 0)
-    checks.check("top of the machine: what spins is there", " main\n" in done.stdout,
+    checks.check("top of the machine: what spins is there", " hot3\n" in done.stdout,
                  done.stdout[:200])
     checks.equal("top of the machine: files left behind", [p.name for p in tmp.glob("*.gz")], [])
 

@@ -8,7 +8,7 @@ leaks, which must be caught.
 
 The short form compares moments of rest: after each of three rounds of load and one before them, when no more descriptors are open
 than before the load. It is a leak when a figure rises from each rest to the next, and in all by more than
-what is allowed: nothing for what is counted, 10 % of the entries of a map, 1 MiB and 10 % of memory.
+what is allowed: nothing for what is counted, 10 % of the entries of a map, 512 KiB and 10 % of memory.
 
 The long form is half an hour of load. A line is fitted to the least values in each of twenty parts of the
 second half, for what is held only for a moment raises the others alone. It is a leak when the line rises by
@@ -357,7 +357,7 @@ def risen(rests):
         values = [figures.get(key, 0) for _, figures in rests]
         growth = values[-1] - values[0]
         if all(a < b for a, b in zip(values, values[1:])) and \
-                growth > allowed(key, values[0], 0.1, MIB):
+                growth > allowed(key, values[0], 0.1, MIB // 2):
             found[key] = values
     return found
 

@@ -248,8 +248,8 @@ class Windows:
                                      max(gap, int(p.comment("gap_ns") or 0)))
 
     def between(self, begin_ns, end_ns):
-        return [(begin, *w) for begin, w in sorted(self.found.items())
-                if begin >= begin_ns and w[0] <= end_ns]
+        """From the one that was open at the beginning to the last that had ended at the end."""
+        return [(begin, *w) for begin, w in sorted(self.found.items()) if begin_ns < w[0] <= end_ns]
 
 
 def slowdown(bench):

@@ -128,7 +128,7 @@ def storm(checks, args, tmp, what, rate, low_us, high_us, hz):
     if not harness.good(checks, what, done):
         return
     truth = read_truth(log)
-    checks.note(f"{outcome['count']} processes in {outcome['seconds']} s, {outcome['late']} late")
+    checks.note(f"{outcome['count']} processes in {outcome['seconds']} s")
     checks.equal(f"{what}: processes in the storm's own log", len(truth), outcome["count"])
     check_seen(checks, what, done, truth, Seen([f["path"] for f in done.files], truth), hz)
 
