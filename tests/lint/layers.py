@@ -19,7 +19,7 @@ import source
 # module: (its layer, the headers it offers, its folders, what it may include). Lowest first: a
 # module may name only modules above it in this table, so the graph has no cycle by construction.
 MODULES = {
-    'abi': ('base', ['abi.h', 'counters.h', 'counters.def', 'stack_ends.def'], [], []),
+    'abi': ('base', ['abi.h', 'counters.h', 'counters.def', 'stack_ends.def', 'unwind.h'], [], []),
     'base': ('base', ['base/*.h'], ['src/base'], []),
     'procfs': ('base', ['procfs.h'], ['src/procfs'], ['base']),
     'model': ('model', ['record.h', 'window.h', 'names.h', 'event.h', 'event.def', 'counters_json.h'],
@@ -44,6 +44,7 @@ MODULES = {
                ['abi', 'base', 'model', 'object', 'cgroups']),
     'merge': ('stages', ['merge.h'], ['src/merge'], ['base', 'pprof']),
     'spool': ('stages', ['spool.h'], ['src/spool'], ['base', 'output']),
+    'cfi': ('workers', ['cfi.h'], ['src/cfi'], ['abi', 'base']),
     'symtab': ('workers', ['symtab.h'], ['src/symtab'], ['abi', 'base', 'model', 'object', 'wire']),
     'report': ('workers', ['report.h'], ['src/report'], ['base', 'pprof']),
     'bpf': ('programs', [], ['bpf'], ['abi']),

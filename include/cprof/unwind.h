@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+#pragma once
+
+/*
+ * unwind — how one frame is undone, as BPF and user space both read it.
+ *
+ * A rule is what DWARF's call frame information (DWARF 5, 6.4) says of one stretch of code, cut down to
+ * what a walk needs: the canonical frame address (CFA), and where the return address and the caller's
+ * rbp and rsp are. Registers have DWARF's numbers for x86-64 (psABI 3.6.2).
+ */
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#include "cprof/abi.h"
+
+enum cprof_reg {
+	CPROF_REG_RBP = 6,
+	CPROF_REG_RSP = 7,
+	CPROF_REG_RIP = 16, /* as a rule's column: the return address */
+	CPROF_REGS_CNT = 17,
+};
+
+enum cprof_cfa {
+	CPROF_CFA_GAP = 0, /* no entry covers this code */
+	CPROF_CFA_REG,	   /* register + off */
+	CPROF_CFA_DEREF,   /* *(register + off) + add */
+	CPROF_CFA_INDEX,   /* *(rsp + 8 * register + off) + add */
+	/* A lazy PLT: rsp + 8, and 8 more from the off-th byte of each 16 on. */
+	CPROF_CFA_PLT,
+	CPROF_CFA_SIGNAL,      /* a signal frame: all registers lie in the ucontext at rsp */
+	CPROF_CFA_UNSUPPORTED, /* there is an entry, and it says what cannot be said here */
+	CPROF_CFA_MAX,
+};
+
+/* Where a value of the caller's is. */
+enum cprof_where {
+	CPROF_WHERE_SAME = 0,	 /* still in its register; of rsp: the CFA itself */
+	CPROF_WHERE_CFA,	 /* *(CFA + off) */
+	CPROF_WHERE_CFA_VALUE,	 /* CFA + off itself */
+	CPROF_WHERE_REG,	 /* in another register */
+	CPROF_WHERE_DEREF,	 /* *(register + off) */
+	CPROF_WHERE_UNDEFINED,	 /* not known; of the return address: the outermost frame */
+	CPROF_WHERE_UNSUPPORTED, /* told in a way that cannot be said here */
+	CPROF_WHERE_MAX,
+};
+
+/* The caller was interrupted: its pc is exact, not a return address. */
+#define CPROF_RULE_EXACT 1u
+
+struct cprof_rule {
+	__u8 cfa;     /* enum cprof_cfa */
+	__u8 cfa_reg; /* enum cprof_reg, as all registers here */
+	__u8 ra;      /* enum cprof_where */
+	__u8 ra_reg;
+	__u8 fp;
+	__u8 fp_reg;
+	__u8 sp;
+	__u8 sp_reg;
+	__s32 cfa_off;
+	__s32 cfa_add;
+	__s32 ra_off;
+	__s32 fp_off;
+	__s32 sp_off;
+	__u32 flags; /* CPROF_RULE_* */
+};
+
+CPROF_ASSERT(sizeof(struct cprof_rule) == 32);

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * From a section to rows. The section is read from front to back; the CIE of an entry is mostly the one
+ * before it, and a few of the last are kept with the state that their instructions left, or else a
+ * hostile file had them run for each of its entries. What is run in all is bounded by the section's
+ * size.
+ */
+
+#include "cprof/cfi.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "entry.h"
+
+#define CIES_KEPT 16
+/* Instructions for each byte: one in the section itself, the others for CIEs that are read again. */
+#define WORK_PER_BYTE 4
+
+struct cfi {
+	struct rows rows;
+	struct cfi_facts facts;
+};
+
+struct loader {
+	struct cfi *table;
+	struct reader reader;
+	struct program program;
+	uint64_t work;
+	uint64_t turn;
+	size_t cies_cnt;
+	struct cie cies[CIES_KEPT];
+};
+
+struct cfi *cfi_free(struct cfi *t)
+{
+	if (!t)
+		return NULL;
+	rows_done(&t->rows);
+	free(t);
+	return NULL;
+}
+
+/* The state after the instructions of a CIE, which the reader stands at. */
+static int run_cie(struct loader *l, struct cie *cie)
+{
+	struct program *p = &l->program;
+	int r;
+
+	p->r = &l->reader;
+	p->cie = &cie->program;
+	p->rows = NULL;
+	p->pc = 0;
+	p->end = 0;
+	p->work = &l->work;
+	p->depth = 0;
+	p->state = (struct state){ .cfa_reg = UINT32_MAX };
+	r = program_run(p);
+	cie->program.initial = p->state;
+	return r;
+}
+
+static struct cie *cie_slot(struct loader *l)
+{
+	struct cie *oldest = l->cies;
+
+	if (l->cies_cnt < CIES_KEPT)
+		return &l->cies[l->cies_cnt++];
+	for (size_t i = 1; i < CIES_KEPT; i++) {
+		if (l->cies[i].used < oldest->used)
+			oldest = &l->cies[i];
+	}
+	return oldest;
+}
+
+static int load_cie(struct loader *l, uint64_t offset, const struct cie **ret)
+{
+	struct cie cie, *slot;
+	struct entry e;
+	int r;
+
+	for (size_t i = 0; i < l->cies_cnt; i++) {
+		if (l->cies[i].offset == offset) {
+			l->cies[i].used = ++l->turn;
+			*ret = &l->cies[i];
+			return 0;
+		}
+	}
+	r = entry_read(&l->reader, offset, &e);
+	if (r <= 0 || !e.is_cie)
+		return -EBADMSG;
+	r = entry_cie(&l->reader, &e, &cie);
+	if (r < 0)
+		return r;
+	r = run_cie(l, &cie);
+	if (r < 0)
+		return r;
+	slot = cie_slot(l);
+	*slot = cie;
+	slot->used = ++l->turn;
+	*ret = slot;
+	return 0;
+}
+
+static int load_fde(struct loader *l, const struct entry *e)
+{
+	struct rows *rows = &l->table->rows;
+	struct program *p = &l->program;
+	const struct cie *cie;
+	uint64_t start, end;
+	int r, r2;
+
+	r = load_cie(l, e->cie, &cie);
+	if (r < 0)
+		return r;
+	r = entry_fde(&l->reader, e, cie, &start, &end);
+	if (r < 0 || start == end)
+		return r;
+	p->cie = &cie->program;
+	p->rows = rows;
+	p->pc = start;
+	p->end = end;
+	p->depth = 0;
+	p->state = cie->program.initial;
+	r = program_run(p);
+	if (r == -EBADMSG && p->pc < end) {
+		r2 = rows_add(rows, p->pc, &(struct cprof_rule){ .cfa = CPROF_CFA_UNSUPPORTED });
+		if (r2 < 0)
+			return r2;
+	}
+	r2 = rows_add_gap(rows, end);
+	return r < 0 ? r : r2;
+}
+
+static int load_entries(struct loader *l)
+{
+	struct cfi_facts *facts = &l->table->facts;
+	uint64_t offset = 0;
+	struct entry e;
+	int r;
+
+	while ((r = entry_read(&l->reader, offset, &e)) > 0) {
+		offset = e.end;
+		if (e.body == e.end)
+			continue;
+		if (e.is_cie) {
+			facts->cies++;
+			continue;
+		}
+		facts->fdes++;
+		r = load_fde(l, &e);
+		if (l->reader.error < 0)
+			return l->reader.error;
+		if (r == -EBADMSG)
+			facts->bad++;
+		else if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		facts->bad++;
+	return l->reader.error;
+}
+
+/* -E2BIG, when the limits are reached, leaves a good table. */
+static int load_section(struct loader *l, const struct cfi_section *section)
+{
+	struct rows *rows = &l->table->rows;
+	size_t from = rows->rows.cnt;
+	int r, r2;
+
+	reader_init(&l->reader, section);
+	l->program.r = &l->reader;
+	l->program.work = &l->work;
+	l->cies_cnt = 0;
+	l->work = section->size > UINT64_MAX / WORK_PER_BYTE ? UINT64_MAX
+							     : section->size * WORK_PER_BYTE;
+	r = load_entries(l);
+	if (r < 0 && r != -E2BIG)
+		return r;
+	rows_settle(rows, from);
+	r2 = rows_overlay(rows, from);
+	return r2 < 0 ? r2 : r;
+}
+
+static int load_sections(struct loader *l, const struct cfi_section *sections, size_t cnt)
+{
+	for (size_t i = 0; i < cnt; i++) {
+		int r = load_section(l, &sections[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int cfi_load(const struct cfi_section *sections, size_t cnt, const struct cfi_limits *limits,
+	     struct cfi **ret)
+{
+	_cleanup_(cfi_freep) struct cfi *t = calloc(1, sizeof(*t));
+	_cleanup_free_ struct loader *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!t || !l)
+		return -ENOMEM;
+	r = rows_init(&t->rows, limits);
+	if (r < 0)
+		return r;
+	l->table = t;
+	r = load_sections(l, sections, cnt);
+	if (r < 0 && r != -E2BIG)
+		return r;
+	t->facts.unsupported = t->rows.unsupported;
+	if (r == 0 && t->rows.rows.cnt == 0)
+		return CFI_NONE;
+	*ret = TAKE_PTR(t);
+	return r == 0 ? CFI_OK : CFI_LIMIT;
+}
+
+size_t cfi_rows_cnt(const struct cfi *t)
+{
+	return t->rows.rows.cnt;
+}
+
+struct cfi_row cfi_row(const struct cfi *t, size_t i)
+{
+	uint64_t row = t->rows.rows.v[i];
+
+	return (struct cfi_row){ .addr = row >> ROWS_RULE_BITS, .rule = (uint16_t)row };
+}
+
+size_t cfi_rules_cnt(const struct cfi *t)
+{
+	return t->rows.rules.cnt;
+}
+
+const struct cprof_rule *cfi_rule(const struct cfi *t, uint16_t i)
+{
+	return &t->rows.rules.v[i];
+}
+
+const struct cfi_facts *cfi_facts(const struct cfi *t)
+{
+	return &t->facts;
+}
+
+int cfi_find(const struct cfi *t, uint64_t addr)
+{
+	size_t low = 0, high = t->rows.rows.cnt;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (cfi_row(t, mid).addr <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low == 0 ? -ENOENT : cfi_row(t, low - 1).rule;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * cfi-dump ELF [SECTION] — the table of a file's call frame information, in the words of readelf:
+ * "ADDRESS CFA RBP RA RSP" for each row, or "ADDRESS gap". The sections are found by libelf.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cprof/cfi.h"
+
+struct bytes {
+	const uint8_t *p;
+	size_t sz;
+};
+
+static int read_bytes(void *ctx, uint64_t offset, void *dst, size_t sz)
+{
+	const struct bytes *b = ctx;
+
+	if (offset > b->sz || sz > b->sz - offset)
+		return -EIO;
+	memcpy(dst, b->p + offset, sz);
+	return 0;
+}
+
+static const char *reg_name(unsigned int reg)
+{
+	static const char *const names[] = { "rax", "rdx", "rcx", "rbx", "rsi", "rdi",
+					     "rbp", "rsp", "r8",  "r9",	 "r10", "r11",
+					     "r12", "r13", "r14", "r15", "rip" };
+
+	return names[reg];
+}
+
+static void print_cfa(const struct cprof_rule *rule)
+{
+	switch (rule->cfa) {
+	case CPROF_CFA_REG:
+		printf("%s%+d", reg_name(rule->cfa_reg), rule->cfa_off);
+		break;
+	case CPROF_CFA_DEREF:
+		printf("*(%s%+d)%+d", reg_name(rule->cfa_reg), rule->cfa_off, rule->cfa_add);
+		break;
+	case CPROF_CFA_INDEX:
+		printf("*(rsp+8*%s%+d)%+d", reg_name(rule->cfa_reg), rule->cfa_off, rule->cfa_add);
+		break;
+	case CPROF_CFA_PLT:
+		printf("plt%d", rule->cfa_off);
+		break;
+	case CPROF_CFA_SIGNAL:
+		printf("signal");
+		break;
+	default:
+		printf("?");
+	}
+}
+
+static void print_where(unsigned int where, unsigned int reg, int off)
+{
+	switch (where) {
+	case CPROF_WHERE_SAME:
+		printf(" s");
+		break;
+	case CPROF_WHERE_CFA:
+		printf(" c%+d", off);
+		break;
+	case CPROF_WHERE_CFA_VALUE:
+		printf(" v%+d", off);
+		break;
+	case CPROF_WHERE_REG:
+		printf(" %s", reg_name(reg));
+		break;
+	case CPROF_WHERE_DEREF:
+		printf(" *(%s%+d)", reg_name(reg), off);
+		break;
+	case CPROF_WHERE_UNDEFINED:
+		printf(" u");
+		break;
+	default:
+		printf(" ?");
+	}
+}
+
+static void print_table(const struct cfi *t)
+{
+	for (size_t i = 0; i < cfi_rows_cnt(t); i++) {
+		struct cfi_row row = cfi_row(t, i);
+		const struct cprof_rule *rule = cfi_rule(t, row.rule);
+
+		printf("%" PRIx64 " ", row.addr);
+		if (rule->cfa == CPROF_CFA_GAP) {
+			puts("gap");
+			continue;
+		}
+		print_cfa(rule);
+		print_where(rule->fp, rule->fp_reg, rule->fp_off);
+		print_where(rule->ra, rule->ra_reg, rule->ra_off);
+		print_where(rule->sp, rule->sp_reg, rule->sp_off);
+		putchar('\n');
+	}
+}
+
+/* The section of this name, inflated; false: there is none. */
+static bool find(Elf *elf, const char *wanted, struct bytes *ret, uint64_t *ret_addr)
+{
+	Elf_Scn *scn = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names) < 0)
+		return false;
+	while ((scn = elf_nextscn(elf, scn))) {
+		GElf_Shdr shdr;
+		const char *name;
+		Elf_Data *data;
+
+		if (!gelf_getshdr(scn, &shdr))
+			continue;
+		name = elf_strptr(elf, names, shdr.sh_name);
+		if (!name || strcmp(name, wanted) != 0 || shdr.sh_type == SHT_NOBITS)
+			continue;
+		if (shdr.sh_flags & SHF_COMPRESSED)
+			(void)elf_compress(scn, 0, 0);
+		data = elf_rawdata(scn, NULL);
+		if (!data || !data->d_buf)
+			return false;
+		*ret = (struct bytes){ .p = data->d_buf, .sz = data->d_size };
+		*ret_addr = shdr.sh_addr;
+		return true;
+	}
+	return false;
+}
+
+struct sections {
+	struct cfi_section v[2];
+	struct bytes bytes[2];
+	size_t cnt;
+};
+
+static void find_sections(Elf *elf, const char *only, struct sections *ret)
+{
+	static const char *const names[] = { ".eh_frame", ".debug_frame" };
+
+	for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+		struct cfi_section *s = &ret->v[ret->cnt];
+		struct bytes *b = &ret->bytes[ret->cnt];
+
+		if (only && strcmp(only, names[i]) != 0)
+			continue;
+		*s = (struct cfi_section){ .read = read_bytes, .ctx = b, .debug = i == 1 };
+		if (!find(elf, names[i], b, &s->addr))
+			continue;
+		s->size = b->sz;
+		ret->cnt++;
+	}
+}
+
+static int dump(const struct sections *s)
+{
+	struct cfi_limits limits = { .rows = 64 << 20, .rules = CFI_RULES_MAX };
+	_cleanup_(cfi_freep) struct cfi *t = NULL;
+	const struct cfi_facts *facts;
+	int r = cfi_load(s->v, s->cnt, &limits, &t);
+
+	if (!t) {
+		fprintf(stderr, "outcome %d: no table\n", r);
+		return r;
+	}
+	facts = cfi_facts(t);
+	print_table(t);
+	fprintf(stderr,
+		"outcome %d: %zu rows, %zu rules, %u CIEs, %u FDEs, %u bad, %u unsupported\n", r,
+		cfi_rows_cnt(t), cfi_rules_cnt(t), facts->cies, facts->fdes, facts->bad,
+		facts->unsupported);
+	return r;
+}
+
+int main(int argc, char *argv[])
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct sections sections = { 0 };
+	Elf *elf = NULL;
+	int r;
+
+	elf_version(EV_CURRENT);
+	if (argc > 1)
+		fd = open(argv[1], O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		elf = elf_begin(fd, ELF_C_READ, NULL);
+	if (!elf) {
+		fprintf(stderr, "usage: cfi-dump ELF [SECTION]\n");
+		return 2;
+	}
+	find_sections(elf, argc > 2 ? argv[2] : NULL, &sections);
+	r = dump(&sections);
+	elf_end(elf);
+	return r < 0;
+}
