@@ -112,13 +112,17 @@ static int add_name(struct parser *p, const char *name, size_t len, const char *
 static uint32_t number_module(struct parser *p, const char *module, size_t len)
 {
 	len = MIN(len, sizeof(p->module) - 1);
+	if (len == 0) {
+		p->module[0] = '\0';
+		return 0;
+	}
 	if (len != strlen(p->module) || memcmp(p->module, module, len) != 0) {
 		if (p->modules < MODULES_MAX - 1)
 			p->modules++;
 		memcpy(p->module, module, len);
 		p->module[len] = '\0';
 	}
-	return len > 0 ? p->modules : 0;
+	return p->modules;
 }
 
 static int add_symbol(struct parser *p, uint64_t address, char type, const char *name, size_t len)
