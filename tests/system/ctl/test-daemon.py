@@ -190,6 +190,7 @@ class Good(Case):
                              ["sh", "python3"])):
             with self.subTest(args):
                 done = self.ctl("--json", "ls", *args)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
                 self.assertEqual([f["comm"] for f in json.loads(done.stdout)["files"]], comms)
         self.assertEqual(daemon.targets[0], "/ls")
         self.assertEqual(daemon.targets[-1], "/ls?since=2026-01-31T13:10:59Z&until=2026-01-31T13:31:00Z")
