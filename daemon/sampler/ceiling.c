@@ -74,14 +74,15 @@ bool ceiling_share(struct ceiling *c, uint64_t now_ns, uint64_t windows)
 {
 	const uint64_t reserve = c->memory_max / RESERVE_PART, most = c->memory_max - reserve;
 	const uint64_t others = c->memory - MIN(windows, c->memory);
-	const bool is_short = c->memory > most;
+	bool is_short;
 
 	if (c->memory_max == 0)
 		return false;
 	c->windows_max = MAX(most - MIN(others, most), reserve);
-	if (is_short || windows > c->windows_max / 3 * 2)
+	is_short = c->memory > most || windows > ceiling_stacks(c->windows_max);
+	if (is_short)
 		c->short_ns = now_ns;
-	return is_short || windows > c->windows_max / 3 * 2;
+	return is_short;
 }
 
 bool ceiling_is_short(const struct ceiling *c, uint64_t now_ns)

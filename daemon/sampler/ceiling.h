@@ -31,11 +31,10 @@ struct ceiling {
 	uint64_t used_ns; /* in the last minute */
 	uint64_t memory;
 	uint64_t windows_max; /* the room that is left for windows */
-	uint64_t
-		short_ns; /* when it was last too little, or too much was held beside it; 0: never */
-	uint64_t step_ns;   /* when the last step was taken */
-	bool defer;	    /* names are put off */
-	unsigned int shift; /* the rate is so often halved */
+	uint64_t short_ns;    /* when that was last too little, or others held too much; 0: never */
+	uint64_t step_ns;     /* when the last step was taken */
+	bool defer;	      /* names are put off */
+	unsigned int shift;   /* the rate is so often halved */
 };
 
 /* @cpu_ppm of @cpus, but at least a twentieth of one. What was measured so far stays. */
@@ -52,5 +51,11 @@ bool ceiling_add(struct ceiling *c, uint64_t now_ns, uint64_t cpu_ns, uint64_t m
  * them together. True when they or all others are beyond, and something has to go.
  */
 bool ceiling_share(struct ceiling *c, uint64_t now_ns, uint64_t windows);
+/* Of that room, what stacks may take: as much as of a window's own (interval.h). */
+static inline uint64_t ceiling_stacks(uint64_t windows_max)
+{
+	return windows_max / 3 * 2;
+}
+
 /* Was it so in the last minute? */
 bool ceiling_is_short(const struct ceiling *c, uint64_t now_ns);

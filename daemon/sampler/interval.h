@@ -28,8 +28,6 @@ struct cputime {
  */
 #define INTERVAL_STACKS_MAX (((size_t)128 << 20) >> CPROF_BOUNDS_SHIFT)
 #define INTERVAL_BYTES_MAX (((size_t)192 << 20) >> CPROF_BOUNDS_SHIFT)
-#define INTERVAL_BYTES_PARTS 192
-#define INTERVAL_PART (INTERVAL_BYTES_MAX / INTERVAL_BYTES_PARTS)
 
 struct interval {
 	struct sampler *sampler;

@@ -7,6 +7,7 @@
  * reason. Equal stacks are found by their raw bytes, so that most samples are never located.
  */
 
+#include "ceiling.h"
 #include "cprof/base/clock.h"
 #include "cprof/decode.h"
 #include "cprof/fold.h"
@@ -45,15 +46,12 @@ static size_t small_bytes(const struct sampler *s)
 }
 
 /*
- * Of what the ceiling of all memory leaves for windows, stacks have the same part as of a window's room.
- * It moves with what others take, and may fall below what is held: then new samples count without
- * their stacks, which takes little, until that window has ended.
+ * The ceiling of all memory moves with what others take, and may fall below what windows hold: then
+ * new samples count without their stacks, which takes little, until the open window has ended.
  */
 static bool is_over_ceiling(const struct sampler *s)
 {
-	return s->windows_max > 0 &&
-	       intervals_bytes(s) > s->windows_max / INTERVAL_BYTES_PARTS *
-					    (INTERVAL_STACKS_MAX / INTERVAL_PART);
+	return s->windows_max > 0 && intervals_bytes(s) > ceiling_stacks(s->windows_max);
 }
 
 /* Is more taken than @max, of what a window of full size may take? */
