@@ -83,6 +83,8 @@ def of_seconds(args, tmp, settings=(), options=()):
 class Daemon:
     """`with Daemon(args, tmp) as d:` it answers; @settings are its -o, @options other arguments."""
 
+    PATIENCE_S = 60
+
     def __init__(self, args, tmp, settings=(), front=None, options=(), nice=0):
         build = build_of(args)
         self.cprofctl, self.tmp = args.cprofctl, tmp
@@ -119,8 +121,8 @@ class Daemon:
 
     def ctl(self, *args, **kwargs):
         return subprocess.run([self.cprofctl, "--socket", self.socket, *map(str, args)],
-                              capture_output=True, text=True, check=False, timeout=60,
-                              stdin=subprocess.DEVNULL, cwd=self.tmp, **kwargs)
+                              capture_output=True, text=True, check=False,
+                              timeout=self.PATIENCE_S, stdin=subprocess.DEVNULL, cwd=self.tmp, **kwargs)
 
     def json(self, *args, **kwargs):
         done = self.ctl("--json", *args, **kwargs)

@@ -190,8 +190,3 @@ def last_end_ns(directory):
         lines = (pathlib.Path(directory) / ".state").read_text(encoding="ascii").splitlines()
         return int(lines[2].removeprefix("end "))
     return 0
-
-
-def comments(profile):
-    pairs = (c.removeprefix("#cprofd ").partition("=") for c in profile.comments)
-    return {key: value for key, _, value in pairs}

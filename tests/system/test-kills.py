@@ -19,8 +19,9 @@ import time
 import harness
 import pprof_file
 import real_daemon
+from cprofd import comments
 from harness import NSEC, Work
-from real_daemon import comments, is_running, last_end_ns, litter, visible
+from real_daemon import is_running, last_end_ns, litter, visible
 
 # The window that is open, those that wait for names or the disk, and a machine that others use too.
 GONE_MAX_S = 5

@@ -4,41 +4,36 @@ says that it holds: descriptors, memory, threads, BPF maps and their entries."""
 
 import contextlib
 import functools
-import json
 import os
 import re
 import socket
-import subprocess
 
+import cprofd
 import harness
 
 KIB = 1024
 HASHES = {1, 5, 9, 10}  # BPF_MAP_TYPE_HASH and its kin: what has entries that come and go
 
 
-class Daemon:
+class Daemon(cprofd.Daemon):
     """A cprofd; @roles are other programs for some of its roles, @settings are Section.Key=VALUE."""
 
+    PATIENCE_S = 120
+
     def __init__(self, args, tmp, roles=None, settings=()):
-        self.build = args.cprofctl.parents[2]
-        self.cprofctl, self.tmp = args.cprofctl, tmp
-        self.socket, self.spool = tmp / "run" / "cprofd.sock", tmp / "profiles"
-        self.socket.parent.mkdir(parents=True)
+        tmp.mkdir(parents=True, exist_ok=True)
         tmp.chmod(0o755)
         (tmp / "cprofd.conf").touch()
-        command = [self.build / "daemon/launcher/cprofd", "--config", tmp / "cprofd.conf"]
+        options = ["--config", tmp / "cprofd.conf"]
         for name, program in (roles or {}).items():
             if not program.exists():
                 raise harness.Skip(f"{program.name} is not built")
-            command += ["--role", f"{name}={program}"]
-        for setting in (f"Control.Socket={self.socket}", "Control.Group=root",
-                        f"Profiles.Directory={self.spool}", "Profiles.KeepFree=0%", *settings):
-            command += ["-o", setting]
-        self.log = open(tmp / "log", "w", encoding="utf-8")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
-                                        stdin=subprocess.DEVNULL)
+            options += ["--role", f"{name}={program}"]
+        super().__init__(args, tmp, ["Control.Group=root", "Profiles.KeepFree=0%", *settings],
+                         options=options)
 
     def __enter__(self):
+        # What does not start is no reason to skip: others of its kind run beside it.
         def answers():
             if self.process.poll() is not None:
                 raise RuntimeError("cprofd does not start here: " + self.said().strip())
@@ -50,26 +45,6 @@ class Daemon:
             self.__exit__()
             raise
         return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(10)
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
-
-    def said(self):
-        return (self.tmp / "log").read_text(encoding="utf-8", errors="replace")
-
-    def ctl(self, *args, **kwargs):
-        return subprocess.run([self.cprofctl, "--socket", self.socket, *map(str, args)],
-                              capture_output=True, text=True, check=False, timeout=120,
-                              stdin=subprocess.DEVNULL, cwd=self.tmp, **kwargs)
-
-    def json(self, *args):
-        done = self.ctl("--json", *args)
-        return json.loads(done.stdout) if done.stdout else {}
 
     def get(self, path, read=True):
         """The answer of a request; without @read the client hangs up at once."""
