@@ -22,6 +22,14 @@ static __always_inline __u64 ran_ns(const struct cpu_state *st)
 	return st->grid.idle ? 0 : runner_ran_ns(&st->runner);
 }
 
+/* Of a CPU, by the idle task that it has. Where tasks are in no groups the way there is not known. */
+static __always_inline __u64 sched_lead_ns(struct task_struct *idle, __u64 now)
+{
+	if (!bpf_core_field_exists(idle->se.cfs_rq))
+		return 0;
+	return now - idle->se.cfs_rq->rq->clock;
+}
+
 /* A tick of a CPU's clock. */
 SEC("perf_event")
 int cprof_tick(void *ctx)
@@ -83,6 +91,7 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(cprof_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	struct cprof_rate *rate;
+	struct grid_edge edge;
 	struct cpu_state *st;
 	__u32 cpu;
 	__u64 now;
@@ -96,7 +105,13 @@ int BPF_PROG(cprof_switch, bool preempt, struct task_struct *prev, struct task_s
 	st = state_get();
 	if (!rate || !st || !rate->enabled_ns)
 		return 0;
-	grid_switch(&st->grid, rate, now, next->pid == 0, next->pid ? ran_ns(st) : 0);
+	edge = (struct grid_edge){
+		.now = now,
+		.lead_ns = sched_lead_ns(next->pid ? prev : next, now),
+		.ran_ns = next->pid ? ran_ns(st) : 0,
+		.is_idle = next->pid == 0,
+	};
+	grid_switch(&st->grid, rate, &edge);
 	if (next->pid != 0)
 		runner_set(&st->runner, next);
 	count_time(now);

@@ -32,6 +32,7 @@ struct grid {
 	__u64 missed;	/* told so far */
 	__u64 busy_ns;	/* time while busy */
 	__u64 told_ns;	/* of it, told as weights */
+	__u64 lead_ns;	/* of struct grid_edge, when it went idle; 0: not known */
 	__u32 idle;	/* what the CPU is doing since at_ns */
 	__u32 astray;	/* ticks in a row that were far from any due point */
 };
@@ -104,11 +105,38 @@ static __always_inline void grid_settle(struct grid *g, const struct cprof_rate 
 }
 
 /* The CPU goes idle or leaves idleness. */
-static __always_inline void grid_switch(struct grid *g, const struct cprof_rate *rate, __u64 now,
-					__u32 is_idle, __u64 ran_ns)
+struct grid_edge {
+	__u64 now;
+	__u64 lead_ns; /* how far our clock is before the scheduler's, which has its own zero; 0: not known */
+	__u64 ran_ns; /* of grid_settle() */
+	__u32 is_idle;
+	__u32 pad;
+};
+
+/*
+ * For how long the scheduler has charged the task that ends idleness already. It reads its clock when the
+ * task is woken, in an interrupt, and not again when it switches: what is between, 6 us and more where
+ * timers are an exit to a hypervisor, is the task's. So its clock is behind by that much more than it was
+ * when the CPU went idle and it had just been read. Drift between the clocks is a tail of a few millionths.
+ */
+static __always_inline __u64 grid_charged(const struct grid *g, const struct grid_edge *e)
 {
-	grid_settle(g, rate, now, now - GRID_SWITCH_NS, !is_idle, ran_ns);
-	g->idle = is_idle;
+	__s64 more = (__s64)(e->lead_ns - g->lead_ns);
+
+	if (!g->idle || g->lead_ns == 0 || e->lead_ns == 0 || more <= 0 || e->now <= g->at_ns)
+		return 0;
+	return (__u64)more < e->now - g->at_ns ? (__u64)more : e->now - g->at_ns;
+}
+
+/* Ticks up to now found the CPU idle, whoever is charged for the time. */
+static __always_inline void grid_switch(struct grid *g, const struct cprof_rate *rate,
+					const struct grid_edge *e)
+{
+	__u64 from = e->is_idle ? e->now : e->now - grid_charged(g, e);
+
+	grid_settle(g, rate, from, e->now - GRID_SWITCH_NS, !e->is_idle, e->ran_ns);
+	g->idle = e->is_idle;
+	g->lead_ns = e->lead_ns;
 }
 
 /*

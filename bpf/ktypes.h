@@ -137,8 +137,18 @@ struct signal_struct {
 	unsigned long long sum_sched_runtime;
 };
 
+/* A CPU's queue. Its clock is the scheduler's: read when something happens, and not each time. */
+struct rq {
+	unsigned long long clock;
+};
+
+struct cfs_rq {
+	struct rq *rq;
+};
+
 struct sched_entity {
 	unsigned long long sum_exec_runtime;
+	struct cfs_rq *cfs_rq;
 };
 
 struct kernfs_node {
