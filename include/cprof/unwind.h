@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * unwind — how one frame is undone, as BPF and user space both read it.
+ * unwind — how one frame is undone, and where that is written, as BPF and user space both read it.
  *
  * A rule is what DWARF's call frame information (DWARF 5, 6.4) says of one stretch of code, cut down to
  * what a walk needs: the canonical frame address (CFA), and where the return address and the caller's
@@ -67,3 +67,54 @@ struct cprof_rule {
 };
 
 CPROF_ASSERT(sizeof(struct cprof_rule) == 32);
+
+/*
+ * The pool: the rows of all objects, in maps that user space alone writes, by plain stores, and BPF only
+ * reads. For an object's reference there is a struct cprof_unwind_object; of its pages (64 KiB of the file
+ * each, from page_first on, one after the other) the struct cprof_unwind_page; of a page the rows, all in
+ * one slab, by ascending pc, the first of them at 0. The row for a place is the last one that is not
+ * behind it. Rule 0 is a GAP, and so is a page without rows.
+ *
+ * An object's gen is odd while something of it is changed, and never the same again. A walk reads it
+ * before and after all that it used of the object, the rule too: another one means that it may have read
+ * anything, and the step did not happen (CPROF_END_STALE). So what was taken from an object may be given
+ * to another at once.
+ */
+#define CPROF_UNWIND_OBJECTS_MAX 32768u
+#define CPROF_UNWIND_PAGES_MAX 65536u
+#define CPROF_UNWIND_RULES_MAX 32768u
+#define CPROF_UNWIND_SLABS_MAX 256u
+#define CPROF_SLAB_SHIFT 18
+#define CPROF_SLAB_ROWS (1u << CPROF_SLAB_SHIFT)
+#define CPROF_SLAB_BYTES (CPROF_SLAB_ROWS * 4u)
+#define CPROF_PAGE_SHIFT 16
+
+/* A row: the low 16 bits of its first place's file offset, and its rule. */
+#define CPROF_ROW(offset, rule) ((__u32)((offset) << 16) | (rule))
+#define CPROF_ROW_PC(row) ((row) >> 16)
+#define CPROF_ROW_RULE(row) ((row)&0xffffu)
+
+enum cprof_unwind_state {
+	CPROF_UNWIND_UNKNOWN = 0, /* not read yet: rows may come */
+	CPROF_UNWIND_ROWS,
+	CPROF_UNWIND_NONE,    /* the file has no unwinding information */
+	CPROF_UNWIND_REFUSED, /* it has, and there was no room for it */
+	CPROF_UNWIND_MAX,
+};
+
+struct cprof_unwind_object {
+	__u32 gen;
+	__u32 state; /* enum cprof_unwind_state */
+	__u32 page_first;
+	__u32 pages_cnt;
+	__u32 pages_at; /* the first one's place among all pages */
+	__u32 pad;
+};
+
+struct cprof_unwind_page {
+	__u32 row; /* the first one's place in the whole pool: slab << CPROF_SLAB_SHIFT | row */
+	__u32 cnt;
+};
+
+CPROF_ASSERT(sizeof(struct cprof_unwind_object) == 24);
+CPROF_ASSERT(sizeof(struct cprof_unwind_page) == 8);
