@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ANSWER_RETRY_S 2
+
 static void add_header(struct MHD_Response *m, const char *name, const char *value)
 {
 	/* Fails for want of memory: then it is missing. */
@@ -32,6 +34,17 @@ static void add_attachment(struct MHD_Response *m, const char *name)
 
 	(void)snprintf(text, sizeof(text), "attachment; filename=\"%s\"", name);
 	add_header(m, "Content-Disposition", text);
+}
+
+/* Who may ask again, and when: soon, where nobody knows. */
+static void add_retry(struct MHD_Response *m, const struct refusal *refusal)
+{
+	char text[16];
+
+	if (refusal->status != 429 && refusal->status != 503)
+		return;
+	(void)snprintf(text, sizeof(text), "%u", refusal->retry_s ?: ANSWER_RETRY_S);
+	add_header(m, "Retry-After", text);
 }
 
 static void count_error(struct counts *counts, unsigned int status)
@@ -54,8 +67,7 @@ void answer_refusal(struct request *req, struct counts *counts, const struct ref
 	if (m) {
 		add_headers(m, ANSWER_TEXT);
 		add_header(m, "X-Go-Pprof", "1");
-		if (refusal->status == 429 || refusal->status == 503)
-			add_header(m, "Retry-After", "2");
+		add_retry(m, refusal);
 		if (refusal->status == 405)
 			add_header(m, "Allow", "GET, HEAD");
 	}

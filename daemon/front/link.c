@@ -8,7 +8,10 @@
 
 #include "link.h"
 
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "cprof/base/log.h"
 #include "cprof/base/seqpacket.h"
@@ -183,8 +186,20 @@ void link_forget(struct link *l, struct link_waiter *w)
 	w->waits = false;
 }
 
+/* Half of what may wait for the sampler to read it is kept for questions, and for those who see all. */
+static bool link_is_crowded(const struct link *l)
+{
+	socklen_t sz = sizeof(int);
+	int waiting, room;
+
+	return ioctl(l->fd, SIOCOUTQ, &waiting) == 0 &&
+	       getsockopt(l->fd, SOL_SOCKET, SO_SNDBUF, &room, &sz) == 0 && waiting > room / 2;
+}
+
 int link_send_client(struct link *l, const struct control_client *m, int fd)
 {
+	if (!(m->flags & CONTROL_ALL) && l->fd >= 0 && link_is_crowded(l))
+		return -EAGAIN;
 	return link_send(l, m, sizeof(*m), fd);
 }
 

@@ -47,7 +47,10 @@ int link_ask(struct link *l, enum control_type type, struct link_waiter *w, uint
 /* It is not called any more. */
 void link_forget(struct link *l, struct link_waiter *w);
 
-/* Hands a connection over (the caller keeps its descriptor): 0, -ENOTCONN, -EAGAIN or another -errno. */
+/*
+ * Hands a connection over (the caller keeps its descriptor): 0, -ENOTCONN, -EAGAIN or another -errno. Of
+ * those who do not see all no more wait there than leave room for questions.
+ */
 int link_send_client(struct link *l, const struct control_client *m, int fd);
 
 /* Tells those who waited too long. */

@@ -80,8 +80,10 @@ static unsigned int status_of(int error)
 
 static int on_failed(struct recording *r, const struct session_failed *m)
 {
-	return recording_end(r, refuse(&r->result.refusal, status_of(m->error), "%.*s",
-				       (int)m->text_len, m->text));
+	int e = refuse(&r->result.refusal, status_of(m->error), "%.*s", (int)m->text_len, m->text);
+
+	r->result.refusal.retry_s = m->retry_s;
+	return recording_end(r, e);
 }
 
 static int on_profile(struct recording *r, const struct session_profile *m, int *fd)

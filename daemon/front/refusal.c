@@ -11,6 +11,7 @@ int refuse(struct refusal *ret, unsigned int status, const char *fmt, ...)
 	va_list ap;
 
 	ret->status = status;
+	ret->retry_s = 0;
 	va_start(ap, fmt);
 	(void)vsnprintf(ret->text, sizeof(ret->text), fmt, ap);
 	va_end(ap);

@@ -6,7 +6,8 @@
 #define REFUSAL_TEXT_SZ 512
 
 struct refusal {
-	unsigned int status; /* of HTTP */
+	unsigned int status;  /* of HTTP */
+	unsigned int retry_s; /* not before that it helps to ask again; 0: nobody knows */
 	char text[REFUSAL_TEXT_SZ];
 };
 

@@ -153,13 +153,20 @@ static void recording_over(struct request *req)
 	f->recordings_cnt--;
 }
 
+static enum front_count count_of(const struct recording_result *result)
+{
+	if (result->error == 0)
+		return COUNT_recordings;
+	return result->refusal.status == 429 ? COUNT_recordings_refused : COUNT_recordings_failed;
+}
+
 static void on_recorded(struct recording_result *result, void *ctx)
 {
 	struct request *req = ctx;
 	struct front *f = req->ctx;
 	unsigned char empty[EMPTY_PROFILE_MAX];
 
-	f->counts.v[result->error < 0 ? COUNT_recordings_failed : COUNT_recordings]++;
+	f->counts.v[count_of(result)]++;
 	if (result->error < 0) {
 		answer_refusal(req, &f->counts, &result->refusal);
 	} else if (result->fd >= 0) {

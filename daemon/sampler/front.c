@@ -19,10 +19,13 @@
 #include "cprof/control.h"
 #include "recording.h"
 
-#define PRIORITY_FRONT 40
+/* Before clients, whom it brings: a question must not wait behind what they ask for. */
+#define PRIORITY_FRONT 28
 
 /* Of the questions; what is longer is none. */
 #define FRONT_MESSAGE_MAX 64
+/* In a round: a question that stands behind so many connections is answered in it. */
+#define FRONT_BATCH 256
 
 static void lose_front(struct sampler *s, bool replace)
 {
@@ -104,22 +107,31 @@ static int answer(struct sampler *s, const void *msg, size_t sz, int passed_fd)
 	}
 }
 
-static int on_front(struct loop_source *src, uint32_t events, void *ctx)
+/* One message; false: there is no more. */
+static bool take_message(struct sampler *s)
 {
-	struct sampler *s = ctx;
 	uint8_t buf[FRONT_MESSAGE_MAX] __attribute__((aligned(8)));
 	int fd = -EBADF, r;
 	ssize_t sz = seqpacket_recv(s->front_fd, buf, sizeof(buf), &fd);
 
 	if (sz == -EAGAIN)
-		return 0;
+		return false;
 	if (sz == 0 || sz == -ECONNRESET || sz == -EPIPE) {
 		lose_front(s, false);
-		return 0;
+		return false;
 	}
 	r = sz < 0 ? -EBADMSG : answer(s, buf, (size_t)sz, fd);
 	if (r == -EBADMSG)
 		lose_front(s, true);
+	return r != -EBADMSG;
+}
+
+static int on_front(struct loop_source *src, uint32_t events, void *ctx)
+{
+	unsigned int cnt = 0;
+
+	while (cnt < FRONT_BATCH && take_message(ctx))
+		cnt++;
 	return 0;
 }
 

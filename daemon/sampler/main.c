@@ -55,7 +55,8 @@ static int sampler_init(struct sampler *s)
 	r = symbolize_new(&opts, &s->symbolize);
 	if (r < 0)
 		return r;
-	return loop_new(&s->loop);
+	r = loop_new(&s->loop);
+	return r < 0 ? r : session_init(s);
 }
 
 static void sampler_done(struct sampler *s)

@@ -71,10 +71,10 @@ void recording_tick(struct recording *rec, uint64_t now_ns)
 }
 
 /* The client knows the table too; but it is not to be believed. */
-static int choose_event(struct recording *rec, struct stream_opts *opts)
+static int choose_event(struct recording *rec)
 {
-	opts->event = event_find(rec->start.event);
-	if (opts->event && event_check_count(opts->event, rec->start.event_count) == 0)
+	rec->event = event_find(rec->start.event);
+	if (rec->event && event_check_count(rec->event, rec->start.event_count) == 0)
 		return 0;
 	(void)session_fail(rec, -EINVAL,
 			   "no such event, or no such count: is cprofctl of another "
@@ -83,7 +83,7 @@ static int choose_event(struct recording *rec, struct stream_opts *opts)
 }
 
 /* What others pay for is bounded: every sample of the machine is taken, whoever may see it. */
-static bool is_too_much(const struct recording *rec, const struct event *event)
+static bool is_too_much(const struct recording *rec)
 {
 	const struct session_start *m = &rec->start;
 
@@ -91,16 +91,16 @@ static bool is_too_much(const struct recording *rec, const struct event *event)
 		return false;
 	if (m->event_count == 0)
 		return m->hz > OWN_HZ_MAX;
-	if (event->kind == EVENT_CLOCK)
+	if (rec->event->kind == EVENT_CLOCK)
 		return m->event_count < NSEC_PER_SEC / OWN_HZ_MAX;
 	return m->pids_cnt == 0;
 }
 
-static int check_rate(struct recording *rec, const struct event *event)
+static int check_rate(struct recording *rec)
 {
 	char text[192];
 
-	if (!is_too_much(rec, event))
+	if (!is_too_much(rec))
 		return 0;
 	(void)snprintf(text, sizeof(text),
 		       "too many samples: you see your own processes only; ask for at most %d a "
@@ -108,6 +108,13 @@ static int check_rate(struct recording *rec, const struct event *event)
 		       OWN_HZ_MAX);
 	(void)session_fail(rec, -EPERM, text);
 	return -EPERM;
+}
+
+int recording_check(struct recording *rec)
+{
+	int r = choose_event(rec);
+
+	return r < 0 ? r : check_rate(rec);
 }
 
 static bool on_note(const char *text, void *ctx)
@@ -121,6 +128,7 @@ static int open_stream(struct recording *rec)
 	const bool is_private = rec->sampler->is_private;
 	struct stream_opts opts = {
 		.sampler = rec->sampler,
+		.event = rec->event,
 		.event_count = m->event_count,
 		.hz = m->hz,
 		.ring_bytes = is_private ? m->ring_bytes : 0,
@@ -136,13 +144,8 @@ static int open_stream(struct recording *rec)
 		.ctx = rec,
 	};
 	struct collect_failure failure = { 0 };
-	int r = choose_event(rec, &opts);
+	int r = stream_new(&opts, &rec->stream, &failure);
 
-	if (r == 0)
-		r = check_rate(rec, opts.event);
-	if (r < 0)
-		return r;
-	r = stream_new(&opts, &rec->stream, &failure);
 	if (r < 0)
 		(void)session_fail(rec, r, failure.text);
 	return r;

@@ -20,7 +20,8 @@ struct tree_process {
 	uint64_t start_ticks;
 };
 
-enum phase { PHASE_NONE, PHASE_SAMPLING, PHASE_NAMING, PHASE_WRITING, PHASE_DONE };
+/* ASKED: it begins when those before it have begun. */
+enum phase { PHASE_NONE, PHASE_ASKED, PHASE_SAMPLING, PHASE_NAMING, PHASE_WRITING, PHASE_DONE };
 
 struct recording {
 	struct sampler *sampler;
@@ -37,6 +38,9 @@ struct recording {
 
 	enum phase phase;
 	struct session_start start;
+	const struct event *event;
+	uint64_t asked;	   /* so many were before it */
+	bool stop_at_once; /* STOP came before it began */
 	struct stream *stream;
 	struct writing writing;
 	struct raw *raw;	 /* NULL: not asked for, or sent */
@@ -63,6 +67,7 @@ struct session_peer {
 	bool sees_all;
 };
 
+int session_init(struct sampler *s);
 /* 0, or -errno of a private sampler's only client. */
 int session_attach(struct sampler *s, const struct session_peer *peer);
 /* Ends all that sample; true: some are still to be waited for. */
@@ -85,6 +90,8 @@ int session_send_notes(struct recording *rec);
 void session_drop_notes(struct recording *rec);
 
 /* recording.c */
+/* Can what was asked for be had at all? 0, or -errno and the client was told. */
+int recording_check(struct recording *rec);
 int recording_begin(struct recording *rec);
 bool recording_is_under_way(const struct recording *rec);
 void recording_tick(struct recording *rec, uint64_t now_ns);

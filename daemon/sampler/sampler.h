@@ -23,7 +23,8 @@
  *	cputime.c	the kernel's own account of CPU time
  *	writing.c	an interval's files, one after another
  *	parcels.c	which processes share a file
- *	session.c	clients: how many, what they ask, what they are told
+ *	session.c	clients: how many, what they ask, who is next, what they are told
+ *	starts.c	how often users who do not see all may begin
  *	notes.c		what one is to be told, kept until it reads
  *	recording.c	a recording: begin, end
  *	targets.c	whom it is of: processes, the groups of a unit
@@ -44,6 +45,7 @@
 #include "cprof/names.h"
 #include "cprof/object.h"
 #include "cprof/symbolize.h"
+#include "starts.h"
 
 struct always;
 struct interval;
@@ -68,6 +70,9 @@ struct stream;
 #define SAMPLER_STREAMS_MAX 32
 #define SAMPLER_CLIENTS_MAX 32
 #define SAMPLER_RECORDINGS_MAX 16 /* of these, under way */
+/* Of each, for users who do not see all: there is always room for one who does. */
+#define SAMPLER_CLIENTS_OF_OTHERS_MAX 24
+#define SAMPLER_RECORDINGS_OF_OTHERS_MAX 12
 
 struct sampler {
 	struct loop *loop;
@@ -90,6 +95,9 @@ struct sampler {
 	VEC(struct interval *) intervals;		   /* that live: filled, named or written */
 	uint64_t serial;				   /* the latest interval's */
 	struct recording *recordings[SAMPLER_CLIENTS_MAX]; /* also before and after */
+	uint64_t asked;					   /* recordings so far */
+	struct loop_source *next_start;			   /* the next of those that wait begins */
+	struct starts starts;
 	struct always *always; /* NULL: a private session, or not configured yet */
 	int front_fd;
 	struct loop_source *front;

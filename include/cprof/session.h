@@ -132,6 +132,7 @@ struct session_failed {
 	struct wire_head head;
 	int32_t error; /* -errno */
 	uint32_t text_len;
+	uint32_t retry_s, pad; /* not before that it helps to ask again; 0: nobody knows */
 	char text[SESSION_TEXT_MAX];
 };
 

@@ -136,7 +136,8 @@ class EndMessage(Message):
 
 class FailedMessage(Message):
     TYPE = FAILED
-    _fields_ = [("head", Head), ("error", ctypes.c_int32), ("text_len", u32), ("text", char * 1024)]
+    _fields_ = [("head", Head), ("error", ctypes.c_int32), ("text_len", u32), ("retry_s", u32), ("pad", u32),
+                ("text", char * 1024)]
 
 
 def memory(data, seals=fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW):
@@ -178,13 +179,15 @@ class Sampler:
 
     def __init__(self):
         self.on_status = self.on_processes = "answer"  # or "silent", or bytes to send
-        self.on_session = "profile"  # "empty", "silent", "die", "late", (errno, text), callable
+        self.on_session = "profile"  # "empty", "silent", "die", "late", (errno, text[, retry_s]), callable
         self.profile = profile()
         self.rows = []
         self.questions = []
         self.clients = []  # (uid, flags, StartMessage)
         self.hung_up = 0
         self.kept = []
+        self.reads = threading.Event()  # cleared: it has other things to do
+        self.reads.set()
         self.sock, self.theirs = wire.pair()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -210,6 +213,7 @@ class Sampler:
                 data, fd = wire.recv(self.sock)
                 if not data:
                     return
+                self.reads.wait()
                 kind, ident = wire.head(data)
                 self.questions.append(kind)
                 if kind == STATUS:
@@ -244,8 +248,9 @@ class Sampler:
                 sock.close()
                 return
             if isinstance(self.on_session, tuple):
-                code, text = self.on_session
-                sock.send(FailedMessage(error=-code, text_len=len(text), text=text).pack())
+                code, text, *retry_s = self.on_session
+                sock.send(FailedMessage(error=-code, text_len=len(text), text=text,
+                                        retry_s=retry_s[0] if retry_s else 0).pack())
                 return
             if callable(self.on_session):
                 self.on_session(sock)
@@ -361,10 +366,18 @@ class Answer:
 
 
 def dial(path, kind=socket.SOCK_STREAM, timeout=30):
+    """Where the queue of the socket is full, connect(2) with a timeout does not wait: it is tried again."""
     sock = socket.socket(socket.AF_UNIX, kind)
     sock.settimeout(timeout)
-    sock.connect(str(path))
-    return sock
+    end = time.monotonic() + (timeout or 0)
+    while True:
+        try:
+            sock.connect(str(path))
+            return sock
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.005)
 
 
 def read_all(sock):

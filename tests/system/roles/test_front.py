@@ -550,8 +550,15 @@ class BadClientsTest(FrontTest):
             answer = front.Answer(front.as_user(OTHER, [], work))
         self.refused(answer, 429, "too many profiles are being recorded")
         self.eventually(lambda: self.count("open_recordings") == 0)
+        refused, failed = self.count("recordings_refused"), self.count("recordings_failed")
         self.sampler.on_session = (errno.EBUSY, b"too many recordings: no more than 8; wait")
-        self.refused(self.get("/debug/pprof/profile"), 429, "no more than 8")
+        self.refused(answer := self.get("/debug/pprof/profile"), 429, "no more than 8")
+        self.assertEqual(answer.headers["retry-after"], "2")
+        self.sampler.on_session = (errno.EBUSY, b"too often; wait", 17)
+        self.refused(answer := self.get("/debug/pprof/profile"), 429, "too often")
+        self.assertEqual(answer.headers["retry-after"], "17")
+        self.assertEqual(self.count("recordings_refused"), refused + 2)
+        self.assertEqual(self.count("recordings_failed"), failed)
 
     def test_idle_connections(self):
         """Thousands of connections of others: each user has a share, and root an answer."""
@@ -587,6 +594,38 @@ class BadClientsTest(FrontTest):
             os.close(fd)
         print(f"{many} connections: root waited {slowest * 1e3:.1f} ms at most, the front took "
               f"{self.front.cpu_s() - before:.2f} s", file=sys.stderr)
+
+    def test_connections_for_a_busy_sampler(self):
+        """As many as it takes for its socket to be full: a question has room, and so has root's session."""
+        def work():
+            for _ in range(500):
+                sock = front.dial(self.front.session_path, socket.SOCK_SEQPACKET)
+                sock.send(front.StartMessage(hz=99).pack())
+                kept.append(sock)
+                time.sleep(0.001)
+            return b"".join(b"busy" for s in kept if b"is busy" in answer_of(s))
+
+        def answer_of(sock):
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                try:
+                    return sock.recv(65536)
+                except ConnectionResetError:  # told once, before what was said
+                    return sock.recv(65536)
+            return b""
+
+        kept = []
+        self.sampler.reads.clear()
+        busy = front.as_user(OTHER, [], work).count(b"busy")
+        self.assertGreater(busy, 50)
+        root = front.dial(self.front.session_path, socket.SOCK_SEQPACKET)
+        root.send(front.StartMessage(hz=99).pack())
+        threading.Timer(0.5, self.sampler.reads.set).start()
+        answer = self.get("/status")
+        self.assertEqual(answer.status, 200, answer.text)
+        self.assertGreaterEqual(answer.json()["front"]["sessions_refused"], busy)
+        self.assertEqual(wire.head(wire.recv(root)[0])[0], front.STARTED)
+        root.close()
 
     def test_refusal_is_an_answer(self):
         def work():
