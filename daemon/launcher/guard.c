@@ -20,6 +20,7 @@
 #include "cost.h"
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
+#include "cprof/base/str.h"
 #include "crew.h"
 #include "daemon.h"
 #include "role.h"
@@ -50,6 +51,7 @@ struct guard {
 	struct log_limit degradations;
 	char degraded[WIRE_STATE_TEXT_SZ + 1]; /* the sampler's words; empty: it is not */
 	char problem[DAEMON_PROBLEM_SZ];       /* why the last reload failed; empty: it did not */
+	bool problem_is_told;		       /* by the sampler, which knows it then */
 };
 
 static const struct role *guard_slow_role(const struct guard *g)
@@ -116,11 +118,39 @@ static bool guard_may_speak(struct guard *g, uint64_t now_ns)
 	return ++g->words_cnt <= GUARD_WORDS_MAX;
 }
 
+/* The sampler tells it to who asks for its status. */
+static void guard_tell_sampler(struct guard *g)
+{
+	struct wire_roles m = {
+		.head = { .size = sizeof(m), .type = WIRE_ROLES },
+		.cnt = 1,
+		.costs = { { .cpu_ns = cost_cpu_ns(getpid()),
+			     .pss_bytes = cost_pss_bytes(getpid()),
+			     .role = 0,
+			     .pid = (uint32_t)getpid() } },
+	};
+	char text[WIRE_PROBLEM_SZ];
+
+	for (int i = 0; i < ROLES_CNT; i++) {
+		const struct role *role = crew_role(g->crew, role_specs[i].number);
+
+		if (role)
+			role_cost(role, &m.costs[m.cnt++]);
+	}
+	if (!g->problem_is_told) {
+		m.problem_len = (uint32_t)str_clean(text, sizeof(text), g->problem,
+						    strlen(g->problem), NULL);
+		memcpy(m.problem, text, m.problem_len);
+	}
+	wiring_tell(crew_role(g->crew, WIRE_ROLE_SAMPLER), &m, sizeof(m), -EBADF);
+}
+
 static void guard_reload_done(struct guard *g)
 {
 	loop_timer_set(g->reloading, UINT64_MAX);
 	service_ready();
 	guard_tell_status(g);
+	guard_tell_sampler(g);
 }
 
 static void guard_sampling(struct guard *g, const char *degraded)
@@ -144,6 +174,7 @@ static void guard_reloaded(struct guard *g, const char *problem)
 {
 	(void)snprintf(g->problem, sizeof(g->problem), "%.*s", (int)sizeof(g->problem) - 1,
 		       problem);
+	g->problem_is_told = true;
 	if (*problem)
 		service_log(SERVICE_NOT_RELOADED, "sampler", problem);
 	else
@@ -260,23 +291,8 @@ void guard_role_ended(struct guard *g, struct role *role, const char *why)
 static int guard_on_costs(struct loop_source *s, uint64_t now_ns, void *ctx)
 {
 	struct guard *g = ctx;
-	struct role *sampler = crew_role(g->crew, WIRE_ROLE_SAMPLER);
-	struct wire_roles m = {
-		.head = { .size = sizeof(m), .type = WIRE_ROLES },
-		.cnt = 1,
-		.costs = { { .cpu_ns = cost_cpu_ns(getpid()),
-			     .pss_bytes = cost_pss_bytes(getpid()),
-			     .role = 0,
-			     .pid = (uint32_t)getpid() } },
-	};
 
-	for (int i = 0; i < ROLES_CNT; i++) {
-		const struct role *role = crew_role(g->crew, role_specs[i].number);
-
-		if (role)
-			role_cost(role, &m.costs[m.cnt++]);
-	}
-	wiring_tell(sampler, &m, sizeof(m), -EBADF);
+	guard_tell_sampler(g);
 	/* Whether it starts is watched here; to start all of us again would not help it. */
 	if (g->ready && !g->sampling && !g->stopping)
 		service_watchdog(&g->service, now_ns);
@@ -305,6 +321,7 @@ void guard_reload(struct guard *g)
 		service_reloading(now);
 	r = daemon_reload(g->daemon);
 	g->problem[0] = '\0';
+	g->problem_is_told = false;
 	if (r < 0) {
 		(void)snprintf(g->problem, sizeof(g->problem), "%s",
 			       g->daemon->problem[0] ? g->daemon->problem : "it cannot be read");

@@ -141,7 +141,7 @@ void status_books(struct always *a, struct counters *ret_counters, struct books 
 uint64_t status_open_samples(const struct always *a);
 /* A window is settled: its samples by the ends of their stacks, its processes. */
 void status_settled(struct always *a, const struct interval *iv, uint32_t cpus);
-/* What works less well than it should; how many. */
+/* What works less well than it should, but for what the launcher told us; how many. */
 unsigned int status_degraded(struct always *a, char texts[CONTROL_DEGRADED_MAX][CONTROL_TEXT_SZ]);
 void status_measure(struct always *a, uint64_t now_ns);
 /* What the maps of its collections take now. */

@@ -20,6 +20,7 @@
 
 #define BOOKS_TRIES 8
 #define BOOKS_PAUSE_NS 50000L
+#define PROBLEM_SHOWN 150u /* of the launcher's, so that what to do stands behind it */
 
 struct stream *always_stream(const struct always *a)
 {
@@ -217,24 +218,40 @@ static void add_roles(const struct always *a, struct degraded *d)
 	}
 }
 
-unsigned int status_degraded(struct always *a, char texts[CONTROL_DEGRADED_MAX][CONTROL_TEXT_SZ])
+/* As the launcher told; it tells the service manager and the journal by itself. */
+static void add_reload(const struct always *a, struct degraded *d)
 {
-	struct degraded d = { .texts = texts };
+	if (a->roles.problem_len > 0)
+		add_text(d,
+			 "the configuration was not reloaded, the one before is in force: %.*s; "
+			 "mend it, then systemctl reload cprofd",
+			 (int)MIN(a->roles.problem_len, PROBLEM_SHOWN), a->roles.problem);
+}
+
+static void add_all(struct always *a, struct degraded *d)
+{
 	const struct stream *st = always_stream(a);
 	const char *why = st ? collect_walk_why(st->collect) : NULL;
 
 	if (a->problem[0])
-		add_text(&d, "%s", a->problem);
+		add_text(d, "%s", a->problem);
 	if (a->degraded[0])
-		add_text(&d, "%s", a->degraded);
+		add_text(d, "%s", a->degraded);
 	if (why)
-		add_text(&d,
+		add_text(d,
 			 "the kernel's trees of mappings are not walked: %s; frames of short "
 			 "processes may be [unknown]; please report it, with uname -r",
 			 why);
-	add_spool(a, &d);
-	add_ceiling(a, &d);
-	add_roles(a, &d);
+	add_spool(a, d);
+	add_ceiling(a, d);
+	add_roles(a, d);
+}
+
+unsigned int status_degraded(struct always *a, char texts[CONTROL_DEGRADED_MAX][CONTROL_TEXT_SZ])
+{
+	struct degraded d = { .texts = texts };
+
+	add_all(a, &d);
 	return d.cnt;
 }
 
@@ -325,12 +342,15 @@ static uint32_t sessions_cnt(const struct sampler *s)
 
 void status_fill(struct always *a, struct control_status *ret)
 {
+	struct degraded d = { .texts = ret->degraded };
 	const struct stream *st = always_stream(a);
 
 	(void)snprintf(ret->version, sizeof(ret->version), "%s", CPROF_VERSION);
 	ret->counters_cnt = COUNTER_MAX;
 	ret->window_ns = a->config.window_ns;
-	ret->degraded_cnt = status_degraded(a, ret->degraded);
+	add_reload(a, &d);
+	add_all(a, &d);
+	ret->degraded_cnt = d.cnt;
 	fill_spool(a, ret);
 	ret->sessions = sessions_cnt(a->sampler);
 	ret->roles_cnt = a->roles.cnt;

@@ -12,7 +12,7 @@
  *	role -> launcher	READY
  *	sampler -> launcher	PEER without a socket: replace this role, it hangs or lies
  *   of the daemon alone:
- *	launcher -> sampler	CONFIG, SPOOL (the directory), ROLES (what all cost)
+ *	launcher -> sampler	CONFIG, SPOOL (the directory), ROLES (what all cost, whether a reload failed)
  *	launcher -> front	CONFIG, SPOOL (to read), LISTEN (a socket)
  *	sampler -> launcher	STATE, PROGRESS
  *	sampler -> opener	OPEN, MAPS
@@ -114,11 +114,15 @@ struct wire_cost {
 	uint32_t pad;
 };
 
+#define WIRE_PROBLEM_SZ 256
+
+/* How it goes at the launcher's: again and again, so that a new sampler knows it too. */
 struct wire_roles {
 	struct wire_head head;
 	uint32_t cnt;
-	uint32_t pad;
+	uint32_t problem_len;
 	struct wire_cost costs[WIRE_COSTS_MAX];
+	char problem[WIRE_PROBLEM_SZ]; /* why the last reload failed; clean, not terminated */
 };
 
 enum wire_state_kind {

@@ -29,7 +29,7 @@ _Static_assert(sizeof(struct wire_mapped) == 24, "wire_mapped");
 _Static_assert(sizeof(struct wire_range) == 104, "wire_range");
 _Static_assert(sizeof(struct wire_config) == 9504, "wire_config");
 _Static_assert(sizeof(struct wire_listen) == 24, "wire_listen");
-_Static_assert(sizeof(struct wire_roles) == 280, "wire_roles");
+_Static_assert(sizeof(struct wire_roles) == 536, "wire_roles");
 _Static_assert(sizeof(struct wire_state) == 536, "wire_state");
 
 struct wire_kind {
@@ -63,7 +63,9 @@ static bool check_roles(const void *msg, size_t sz)
 {
 	const struct wire_roles *m = msg;
 
-	return sz == sizeof(*m) && wire_costs_are_valid(m->costs, m->cnt);
+	return sz == sizeof(*m) && wire_costs_are_valid(m->costs, m->cnt) &&
+	       m->problem_len <= sizeof(m->problem) &&
+	       wire_text_is_clean(m->problem, m->problem_len);
 }
 
 /* It failed, and does not say why: that helps nobody. */

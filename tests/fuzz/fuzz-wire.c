@@ -98,18 +98,25 @@ static void take_config(const struct wire_config *m)
 	fuzz_touch(c->group, strlen(c->group) + 1);
 }
 
+static void take_text(const char *text, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		FUZZ_CHECK((unsigned char)text[i] >= 0x20 && text[i] != 0x7f);
+}
+
 static void take_roles(const struct wire_roles *m)
 {
 	FUZZ_CHECK(m->cnt <= WIRE_COSTS_MAX);
 	for (uint32_t i = 0; i < m->cnt; i++)
 		FUZZ_CHECK(m->costs[i].role < WIRE_ROLE_MAX);
+	FUZZ_CHECK(m->problem_len <= sizeof(m->problem));
+	take_text(m->problem, m->problem_len);
 }
 
 static void take_state(const struct wire_state *m)
 {
 	FUZZ_CHECK(m->kind < WIRE_STATE_MAX && m->text_len <= sizeof(m->text));
-	for (uint32_t i = 0; i < m->text_len; i++)
-		FUZZ_CHECK((unsigned char)m->text[i] >= 0x20 && m->text[i] != 0x7f);
+	take_text(m->text, m->text_len);
 }
 
 /* What a role alone gets from the launcher, and tells it. */

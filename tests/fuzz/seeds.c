@@ -188,7 +188,9 @@ static int write_wire_daemon(const struct corpus *to)
 	const struct wire_roles roles = { .head = { sizeof(roles), WIRE_ROLES, 0, 0 },
 					  .cnt = 2,
 					  .costs = { { .role = 0, .pid = 1 },
-						     { .role = WIRE_ROLE_FRONT, .pid = 2 } } };
+						     { .role = WIRE_ROLE_FRONT, .pid = 2 } },
+					  .problem_len = 7,
+					  .problem = "no file" };
 	const struct wire_state state = { .head = { sizeof(state), WIRE_STATE, 0, 0 },
 					  .kind = WIRE_STATE_DEGRADED,
 					  .text_len = 4,

@@ -173,11 +173,12 @@ class Launcher:
         self.config.update(config)
         wire.send(self.controls[wire.SAMPLER], config_message(**self.config))
 
-    def tell_costs(self, *rows):
+    def tell_costs(self, *rows, problem=b""):
         """What the roles take, as a launcher tells: (cpu_ns, pss_bytes, role, pid, restarts)."""
         costs = b"".join(COST.pack(*row, 0) for row in rows).ljust(COST.size * 8, b"\0")
         wire.send(self.controls[wire.SAMPLER],
-                  wire.message(ROLES, struct.pack("<II", len(rows), 0) + costs))
+                  wire.message(ROLES, struct.pack("<II", len(rows), len(problem)) + costs +
+                               problem.ljust(256, b"\0")))
 
     def replace(self, role):
         """A new one where one died, as the launcher does."""

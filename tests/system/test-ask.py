@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import os
 import pathlib
+import signal
 import threading
 import time
 
@@ -136,6 +137,31 @@ def part_record(daemon, checks, spin):
     checks.check("record: of one's own process", done.returncode == 0, done.stderr or "yes")
 
 
+def told_of_reload(daemon):
+    return [text for text in daemon.json("status").get("degraded", []) if "not reloaded" in text]
+
+
+def part_reload(daemon, checks, spin):
+    """A reload that failed is told until one succeeds, by a new sampler too."""
+    conf = daemon.tmp / "cprofd.conf"
+    conf.write_text("[Sampling]\nFrequencyHz=many\n", encoding="utf-8")
+    daemon.process.send_signal(signal.SIGHUP)
+    said = harness.wait_until(lambda: told_of_reload(daemon), 30, "a reload that failed is told")
+    checks.check("reload: why it failed, and what to do", len(said) == 1 and "FrequencyHz=many" in said[0] and
+                 said[0].endswith("; mend it, then systemctl reload cprofd"), said)
+    checks.equal("reload: so it is degraded", daemon.json("status")["state"], "degraded")
+    checks.check("reload: in words", "not reloaded" in daemon.ctl("status").stdout, said)
+    sampler = daemon.role("sampler")
+    os.kill(sampler, signal.SIGKILL)
+    harness.wait_until(lambda: daemon.role("sampler") not in (None, sampler), 30, "another sampler")
+    said = harness.wait_until(lambda: told_of_reload(daemon), 30, "the new sampler tells it")
+    checks.equal("reload: told by the new sampler", len(said), 1)
+    conf.write_text("", encoding="utf-8")
+    daemon.process.send_signal(signal.SIGHUP)
+    harness.wait_until(lambda: (s := daemon.json("status")) and not any(
+        "reloaded" in text for text in s["degraded"]), 30, "it is told no more")
+
+
 def part_stopped(daemon, checks, spin):
     """No daemon any more: a line, and root's private cprofd only where no socket was named."""
     daemon.process.terminate()
@@ -158,11 +184,13 @@ def run(args, checks):
     with contextlib.ExitStack() as stack:
         tmp = pathlib.Path(stack.enter_context(harness.scratch()))
         os.chmod(tmp, 0o777)
+        (tmp / "cprofd.conf").touch()
         stack.enter_context(accounts.bpf_stats())
         daemon = stack.enter_context(Daemon(args, tmp, front=args.front, settings=[
-            f"Profiles.Window={WINDOW_S}s", "Profiles.KeepFree=0%"]))
+            f"Profiles.Window={WINDOW_S}s", "Profiles.KeepFree=0%"], options=["--config", tmp / "cprofd.conf"]))
         spin = stack.enter_context(harness.Work(args.workloads / "spin", 0, 120))
-        harness.play(args, checks, [part_ps, part_ls, part_status, part_cost, part_record, part_stopped],
+        harness.play(args, checks, [part_ps, part_ls, part_status, part_cost, part_record, part_reload,
+                                      part_stopped],
                      daemon, checks, spin)
 
 

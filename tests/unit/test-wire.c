@@ -217,6 +217,17 @@ TEST(roles)
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m.cnt = UINT32_MAX;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = roles();
+	memset(m.problem, 'x', sizeof(m.problem));
+	m.problem_len = sizeof(m.problem);
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROLES);
+	m.problem_len++;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.problem[3] = '\n';
+	m.problem_len = 3;
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROLES);
+	m.problem_len = 4;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 }
 
 TEST(state)

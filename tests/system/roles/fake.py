@@ -73,7 +73,7 @@ class Role:
             self.tell("listen", kind=wire.LISTEN_BODY.unpack_from(data, wire.HEAD.size)[0],
                       at=socket.socket(fileno=fd).getsockname())
         elif kind == wire.ROLES:
-            self.tell("roles", costs={NAMES.get(k, "launcher"): v
+            self.tell("roles", problem=wire.problem(data), costs={NAMES.get(k, "launcher"): v
                                       for k, v in wire.costs(data).items()})
         elif kind == wire.PEER:
             role, _ = wire.PEER_BODY.unpack_from(data, wire.HEAD.size)

@@ -83,6 +83,16 @@ class Daemon(crew.Crew):
             f"[Sampling]\nFrequencyHz={hz}\n[Profiles]\nDirectory={directory or self.profiles}\n"
             f"[Control]\nSocket={self.socket}\nGroup=games\n{extra}\n")
 
+    def wait_problem(self):
+        """Why the reload failed, once the sampler is told."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            said = [e["problem"] for e in self.events("sampler", event="roles")]
+            if any(said):
+                return said[-1]
+            time.sleep(0.01)
+        raise AssertionError("the sampler was not told")
+
     def reload(self, **config):
         self.configure(**config)
         os.kill(self.pid, signal.SIGHUP)
@@ -551,14 +561,20 @@ class ReloadTest(DaemonCase):
         daemon.manager.wait("STATUS=sampling at 77 Hz; not reloaded: ")
         self.assertIn("cprofd.conf:2: ", daemon.log())
         self.assertIn("it stays as it was", daemon.log())
+        self.assertIn("cprofd.conf:2: ", daemon.wait_problem())
         for role in ("sampler", "front"):
             self.assertEqual(len(daemon.events(role, event="config")), 1)
         # The one that is started now gets what was in force.
         os.kill(daemon.role_pid("sampler"), signal.SIGKILL)
         self.assertEqual(daemon.wait_event("sampler", 2, event="config")["hz"], 77)
         daemon.manager.wait("STATUS=sampling", 3)
+        # Who was not there is told, too.
+        told = len(daemon.events("sampler", event="roles"))
+        self.assertIn("cprofd.conf:2: ", daemon.wait_event("sampler", told + 1, event="roles")["problem"])
         daemon.reload(hz=50)
         daemon.manager.wait("STATUS=sampling at 50 Hz")
+        told = len(daemon.events("sampler", event="roles"))
+        self.assertEqual(daemon.wait_event("sampler", told + 1, event="roles")["problem"], "")
         self.assertEqual(daemon.manager.status(), "sampling at 50 Hz")
         self.stops(daemon)
 
@@ -569,6 +585,7 @@ class ReloadTest(DaemonCase):
         took = daemon.manager.wait("READY=1", 2) - begun
         self.assertTrue(4 < took < 10, took)
         self.assertIn("did not answer", daemon.manager.status())
+        self.assertIn("did not answer", daemon.wait_problem())
         self.stops(daemon)
 
     def test_not_in_force(self):
@@ -579,6 +596,9 @@ class ReloadTest(DaemonCase):
         daemon.manager.wait("READY=1", 2)
         daemon.manager.wait("STATUS=sampling at 49 Hz; not reloaded: no such event")
         self.assertEqual(daemon.log().count("no such event"), 1)
+        # It came from the sampler, which need not be told.
+        told = len(daemon.events("sampler", event="roles"))
+        self.assertEqual(daemon.wait_event("sampler", told + 1, event="roles")["problem"], "")
         self.assertNotIn("is in force", daemon.log())
         self.stops(daemon)
 

@@ -118,6 +118,7 @@ CONFIG_BODY = struct.Struct("<II32s4096s4096sQQQQII1024sIIQ104s64sII")
 LISTEN_BODY = struct.Struct("<II")
 ROLES_BODY = struct.Struct("<II")
 COST = struct.Struct("<QQIIII")
+PROBLEM_SZ = 256
 STATE_BODY = struct.Struct("<II512s")
 SAMPLING, DEGRADED, NOT_SAMPLING, RELOADED = range(4)
 HTTP, SESSION = range(2)
@@ -134,9 +135,14 @@ def config(data):
 def costs(data):
     """{role: (cpu_ns, pss_bytes, pid, restarts)} of a ROLES message."""
     cnt, _ = ROLES_BODY.unpack_from(data, HEAD.size)
-    rows = list(COST.iter_unpack(data[HEAD.size + ROLES_BODY.size:]))
+    rows = list(COST.iter_unpack(data[HEAD.size + ROLES_BODY.size:-PROBLEM_SZ]))
     assert len(rows) == 8, len(rows)
     return {role: (cpu, pss, pid, restarts) for cpu, pss, role, pid, restarts, _ in rows[:cnt]}
+
+
+def problem(data):
+    """Why the last reload failed, as a ROLES message has it."""
+    return data[-PROBLEM_SZ:][:ROLES_BODY.unpack_from(data, HEAD.size)[1]].decode()
 
 
 def state(kind, text=""):
