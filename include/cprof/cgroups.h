@@ -45,6 +45,8 @@ typedef int (*cgroups_fn)(uint8_t hierarchy, uint64_t id, void *ctx);
 
 int cgroups_new(uint64_t seed, struct cgroups **ret);
 struct cgroups *cgroups_free(struct cgroups *t);
+/* Removed ones: fewer than CGROUPS_REMOVED_KEPT, of which the same holds. */
+void cgroups_keep_removed(struct cgroups *t, uint32_t cnt);
 
 /*
  * Adds a group, or gives one a new name. 0; -EINVAL: no name that a directory can have, or no such

@@ -46,6 +46,7 @@ struct cgroups {
 	uint64_t seed;
 	uint64_t removals;
 	size_t removed_cnt;
+	uint32_t removed_kept; /* of these, when all are counted */
 };
 
 struct group_key {
@@ -73,8 +74,14 @@ int cgroups_new(uint64_t seed, struct cgroups **ret)
 		return -ENOMEM;
 	t->map = MAP_INIT;
 	t->seed = seed;
+	t->removed_kept = CGROUPS_REMOVED_KEPT;
 	*ret = t;
 	return 0;
+}
+
+void cgroups_keep_removed(struct cgroups *t, uint32_t cnt)
+{
+	t->removed_kept = MIN(cnt, (uint32_t)CGROUPS_REMOVED_KEPT);
 }
 
 static bool group_eq(uint32_t idx, const void *key, const void *ctx)
@@ -175,12 +182,12 @@ static uint64_t kept_with(const struct cgroups *t, uint32_t quota)
 /* How many each top may keep: the most with which all keep no more than they are to. */
 static uint32_t removed_quota(const struct cgroups *t)
 {
-	uint32_t lo = 0, hi = CGROUPS_REMOVED_KEPT;
+	uint32_t lo = 0, hi = t->removed_kept;
 
 	while (lo < hi) {
 		uint32_t quota = lo + (hi - lo + 1) / 2;
 
-		if (kept_with(t, quota) <= CGROUPS_REMOVED_KEPT)
+		if (kept_with(t, quota) <= t->removed_kept)
 			lo = quota;
 		else
 			hi = quota - 1;
@@ -192,8 +199,7 @@ static uint32_t removed_quota(const struct cgroups *t)
 static void choose_forgotten(struct cgroups *t, struct removed *list, size_t cnt)
 {
 	uint32_t quota = removed_quota(t);
-	uint64_t more =
-		CGROUPS_REMOVED_KEPT - kept_with(t, quota); /* tops that may keep one more */
+	uint64_t more = t->removed_kept - kept_with(t, quota); /* tops that may keep one more */
 
 	qsort(list, cnt, sizeof(*list), compare_latest_first);
 	for (size_t i = 0; i < t->v.cnt; i++)
@@ -363,7 +369,7 @@ void cgroups_remove(struct cgroups *t, uint8_t hierarchy, uint64_t id)
 	take_out(&held->living);
 	held->removed++;
 	g->removed = ++t->removals;
-	if (++t->removed_cnt > 2 * (size_t)CGROUPS_REMOVED_KEPT)
+	if (++t->removed_cnt > 2 * (size_t)t->removed_kept)
 		forget_oldest(t);
 }
 

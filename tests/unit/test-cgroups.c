@@ -238,6 +238,26 @@ TEST(removed_ones_are_kept_a_while)
 	CHECK_STR(path_of(t, 11), "/lives.slice/again.service");
 }
 
+/* A smaller bound: what was kept is forgotten as others are removed. */
+TEST(fewer_removed_ones_are_kept)
+{
+	_cleanup_(cgroups_freep) struct cgroups *t = NULL;
+	const uint64_t kept = 5, cnt = 100, first = 1000;
+
+	CHECK_EQ(cgroups_new(1, &t), 0);
+	cgroups_keep_removed(t, kept);
+	CHECK_EQ(cgroups_put_root(t, CPROF_HIERARCHY_DEFAULT, 1, "/"), 0);
+	for (uint64_t i = 0; i < cnt; i++) {
+		CHECK_EQ(put(t, first + i, 1, "short.service"), 0);
+		cgroups_remove(t, CPROF_HIERARCHY_DEFAULT, first + i);
+		CHECK_STR(path_of(t, first + i), "/short.service");
+	}
+	for (uint64_t i = cnt - kept; i < cnt; i++)
+		CHECK_STR(path_of(t, first + i), "/short.service");
+	for (uint64_t i = 0; i < cnt - 2 * kept; i++)
+		CHECK_STR(path_of(t, first + i), "unknown");
+}
+
 /* How many more groups the subtree of @top takes. */
 static uint64_t fill(struct cgroups *t, uint64_t top, uint64_t *id)
 {
