@@ -95,8 +95,9 @@ struct always {
 	uint64_t second_ns;
 	uint64_t ask_ns; /* for names of windows that have ended: not before */
 	uint64_t stop_ns;
-	uint64_t early_ns; /* when a window last ended early */
-	uint64_t gap_ns;   /* before this run */
+	uint64_t early_ns;     /* when a window last ended early */
+	uint64_t give_back_ns; /* freed memory, to the kernel: not before */
+	uint64_t gap_ns;       /* before this run */
 	bool gap_known;
 	struct wire_roles roles;
 	uint64_t bpf_bytes; /* of maps, when that came */

@@ -5,6 +5,7 @@
  * there and runs its loop until the session is over or the launcher is gone.
  */
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,13 @@
 #include "cprof/base/rng.h"
 #include "always.h"
 #include "recording.h"
+
+/*
+ * What a window grows by comes and goes with it, and so do its files: from here on a piece is mapped by
+ * itself and given back when it is freed. Else the allocator learns from the largest to keep all of them
+ * in its heap, below tables that stay, and holds for good what the busiest moment ever took.
+ */
+#define MMAP_THRESHOLD (128 << 10)
 
 static void read_boot_id(struct sampler *s)
 {
@@ -50,6 +58,7 @@ static int sampler_init(struct sampler *s)
 	r = cgroups_new(rng_seed(), &s->cgroups);
 	if (r < 0)
 		return r;
+	cgroups_keep_removed(s->cgroups, CGROUPS_REMOVED_KEPT >> CPROF_BOUNDS_SHIFT);
 	opts.objects = s->objects;
 	opts.names = s->names;
 	r = symbolize_new(&opts, &s->symbolize);
@@ -118,6 +127,7 @@ int main(int argc, char **argv)
 		(void)log_error(0, "no such option; it is started by cprofd");
 		return 2;
 	}
+	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD); /* a fixed one */
 	r = sampler_init(&s);
 	if (r == 0 && o.replay)
 		return replaying_main(&s, o.replay, o.dir);

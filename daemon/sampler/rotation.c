@@ -25,6 +25,8 @@
 /* A window may end early so often; then none waits for names, for so long. */
 #define EARLY_NS (5 * NSEC_PER_SEC)
 #define UNLOAD_FILES 256
+/* What freed pieces of the heap hold is given back so often at most. */
+#define GIVE_BACK_NS (10 * NSEC_PER_SEC)
 /* Of all files of a window, encoded: more than any host makes in one. */
 #define BYTES_MAX ((size_t)64 << 20)
 
@@ -309,6 +311,18 @@ void rotation_take_last(struct always *a, struct stream *st)
 	add_closing(a, st, TAKE_PTR(st->open));
 }
 
+/*
+ * A window and its files are gone: small pieces, in a heap whose end tables hold that stay. Without this
+ * all memory of the busiest moment would stay ours.
+ */
+static void give_back(struct always *a, uint64_t now_ns)
+{
+	if (now_ns < a->give_back_ns)
+		return;
+	a->give_back_ns = now_ns + GIVE_BACK_NS;
+	(void)malloc_trim(0);
+}
+
 int rotation_on_spooled(struct loop_source *src, uint32_t events, void *ctx)
 {
 	struct always *a = ctx;
@@ -321,6 +335,7 @@ int rotation_on_spooled(struct loop_source *src, uint32_t events, void *ctx)
 			w->samples;
 		(void)spooler_window_free(w);
 	}
+	give_back(a, clock_mono_ns());
 	return 0;
 }
 
