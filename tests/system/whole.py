@@ -93,14 +93,15 @@ def threads(pid):
 
 
 def held_maps(pid):
-    """{id: (type, bytes)} of the BPF maps that a process has descriptors of."""
+    """{id: (type, bytes, most entries)} of the BPF maps that a process has descriptors of."""
     found = {}
     for entry in os.listdir(f"/proc/{pid}/fdinfo"):
         with contextlib.suppress(OSError):
             text = open(f"/proc/{pid}/fdinfo/{entry}", encoding="ascii").read()
-            facts = dict(re.findall(r"^(map_id|map_type|memlock):\s+(\d+)", text, re.M))
+            facts = dict(re.findall(r"^(map_id|map_type|memlock|max_entries):\s+(\d+)", text, re.M))
             if "map_id" in facts:
-                found[int(facts["map_id"])] = (int(facts["map_type"]), int(facts["memlock"]))
+                found[int(facts["map_id"])] = tuple(
+                    int(facts[key]) for key in ("map_type", "memlock", "max_entries"))
     return found
 
 
@@ -110,14 +111,14 @@ def map_name(ident):
 
 
 def map_entries(held):
-    """{name: entries} of the maps with entries that came and go; of several of a name the oldest."""
+    """{name: (entries, most)} of the maps with entries that come and go; of several of a name the oldest."""
     oldest = {}
-    for ident, (kind, _) in sorted(held.items()):
+    for ident, (kind, _, most) in sorted(held.items()):
         if kind in HASHES:
-            oldest.setdefault(map_name(ident), ident)
+            oldest.setdefault(map_name(ident), (ident, most))
     found = {}
-    for name, ident in oldest.items():
+    for name, (ident, most) in oldest.items():
         rows = harness.bpftool("map", "dump", "id", ident)
         if isinstance(rows, list):
-            found[name] = len(rows)
+            found[name] = (len(rows), most)
     return found
