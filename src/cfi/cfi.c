@@ -19,7 +19,7 @@
 #define WORK_PER_BYTE 4
 
 struct cfi {
-	struct rows rows;
+	struct cfi_rows rows;
 	struct cfi_facts facts;
 };
 
@@ -37,7 +37,7 @@ struct cfi *cfi_free(struct cfi *t)
 {
 	if (!t)
 		return NULL;
-	rows_done(&t->rows);
+	cfi_rows_done(&t->rows);
 	free(t);
 	return NULL;
 }
@@ -105,7 +105,7 @@ static int load_cie(struct loader *l, uint64_t offset, const struct cie **ret)
 
 static int load_fde(struct loader *l, const struct entry *e)
 {
-	struct rows *rows = &l->table->rows;
+	struct cfi_rows *rows = &l->table->rows;
 	struct program *p = &l->program;
 	const struct cie *cie;
 	uint64_t start, end;
@@ -125,11 +125,12 @@ static int load_fde(struct loader *l, const struct entry *e)
 	p->state = cie->program.initial;
 	r = program_run(p);
 	if (r == -EBADMSG && p->pc < end) {
-		r2 = rows_add(rows, p->pc, &(struct cprof_rule){ .cfa = CPROF_CFA_UNSUPPORTED });
+		r2 = cfi_rows_add(rows, p->pc,
+				  &(struct cprof_rule){ .cfa = CPROF_CFA_UNSUPPORTED });
 		if (r2 < 0)
 			return r2;
 	}
-	r2 = rows_add_gap(rows, end);
+	r2 = cfi_rows_add_gap(rows, end);
 	return r < 0 ? r : r2;
 }
 
@@ -165,7 +166,7 @@ static int load_entries(struct loader *l)
 /* -E2BIG, when the limits are reached, leaves a good table. */
 static int load_section(struct loader *l, const struct cfi_section *section)
 {
-	struct rows *rows = &l->table->rows;
+	struct cfi_rows *rows = &l->table->rows;
 	size_t from = rows->rows.cnt;
 	int r, r2;
 
@@ -178,8 +179,8 @@ static int load_section(struct loader *l, const struct cfi_section *section)
 	r = load_entries(l);
 	if (r < 0 && r != -E2BIG)
 		return r;
-	rows_settle(rows, from);
-	r2 = rows_overlay(rows, from);
+	cfi_rows_settle(rows, from);
+	r2 = cfi_rows_overlay(rows, from);
 	return r2 < 0 ? r2 : r;
 }
 
@@ -203,7 +204,7 @@ int cfi_load(const struct cfi_section *sections, size_t cnt, const struct cfi_li
 
 	if (!t || !l)
 		return -ENOMEM;
-	r = rows_init(&t->rows, limits);
+	r = cfi_rows_init(&t->rows, limits);
 	if (r < 0)
 		return r;
 	l->table = t;

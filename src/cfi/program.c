@@ -20,7 +20,7 @@ static int give_row(struct program *p)
 	if (!p->rows || p->pc >= p->end)
 		return 0;
 	rule = state_rule(&p->state, p->cie->signal_frame, p->r);
-	return rows_add(p->rows, p->pc, &rule);
+	return cfi_rows_add(p->rows, p->pc, &rule);
 }
 
 static int advance(struct program *p, uint64_t delta)

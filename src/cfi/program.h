@@ -22,7 +22,7 @@ struct program_cie {
 struct program {
 	struct reader *r;
 	const struct program_cie *cie;
-	struct rows *rows; /* NULL: the instructions of a CIE, which give none */
+	struct cfi_rows *rows; /* NULL: the instructions of a CIE, which give none */
 	uint64_t pc;
 	uint64_t end;
 	uint64_t *work; /* instructions that may still be run, in all */

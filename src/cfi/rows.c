@@ -13,13 +13,13 @@
 
 static bool same_rule(uint32_t value, const void *key, const void *ctx)
 {
-	const struct rows *rows = ctx;
+	const struct cfi_rows *rows = ctx;
 
 	return memcmp(&rows->rules.v[value], key, sizeof(struct cprof_rule)) == 0;
 }
 
 /* The rule's number, or -errno. */
-static int rule_number(struct rows *rows, const struct cprof_rule *rule)
+static int rule_number(struct cfi_rows *rows, const struct cprof_rule *rule)
 {
 	uint64_t hash = hash_bytes(rule, sizeof(*rule), 0);
 	uint32_t found;
@@ -40,17 +40,17 @@ static int rule_number(struct rows *rows, const struct cprof_rule *rule)
 	return (int)rows->rules.cnt - 1;
 }
 
-int rows_init(struct rows *rows, const struct cfi_limits *limits)
+int cfi_rows_init(struct cfi_rows *rows, const struct cfi_limits *limits)
 {
 	struct cprof_rule gap = { .cfa = CPROF_CFA_GAP };
 	int r;
 
-	*rows = (struct rows){ .limits = *limits };
+	*rows = (struct cfi_rows){ .limits = *limits };
 	r = rule_number(rows, &gap);
 	return MIN(r, 0);
 }
 
-void rows_done(struct rows *rows)
+void cfi_rows_done(struct cfi_rows *rows)
 {
 	vec_done(&rows->rows);
 	vec_done(&rows->rules);
@@ -67,7 +67,7 @@ static unsigned int row_rule(uint64_t row)
 	return (unsigned int)(row & ((1U << ROWS_RULE_BITS) - 1));
 }
 
-static int add_number(struct rows *rows, uint64_t addr, unsigned int number)
+static int add_number(struct cfi_rows *rows, uint64_t addr, unsigned int number)
 {
 	if (addr > ROWS_ADDR_MAX)
 		return -EBADMSG;
@@ -76,7 +76,7 @@ static int add_number(struct rows *rows, uint64_t addr, unsigned int number)
 	return vec_push(&rows->rows, addr << ROWS_RULE_BITS | number);
 }
 
-int rows_add(struct rows *rows, uint64_t addr, const struct cprof_rule *rule)
+int cfi_rows_add(struct cfi_rows *rows, uint64_t addr, const struct cprof_rule *rule)
 {
 	int r = rule_number(rows, rule);
 
@@ -88,7 +88,7 @@ int rows_add(struct rows *rows, uint64_t addr, const struct cprof_rule *rule)
 	return add_number(rows, addr, (unsigned int)r);
 }
 
-int rows_add_gap(struct rows *rows, uint64_t addr)
+int cfi_rows_add_gap(struct cfi_rows *rows, uint64_t addr)
 {
 	return add_number(rows, addr, ROWS_GAP);
 }
@@ -100,7 +100,7 @@ static int compare_rows(const void *pa, const void *pb)
 	return CMP(*a, *b);
 }
 
-void rows_settle(struct rows *rows, size_t from)
+void cfi_rows_settle(struct cfi_rows *rows, size_t from)
 {
 	uint64_t *v = rows->rows.v;
 	size_t cnt = rows->rows.cnt, out = from;
@@ -155,7 +155,7 @@ static size_t overlay(struct overlay *first, struct overlay *second, uint64_t *d
 	return cnt;
 }
 
-int rows_overlay(struct rows *rows, size_t from)
+int cfi_rows_overlay(struct cfi_rows *rows, size_t from)
 {
 	_cleanup_free_ uint64_t *v = NULL;
 	uint64_t *all = rows->rows.v;

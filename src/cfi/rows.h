@@ -14,7 +14,7 @@
 #define ROWS_ADDR_MAX (UINT64_MAX >> ROWS_RULE_BITS)
 #define ROWS_GAP 0 /* the number of the rule that says GAP */
 
-struct rows {
+struct cfi_rows {
 	struct cfi_limits limits;
 	VEC(uint64_t) rows;
 	VEC(struct cprof_rule) rules;
@@ -23,16 +23,16 @@ struct rows {
 };
 
 /* 0 or -ENOMEM. */
-int rows_init(struct rows *rows, const struct cfi_limits *limits);
-void rows_done(struct rows *rows);
+int cfi_rows_init(struct cfi_rows *rows, const struct cfi_limits *limits);
+void cfi_rows_done(struct cfi_rows *rows);
 
 /* 0; -EBADMSG: an address that no program has; -E2BIG beyond the limits; -ENOMEM. */
-int rows_add(struct rows *rows, uint64_t addr, const struct cprof_rule *rule);
-int rows_add_gap(struct rows *rows, uint64_t addr);
+int cfi_rows_add(struct cfi_rows *rows, uint64_t addr, const struct cprof_rule *rule);
+int cfi_rows_add_gap(struct cfi_rows *rows, uint64_t addr);
 
 /*
  * Sorts the rows from the @from-th on and joins what is equal there; before it are those of sections
- * that come first: rows_overlay() then fills only their gaps.
+ * that come first: cfi_rows_overlay() then fills only their gaps.
  */
-void rows_settle(struct rows *rows, size_t from);
-int rows_overlay(struct rows *rows, size_t from);
+void cfi_rows_settle(struct cfi_rows *rows, size_t from);
+int cfi_rows_overlay(struct cfi_rows *rows, size_t from);

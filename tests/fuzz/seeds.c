@@ -15,6 +15,7 @@
 
 #include "cprof/base/cleanup.h"
 #include "cprof/control.h"
+#include "cprof/rows.h"
 #include "cprof/session.h"
 #include "cprof/wire.h"
 #include "replay-fixture.h"
@@ -365,6 +366,36 @@ static int write_str(const struct corpus *to)
 	return r;
 }
 
+static int write_rows(const struct corpus *to)
+{
+	const struct cprof_rule rules[] = {
+		{ .cfa = CPROF_CFA_REG,
+		  .cfa_reg = CPROF_REG_RSP,
+		  .ra = CPROF_WHERE_CFA,
+		  .cfa_off = 8 },
+		{ .cfa = CPROF_CFA_SIGNAL, .flags = CPROF_RULE_EXACT },
+	};
+	_cleanup_(rows_builder_freep) struct rows_builder *b = NULL;
+	_cleanup_free_ void *none = NULL, *some = NULL;
+	size_t none_sz, some_sz;
+	int r;
+
+	r = rows_builder_new(&b);
+	if (r == 0)
+		r = rows_finish(b, &none, &none_sz);
+	if (r == 0)
+		r = write_seed(to, "none", none, none_sz);
+	if (r == 0)
+		r = rows_add(b, 0x21000, 0x21080, &rules[0]);
+	if (r == 0)
+		r = rows_add(b, 0x21090, 0x41000, &rules[1]);
+	if (r == 0)
+		r = rows_finish(b, &some, &some_sz);
+	if (r == 0)
+		r = write_seed(to, "some", some, some_sz);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -373,6 +404,7 @@ int main(int argc, char **argv)
 	} corpora[] = {
 		{ "decode", write_decode }, { "wire", write_wire }, { "session", write_session },
 		{ "replay", write_replay }, { "str", write_str },   { "control", write_control },
+		{ "rows", write_rows },
 	};
 
 	struct corpus to = { .check = argc == 3 && strcmp(argv[1], "--check") == 0 };

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Stretches come in order, so rows are only ever appended: a row at a stretch's beginning, one at 0 of
+ * each further page that it reaches, and one that says GAP at its end, which waits until it is known
+ * that nothing begins there. What a stretch may need at most is looked at before, so that it goes in
+ * whole.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "cprof/base/map.h"
+#include "cprof/base/vec.h"
+#include "cprof/rows.h"
+
+#define GAP 0u			/* the number of the rule that says GAP */
+#define PLACES_END (1ull << 48) /* page numbers have 32 bits */
+#define PAGE_OF(offset) ((offset) >> CPROF_PAGE_SHIFT)
+#define PAGE_MASK ((1ull << CPROF_PAGE_SHIFT) - 1)
+
+struct rows_builder {
+	VEC(struct cprof_rule) rules;
+	struct map index; /* rules by their bytes */
+	VEC(uint32_t) page_rows;
+	VEC(uint32_t) rows;
+	uint64_t page_first;
+	uint64_t end; /* of the last stretch */
+};
+
+struct rows_builder *rows_builder_free(struct rows_builder *b)
+{
+	if (!b)
+		return NULL;
+	vec_done(&b->rules);
+	map_done(&b->index);
+	vec_done(&b->page_rows);
+	vec_done(&b->rows);
+	free(b);
+	return NULL;
+}
+
+static bool same_rule(uint32_t value, const void *key, const void *ctx)
+{
+	const struct rows_builder *b = ctx;
+
+	return memcmp(&b->rules.v[value], key, sizeof(struct cprof_rule)) == 0;
+}
+
+/* The rule's number, or -errno. */
+static int rule_number(struct rows_builder *b, const struct cprof_rule *rule)
+{
+	uint64_t hash = hash_bytes(rule, sizeof(*rule), 0);
+	uint32_t found;
+	int r;
+
+	if (map_find(&b->index, hash, rule, same_rule, b, &found))
+		return (int)found;
+	if (b->rules.cnt >= ROWS_RULES_MAX)
+		return -E2BIG;
+	r = vec_reserve(&b->rules, 1);
+	if (r < 0)
+		return r;
+	r = map_add(&b->index, hash, (uint32_t)b->rules.cnt);
+	if (r < 0)
+		return r;
+	b->rules.v[b->rules.cnt++] = *rule;
+	return (int)b->rules.cnt - 1;
+}
+
+int rows_builder_new(struct rows_builder **ret)
+{
+	_cleanup_(rows_builder_freep) struct rows_builder *b = calloc(1, sizeof(*b));
+	int r;
+
+	if (!b)
+		return -ENOMEM;
+	r = rule_number(b, &(struct cprof_rule){ .cfa = CPROF_CFA_GAP });
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(b);
+	return 0;
+}
+
+/* From this place on the rule. There is room. */
+static void place(struct rows_builder *b, uint64_t offset, uint32_t rule)
+{
+	size_t page = (size_t)(PAGE_OF(offset) - b->page_first);
+	uint32_t low = (uint32_t)(offset & PAGE_MASK);
+
+	while (b->page_rows.cnt <= page)
+		b->page_rows.v[b->page_rows.cnt++] = 0;
+	if (b->page_rows.v[page] == 0 && low > 0) {
+		b->rows.v[b->rows.cnt++] = CPROF_ROW(0, GAP);
+		b->page_rows.v[page]++;
+	}
+	if (b->page_rows.v[page] > 0 && CPROF_ROW_RULE(b->rows.v[b->rows.cnt - 1]) == rule)
+		return;
+	b->rows.v[b->rows.cnt++] = CPROF_ROW(low, rule);
+	b->page_rows.v[page]++;
+}
+
+/* The last stretch has ended, and nothing begins there; a page that begins there is no matter of its. */
+static void place_end(struct rows_builder *b)
+{
+	if ((b->end & PAGE_MASK) != 0)
+		place(b, b->end, GAP);
+}
+
+/* Room for a stretch: a GAP before it, rows of all its pages, a GAP at the first one's 0 and behind it. */
+static int reserve(struct rows_builder *b, uint64_t offset, uint64_t end)
+{
+	uint64_t first = b->rows.cnt > 0 ? b->page_first : PAGE_OF(offset);
+	uint64_t pages = PAGE_OF(end - 1) - first + 1;
+	size_t more = (size_t)(PAGE_OF(end - 1) - PAGE_OF(offset)) + 4;
+	int r;
+
+	if (pages > ROWS_PAGES_MAX || b->rows.cnt + more > ROWS_CNT_MAX)
+		return -E2BIG;
+	r = vec_reserve(&b->rows, more);
+	if (r == 0 && pages > b->page_rows.cnt)
+		r = vec_reserve(&b->page_rows, (size_t)pages - b->page_rows.cnt);
+	return r;
+}
+
+int rows_add(struct rows_builder *b, uint64_t offset, uint64_t end, const struct cprof_rule *rule)
+{
+	int r, number;
+
+	if (offset >= end || offset < b->end || !rows_check_rule(rule))
+		return -EINVAL;
+	if (end > PLACES_END)
+		return -E2BIG;
+	r = reserve(b, offset, end);
+	if (r < 0)
+		return r;
+	number = rule_number(b, rule);
+	if (number <= 0)
+		return number;
+	if (b->rows.cnt == 0)
+		b->page_first = PAGE_OF(offset);
+	else if (offset > b->end)
+		place_end(b);
+	place(b, offset, (uint32_t)number);
+	for (uint64_t page = PAGE_OF(offset) + 1; page <= PAGE_OF(end - 1); page++)
+		place(b, page << CPROF_PAGE_SHIFT, (uint32_t)number);
+	b->end = end;
+	return 0;
+}
+
+/* Where the next one goes. */
+static size_t append(void *dst, size_t at, const void *src, size_t sz)
+{
+	if (sz > 0)
+		memcpy((char *)dst + at, src, sz);
+	return at + sz;
+}
+
+int rows_finish(struct rows_builder *b, void **ret_bytes, size_t *ret_sz)
+{
+	struct rows_head head = { .magic = ROWS_MAGIC, .version = ROWS_VERSION };
+	size_t sz;
+	char *bytes;
+
+	if (b->rows.cnt > 0)
+		place_end(b);
+	head.page_first = (uint32_t)b->page_first;
+	head.pages_cnt = (uint32_t)b->page_rows.cnt;
+	head.rules_cnt = (uint32_t)b->rules.cnt;
+	head.rows_cnt = (uint32_t)b->rows.cnt;
+	sz = sizeof(head) + b->rules.cnt * sizeof(*b->rules.v) +
+	     (b->page_rows.cnt + b->rows.cnt) * sizeof(uint32_t);
+	bytes = malloc(sz);
+	if (!bytes)
+		return -ENOMEM;
+	sz = append(bytes, 0, &head, sizeof(head));
+	sz = append(bytes, sz, b->rules.v, b->rules.cnt * sizeof(*b->rules.v));
+	sz = append(bytes, sz, b->page_rows.v, b->page_rows.cnt * sizeof(*b->page_rows.v));
+	sz = append(bytes, sz, b->rows.v, b->rows.cnt * sizeof(*b->rows.v));
+	*ret_bytes = bytes;
+	*ret_sz = sz;
+	return 0;
+}
