@@ -293,9 +293,7 @@ static void find_gap(struct always *a)
 	if (f.last_end_ns == 0 || f.last_end_ns >= a->from_boot_ns)
 		return;
 	a->gap_ns = a->from_boot_ns - f.last_end_ns;
-	/* It was opened late when there is one: then the first window's files do not say it. */
-	if (a->end_boot_ns == 0)
-		a->end_boot_ns = f.last_end_ns;
+	a->untold_ns += a->gap_ns;
 }
 
 /* The rings can be read, and are. */

@@ -99,6 +99,7 @@ struct always {
 	uint64_t give_back_ns; /* freed memory, to the kernel: not before */
 	uint64_t gap_ns;       /* before this run */
 	bool gap_known;
+	uint64_t untold_ns; /* not sampled, and no file that was made since says so */
 	struct wire_roles roles;
 	uint64_t bpf_bytes; /* of maps, when that came */
 	struct ceiling ceiling;

@@ -73,13 +73,16 @@ static int settle(struct always *a, struct closing *c)
 	struct window *w = c->interval->window;
 
 	if (c->first && a->end_boot_ns > 0 && w->from_boot_ns > a->end_boot_ns)
-		w->gap_ns = w->from_boot_ns - a->end_boot_ns;
+		a->untold_ns += w->from_boot_ns - a->end_boot_ns;
 	a->end_boot_ns = w->to_boot_ns;
 	interval_settle(c->interval);
 	status_settled(a, c->interval, c->stream->cpus);
 	c->out = calloc(1, sizeof(*c->out));
 	if (!c->out)
 		return -ENOMEM;
+	w->gap_ns = c->out->gap_ns = a->untold_ns;
+	a->untold_ns = 0;
+	c->out->run_boot_ns = a->gap_known ? 0 : a->from_boot_ns;
 	c->out->from_real_ns = w->from_real_ns;
 	c->out->to_real_ns = w->from_real_ns + (w->to_boot_ns - w->from_boot_ns);
 	c->out->to_boot_ns = w->to_boot_ns;
@@ -120,6 +123,12 @@ static void keep_file(struct always *a, struct closing *c)
 	a->with_spooler += m->samples;
 }
 
+/* No file says what its window's files should have said: the next window's do. */
+static void tell_later(struct always *a, const struct spooler_window *out)
+{
+	a->untold_ns += out->gap_ns;
+}
+
 /* True when all files are made. */
 static bool encode_piece(struct always *a, struct closing *c, uint64_t now_ns)
 {
@@ -130,6 +139,17 @@ static bool encode_piece(struct always *a, struct closing *c, uint64_t now_ns)
 		keep_file(a, c);
 	} while (clock_mono_ns() < now_ns + PIECE_NS);
 	return false;
+}
+
+/* A window without files says nothing, but its state is committed, and says so. */
+static void all_encoded(struct always *a, struct closing *c)
+{
+	c->encoded = true;
+	if (c->out->files.cnt > 0)
+		return;
+	tell_later(a, c->out);
+	c->out->untold_ns = c->out->gap_ns;
+	c->out->gap_ns = 0;
 }
 
 /* False: the disk is behind, and the window waits here; given up only when its place is needed. */
@@ -143,20 +163,34 @@ static bool hand_over(struct always *a, struct closing *c, bool hurry)
 	}
 	if (!hurry)
 		return false;
+	tell_later(a, c->out);
 	a->counters.v[COUNTER_discard_spool] += samples;
 	a->with_spooler -= samples;
 	return true;
 }
 
+/* The directory is being looked through: until then nobody knows what was not sampled before us. */
+static bool awaits_gap(const struct always *a)
+{
+	struct spooler_figures f;
+
+	if (a->gap_known)
+		return false;
+	spooler_figures(a->spooler, &f);
+	return !f.tried;
+}
+
 /* Another CPU may be about to finish a record, and exits are told some time later. */
 static bool may_settle(const struct always *a, struct closing *c, uint64_t now_ns)
 {
-	if (a->phase >= ALWAYS_ENDING || a->closing_cnt > ALWAYS_CLOSING_MAX)
+	if (a->phase >= ALWAYS_ENDING)
+		return !awaits_gap(a);
+	if (a->closing_cnt > ALWAYS_CLOSING_MAX)
 		return true;
 	/* Its memory is wanted. */
 	if (a->early_ns && now_ns < a->early_ns + EARLY_NS)
 		return now_ns >= c->interval->ended_ns + LATE_NS;
-	if (now_ns < c->interval->ended_ns + LATE_NS)
+	if (now_ns < c->interval->ended_ns + LATE_NS || awaits_gap(a))
 		return false;
 	return !a->config.symbolize || interval_is_named(c->interval, now_ns);
 }
@@ -172,9 +206,11 @@ static bool closing_step(struct always *a, struct closing *c, uint64_t now_ns, b
 			return true;
 		}
 	}
-	if (!c->encoded && !encode_piece(a, c, now_ns))
-		return false;
-	c->encoded = true;
+	if (!c->encoded) {
+		if (!encode_piece(a, c, now_ns))
+			return false;
+		all_encoded(a, c);
+	}
 	return hand_over(a, c, hurry);
 }
 
@@ -331,6 +367,8 @@ int rotation_on_spooled(struct loop_source *src, uint32_t events, void *ctx)
 	while ((w = spooler_take(a->spooler))) {
 		a->windows_out--;
 		a->with_spooler -= w->samples;
+		if (w->error < 0)
+			tell_later(a, w);
 		a->counters.v[w->error < 0 ? COUNTER_discard_spool : COUNTER_in_profiles] +=
 			w->samples;
 		(void)spooler_window_free(w);

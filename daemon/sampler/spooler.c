@@ -125,6 +125,7 @@ static int commit(struct spooler *s, struct spooler_window *w)
 		.from_real_ns = w->from_real_ns,
 		.to_real_ns = w->to_real_ns,
 		.to_boot_ns = w->to_boot_ns,
+		.untold_ns = w->untold_ns,
 		.files = files,
 		.files_cnt = w->files.cnt,
 	};
@@ -135,6 +136,9 @@ static int commit(struct spooler *s, struct spooler_window *w)
 	r = open_spool(s);
 	if (r < 0)
 		return r;
+	/* Written by this thread alone. */
+	if (s->figures.last_end_ns > 0 && w->run_boot_ns > s->figures.last_end_ns)
+		sw.untold_ns += w->run_boot_ns - s->figures.last_end_ns;
 	for (size_t i = 0; i < w->files.cnt; i++)
 		files[i] = (struct spool_file){ .name = w->files.v[i].name,
 						.bytes = w->files.v[i].bytes,

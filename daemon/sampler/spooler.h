@@ -37,8 +37,11 @@ struct spooler_window {
 	uint64_t from_real_ns;
 	uint64_t to_real_ns;
 	uint64_t to_boot_ns;
-	uint64_t samples; /* in all of its files */
-	size_t bytes;	  /* likewise */
+	uint64_t gap_ns;      /* what its files say was not sampled before it */
+	uint64_t untold_ns;   /* what was not, and neither they nor any other say */
+	uint64_t run_boot_ns; /* 0, or when this run began: what was not sampled before is untold */
+	uint64_t samples;     /* in all of its files */
+	size_t bytes;	      /* likewise */
 	VEC(struct spooler_file) files;
 	int error; /* when it comes back: 0: committed; -errno: none of it is there */
 };

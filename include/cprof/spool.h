@@ -94,6 +94,8 @@ struct spool_window {
 	uint64_t from_real_ns; /* decides the directory */
 	uint64_t to_real_ns;
 	uint64_t to_boot_ns;
+	uint64_t
+		untold_ns; /* not sampled before it, and no file says so: the state goes back so far */
 	const struct spool_file *files;
 	size_t files_cnt; /* 0 is fine: the state moves on */
 };
@@ -114,7 +116,10 @@ int spool_maintain(struct spool *s, uint64_t now_real_ns);
 void spool_set_limits(struct spool *s, const struct spool_limits *limits);
 void spool_figures(const struct spool *s, struct spool_figures *ret);
 
-/* When the last committed window ended, CLOCK_BOOTTIME; 0: not known, or before this boot. */
+/*
+ * When the last committed window ended, less what is untold, CLOCK_BOOTTIME; 0: not known, or before this
+ * boot.
+ */
 uint64_t spool_last_end_ns(const struct spool *s);
 
 /* Reading, also by others than the one who writes. */

@@ -97,6 +97,8 @@ int spool_count_hour(struct spool *s, int hour_fd, struct spool_hour *ret);
 /* state.c */
 #define SPOOL_STATE_SZ 128
 void spool_state_write(char dst[static SPOOL_STATE_SZ], const char *boot_id, uint64_t end_ns);
+/* What the state says once @w is committed. */
+uint64_t spool_state_end_ns(const struct spool_window *w);
 /* 0 when it is missing, of another boot, or anything but what we wrote. */
 uint64_t spool_state_read(int dir_fd, const char *boot_id);
 

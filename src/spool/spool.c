@@ -209,7 +209,7 @@ static int commit(struct spool *s, const struct spool_window *w)
 	if (r < 0)
 		return r;
 	s->figures.windows++;
-	s->last_end_ns = w->to_boot_ns;
+	s->last_end_ns = spool_state_end_ns(w);
 	s->figures.last_error = spool_finish_window(s, a.window, a.hour, false);
 	s->unfinished |= s->figures.last_error < 0;
 	return 0;

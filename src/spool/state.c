@@ -45,6 +45,11 @@ static bool read_text(int dir_fd, const char *name, char *dst, size_t sz)
 	return strlen(dst) == (size_t)n;
 }
 
+uint64_t spool_state_end_ns(const struct spool_window *w)
+{
+	return w->to_boot_ns - MIN(w->untold_ns, w->to_boot_ns);
+}
+
 uint64_t spool_state_read(int dir_fd, const char *boot_id)
 {
 	char text[SPOOL_STATE_SZ], again[SPOOL_STATE_SZ];

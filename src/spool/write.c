@@ -111,7 +111,7 @@ static int write_files(struct writing *w, const struct spool_window *window)
 		r = add_file(w, &window->files[i]);
 	if (r < 0)
 		return r;
-	spool_state_write(state, w->s->opts.boot_id, window->to_boot_ns);
+	spool_state_write(state, w->s->opts.boot_id, spool_state_end_ns(window));
 	r = add_file(w, &(struct spool_file){
 				.name = SPOOL_STATE, .bytes = state, .sz = strlen(state) });
 	if (r < 0)

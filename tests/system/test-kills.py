@@ -9,6 +9,7 @@ say how long nothing was sampled.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -27,6 +28,8 @@ from real_daemon import is_running, last_end_ns, litter, visible
 GONE_MAX_S = 5
 GONE_MEAN_S = 2.5
 COMMIT_S = 0.4
+# Those that are made before the directory is open, at most: the queue's, and the one that made room for itself.
+WINDOWS_HELD = 4
 
 
 def digest(path):
@@ -87,6 +90,11 @@ class Left:
         return [path for path, kept in self.committed.items() if not there(path, kept)]
 
 
+def gaps_of(profiles, paths):
+    return {int(said["gap_ns"]) for path in paths
+            if "gap_ns" in (said := comments(pprof_file.Profile(profiles / path)))}
+
+
 class Campaign:
     def __init__(self, args, checks, tmp):
         self.checks, self.random = checks, random.Random(args.seed)
@@ -95,7 +103,7 @@ class Campaign:
         self.seen = Seen(self.profiles)
         self.kills = {"sampler": 0, "launcher": 0}
         self.moments = {".new": 0, ".window": 0, "between": 0}
-        self.gone_s, self.gaps, self.untold, self.lost, self.left = [], [], [], [], []
+        self.gone_s, self.untold, self.lost, self.left = [], [], [], []
 
     def wait_for_moment(self):
         """Anywhere in a window, or while one is being committed."""
@@ -136,8 +144,16 @@ class Campaign:
         # Two: what the first one's files are compared with must not be moving any more.
         self.wait_commit(died_ns + NSEC // 2)
         self.wait_commit(last_end_ns(self.profiles) + 1)
-        after = self.seen.look()
-        self.judge(left, before, after, died_ns)
+        self.judge(left, before, self.look_for_gap(before), died_ns)
+
+    def look_for_gap(self, before):
+        """Files that were made before the directory was open cannot tell it: then a later window's do."""
+        for _ in range(WINDOWS_HELD):
+            after = self.seen.look()
+            if gaps_of(self.profiles, after - before):
+                break
+            self.wait_commit(last_end_ns(self.profiles) + 1)
+        return after
 
     def wait_commit(self, after_ns):
         harness.wait_until(lambda: last_end_ns(self.profiles) > after_ns, 60,
@@ -145,8 +161,7 @@ class Campaign:
 
     def judge(self, left, before, after, died_ns):
         self.lost += sorted(before - after)
-        gaps = {int(said["gap_ns"]) for path in after - before
-                if "gap_ns" in (said := comments(pprof_file.Profile(self.profiles / path)))}
+        gaps = gaps_of(self.profiles, after - before)
         now = set(litter(self.profiles))
         if not left:
             if not gaps:
@@ -203,9 +218,39 @@ def kills(args, checks, tmp):
     campaign.check_readable(tmp, 1 if args.long else 10)
 
 
+@contextlib.contextmanager
+def locked(directory):
+    """Once whoever writes to it is dead."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def opened_late(args, checks, tmp):
+    """Another has the directory when the next life begins: files that come later say what was not sampled."""
+    (tmp / "late").mkdir()
+    with Work(args.workloads / "sleepers", 5, 60), real_daemon.Daemon(args, tmp / "late") as daemon:
+        profiles = daemon.profiles
+        harness.wait_until(lambda: last_end_ns(profiles), 60, "a window")
+        died_ns, sampler = time.clock_gettime_ns(time.CLOCK_BOOTTIME), daemon.role("sampler")
+        os.kill(sampler, signal.SIGKILL)
+        with locked(profiles):
+            end_ns, before = Left(profiles).end_ns, set(visible(profiles))
+            daemon.role("sampler", other_than=sampler)
+            daemon.wait_status("windows given up", lambda s: s["counters"]["discard_spool"] > 0)
+        gap_s = daemon.wait_status("the gap", lambda s: s["gap_s"])["gap_s"]
+        checks.at_least("opened late: not sampled, s", gap_s, (died_ns - end_ns) / NSEC)
+        gaps = harness.wait_until(lambda: gaps_of(profiles, set(visible(profiles)) - before), 30, "a gap in files")
+        checks.equal("opened late: what files tell of it, s", [round(gap / NSEC, 3) for gap in gaps],
+                     [round(gap_s, 3)])
+
+
 def run(args, checks):
     with harness.scratch() as tmp:
-        harness.play(args, checks, [kills], args, checks, pathlib.Path(tmp))
+        harness.play(args, checks, [kills, opened_late], args, checks, pathlib.Path(tmp))
 
 
 harness.main(run, __doc__, [(["--seed"], {"type": int, "default": 1}),

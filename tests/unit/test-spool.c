@@ -127,6 +127,30 @@ TEST(an_empty_window_moves_the_state)
 	CHECK_EQ(spool_last_end_ns(s), 77 + MINUTE);
 }
 
+/* What no file says is not behind us: a run that follows says it. */
+TEST(what_is_untold_is_not_over)
+{
+	const struct spool_opts opts = fixture_opts();
+	struct spool_window w = {
+		.from_real_ns = T0, .to_real_ns = T0 + 50, .to_boot_ns = 1050, .untold_ns = 300
+	};
+	_cleanup_(spool_freep) struct spool *s = NULL;
+
+	enter_scratch();
+	s = must_open(&opts);
+	CHECK_EQ(spool_commit(s, &w), 0);
+	CHECK_EQ(spool_last_end_ns(s), 750);
+	s = spool_free(s);
+	s = must_open(&opts);
+	CHECK_EQ(spool_last_end_ns(s), 750);
+	w.untold_ns = 2000; /* nonsense: since boot */
+	CHECK_EQ(spool_commit(s, &w), 0);
+	CHECK_EQ(spool_last_end_ns(s), 0);
+	w.untold_ns = 0;
+	CHECK_EQ(spool_commit(s, &w), 0);
+	CHECK_EQ(spool_last_end_ns(s), 1050);
+}
+
 TEST(one_writer)
 {
 	const struct spool_opts opts = fixture_opts();

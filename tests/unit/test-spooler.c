@@ -32,6 +32,7 @@ static struct {
 	atomic_bool signals_blocked;
 	pthread_mutex_t mutex;
 	char committed[1024]; /* names, in order */
+	uint64_t untold_ns;   /* of the last one */
 } disk = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 static void reset(void)
@@ -82,6 +83,7 @@ int spool_commit(struct spool *s, const struct spool_window *w)
 		strcat(disk.committed, w->files[i].name);
 		strcat(disk.committed, " ");
 	}
+	disk.untold_ns = w->untold_ns;
 	pthread_mutex_unlock(&disk.mutex);
 	s->figures.windows++;
 	s->figures.files += w->files_cnt;
@@ -262,6 +264,35 @@ TEST(what_is_not_committed_is_told)
 	submit(s, "kept", 8);
 	await_back(s, 8, 0);
 	CHECK_STR(disk.committed, "kept ");
+	spooler_end(s, 5 * NSEC_PER_SEC);
+}
+
+/* The gap before a run whose windows were made before the directory was open. */
+TEST(what_the_files_could_not_say_is_untold)
+{
+	static const struct {
+		uint64_t untold_ns, run_boot_ns, expected;
+	} cases[] = {
+		{ 0, 0, 0 },
+		{ 5, 0, 5 },
+		{ 0, 5000, 5000 - 4711 },
+		{ 5, 5000, 5 + 5000 - 4711 },
+		{ 0, 4711, 0 },
+		{ 0, 4000, 0 }, /* it sampled while the one before was still writing */
+	};
+	struct spooler *s;
+
+	reset();
+	s = start();
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		struct spooler_window *w = window("a", 1);
+
+		w->untold_ns = cases[i].untold_ns;
+		w->run_boot_ns = cases[i].run_boot_ns;
+		CHECK_EQ(spooler_submit(s, &w), 0);
+		await_back(s, 1, 0);
+		CHECK_EQ(disk.untold_ns, cases[i].expected);
+	}
 	spooler_end(s, 5 * NSEC_PER_SEC);
 }
 
