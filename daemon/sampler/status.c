@@ -331,12 +331,16 @@ static void fill_stacks(const struct always *a, struct control_status *ret)
 	}
 }
 
+/* Those that wait for their turn have not begun. */
 static uint32_t sessions_cnt(const struct sampler *s)
 {
 	uint32_t cnt = 0;
 
-	for (unsigned int i = 0; i < SAMPLER_CLIENTS_MAX; i++)
-		cnt += s->recordings[i] && recording_is_under_way(s->recordings[i]);
+	for (unsigned int i = 0; i < SAMPLER_CLIENTS_MAX; i++) {
+		const struct recording *rec = s->recordings[i];
+
+		cnt += rec && recording_is_under_way(rec) && rec->phase != PHASE_ASKED;
+	}
 	return cnt;
 }
 

