@@ -99,7 +99,7 @@ class Fake:
 
     def failed(self, text, error=-1):
         text = text.encode()
-        self.send(FAILED, struct.pack("<iI", error, len(text)) + text.ljust(1024, b"\0"))
+        self.send(FAILED, struct.pack("<iIII", error, len(text), 0, 0) + text.ljust(1024, b"\0"))
 
     def profile(self, pid, comm=b"fake", seal=True, data=None, size=None, fds=1):
         data = pprof(b"hot_function") if data is None else data
