@@ -184,7 +184,7 @@ class Campaign:
         self.args, self.checks, self.tmp, self.name = args, checks, tmp, name
         self.pprof = harness.Pprof(tmp)
         self.in_profiles, self.seen = [], set()
-        self.sums, self.handed = {}, set()
+        self.sums, self.handed, self.again = {}, set(), 0
         self.began = self.account = None
         self.lost_at_end = 0
         self.descriptors, self.unanswered, self.shares, self.windows = [], [], [], 0
@@ -252,9 +252,15 @@ class Campaign:
         return status
 
     def hand_over(self, rest=False):
-        """Windows whose files are all there go to the reader: the newest two may be on their way."""
+        """Windows whose files are all there go to the reader: the newest two may be on their way. On a busy
+        disk others too, for a window's files come to their places one after the other: in the end those that
+        got more are read again.
+        """
         windows = self.spool.windows()
-        for key in [k for k in windows if k not in self.handed][:None if rest else -2]:
+        for key in list(windows)[:None if rest else -2]:
+            if key in self.handed and not (rest and len(windows[key]) > self.sums[key][1]):
+                continue
+            self.again += key in self.handed
             self.handed.add(key)
             self.sums[key] = (self.pool.submit(check_window, self.pprof, windows[key]), len(windows[key]))
 
@@ -388,7 +394,7 @@ class Campaign:
         self.checks.at_most(f"{self.name}: questions without an answer {self.unanswered[:2]}",
                             len(self.unanswered), 1 + len(self.seen) // 20)
         self.checks.note(f"{self.name}: {len(self.seen)} rotations looked at, {len(self.sums)} windows, "
-                         f"{sums[-1]} samples")
+                         f"{sums[-1]} samples, {self.again} windows read again")
 
     def check_losses(self, last, text):
         lost = {name: value for key in ("dropped", "discarded") for name, value in last["books"][key].items()
