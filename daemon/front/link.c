@@ -2,8 +2,9 @@
 
 /*
  * Everybody who asks the same waits for one answer, so that a hundred clients cost the sampler one
- * question at a time. An answer that does not come in time is given up; when it comes after all, its id
- * tells that nobody waits for it.
+ * question at a time. Those who do not see all wait for one that is not asked sooner than a while after
+ * the last: to answer takes the sampler's time, and they may ask as often as they like. An answer that
+ * does not come in time is given up; when it comes after all, its id tells that nobody waits for it.
  */
 
 #include "link.h"
@@ -20,14 +21,16 @@
 
 struct question {
 	struct link_waiter *waiters;
+	bool is_asked;
 	uint64_t id;
-	uint64_t deadline_ns;
+	uint64_t asked_ns; /* the last time; 0: never */
 };
 
 struct link {
 	struct loop *loop;
 	struct counts *counts;
 	struct loop_source *source;
+	struct loop_source *timer; /* what was put off is asked */
 	int fd;
 	uint64_t last_id;
 	struct question questions[2];
@@ -50,6 +53,7 @@ static void question_answer(struct question *q, int error, const struct link_ans
 	struct link_waiter *waiters = q->waiters;
 
 	q->waiters = NULL;
+	q->is_asked = false;
 	while (waiters) {
 		struct link_waiter *w = waiters;
 
@@ -68,16 +72,73 @@ static void link_drop(struct link *l, int error)
 		question_answer(&l->questions[i], error, NULL);
 }
 
+static int link_send(struct link *l, const void *msg, size_t sz, int fd)
+{
+	int r;
+
+	if (l->fd < 0)
+		return -ENOTCONN;
+	r = seqpacket_send(l->fd, msg, sz, fd);
+	/* Who waits is told when its end is read; here nobody's list may change. */
+	return r == -EPIPE || r == -ECONNRESET ? -ENOTCONN : r;
+}
+
+static int question_ask(struct link *l, struct question *q, uint64_t now_ns)
+{
+	struct wire_head m = {
+		.size = sizeof(m),
+		.type = q == question_of(l, CONTROL_STATUS) ? CONTROL_STATUS : CONTROL_PROCESSES,
+		.id = ++l->last_id,
+	};
+	int r = link_send(l, &m, sizeof(m), -EBADF);
+
+	if (r < 0)
+		return r;
+	q->id = m.id;
+	q->asked_ns = now_ns;
+	q->is_asked = true;
+	return 0;
+}
+
+static bool question_waits(const struct question *q)
+{
+	return q->waiters && !q->is_asked;
+}
+
+static int link_on_timer(struct loop_source *s, uint64_t now_ns, void *ctx)
+{
+	struct link *l = ctx;
+
+	for (size_t i = 0; i < ELEMENTSOF(l->questions); i++) {
+		struct question *q = &l->questions[i];
+		int r = 0;
+
+		if (!question_waits(q))
+			continue;
+		if (now_ns >= q->asked_ns + LINK_PAUSE_NS)
+			r = question_ask(l, q, now_ns);
+		else
+			loop_timer_set(s, q->asked_ns + LINK_PAUSE_NS);
+		if (r < 0)
+			question_answer(q, r, NULL);
+	}
+	return 0;
+}
+
 int link_new(struct loop *loop, struct counts *counts, struct link **ret)
 {
-	struct link *l = calloc(1, sizeof(*l));
+	_cleanup_free_ struct link *l = calloc(1, sizeof(*l));
+	int r;
 
 	if (!l)
 		return -ENOMEM;
 	l->loop = loop;
 	l->counts = counts;
 	l->fd = -EBADF;
-	*ret = l;
+	r = loop_add_timer(loop, LINK_PRIORITY, link_on_timer, l, &l->timer);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(l);
 	return 0;
 }
 
@@ -85,6 +146,7 @@ struct link *link_free(struct link *l)
 {
 	if (l) {
 		link_drop(l, -ENOTCONN);
+		l->timer = loop_remove(l->timer);
 		free(l);
 	}
 	return NULL;
@@ -122,7 +184,7 @@ static int link_on_message(struct loop_source *s, uint32_t events, void *ctx)
 		link_on_lie(l, q);
 		return 0;
 	}
-	if (l->message.head.id != q->id)
+	if (l->message.head.id != q->id || !q->is_asked)
 		return 0; /* too late */
 	if (type == CONTROL_STATUS)
 		answer.status = &l->message.status;
@@ -141,31 +203,17 @@ int link_take(struct link *l, int fd)
 	return loop_add_io(l->loop, l->fd, EPOLLIN, LINK_PRIORITY, link_on_message, l, &l->source);
 }
 
-static int link_send(struct link *l, const void *msg, size_t sz, int fd)
-{
-	int r;
-
-	if (l->fd < 0)
-		return -ENOTCONN;
-	r = seqpacket_send(l->fd, msg, sz, fd);
-	/* Who waits is told when its end is read; here nobody's list may change. */
-	return r == -EPIPE || r == -ECONNRESET ? -ENOTCONN : r;
-}
-
 int link_ask(struct link *l, enum control_type type, struct link_waiter *w, uint64_t now_ns)
 {
 	struct question *q = question_of(l, (int)type);
-	struct wire_head m = { .size = sizeof(m), .type = (uint16_t)type };
 
-	if (!q->waiters) {
-		int r;
+	if (!q->is_asked && l->fd >= 0 && w->patient && now_ns < q->asked_ns + LINK_PAUSE_NS) {
+		loop_timer_set(l->timer, now_ns); /* which knows when */
+	} else if (!q->is_asked) {
+		int r = question_ask(l, q, now_ns);
 
-		m.id = ++l->last_id;
-		r = link_send(l, &m, sizeof(m), -EBADF);
 		if (r < 0)
 			return r;
-		q->id = m.id;
-		q->deadline_ns = now_ns + LINK_PATIENCE_NS;
 	}
 	w->next = q->waiters;
 	w->waits = true;
@@ -182,6 +230,9 @@ void link_forget(struct link *l, struct link_waiter *w)
 			at = &(*at)->next;
 		if (*at)
 			*at = w->next;
+		/* Who comes now asks anew: the answer may be one that the sampler could not send. */
+		if (!l->questions[i].waiters)
+			l->questions[i].is_asked = false;
 	}
 	w->waits = false;
 }
@@ -208,7 +259,7 @@ void link_check(struct link *l, uint64_t now_ns)
 	for (size_t i = 0; i < ELEMENTSOF(l->questions); i++) {
 		struct question *q = &l->questions[i];
 
-		if (!q->waiters || q->deadline_ns > now_ns)
+		if (!q->is_asked || now_ns < q->asked_ns + LINK_PATIENCE_NS)
 			continue;
 		l->counts->v[COUNT_sampler_silent]++;
 		q->id = 0; /* an answer that comes now is too late */

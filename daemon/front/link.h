@@ -15,6 +15,7 @@
 #include "cprof/control.h"
 
 #define LINK_PATIENCE_NS 5000000000ULL
+#define LINK_PAUSE_NS 100000000ULL
 
 struct link;
 
@@ -29,6 +30,7 @@ struct link_waiter {
 	void (*fn)(int error, const struct link_answer *answer, void *ctx);
 	void *ctx;
 	struct link_waiter *next;
+	bool patient; /* one of many who may ask without end: not sooner than LINK_PAUSE_NS after the last */
 	bool waits;
 };
 

@@ -132,6 +132,7 @@ static void ask(struct request *req, enum control_type type)
 	int r;
 
 	req->waiter.ctx = req;
+	req->waiter.patient = !req->peer.privileged;
 	req->waiter.fn = type == CONTROL_STATUS ? on_status : on_processes;
 	r = link_ask(f->link, type, &req->waiter, clock_mono_ns());
 	if (r == 0)

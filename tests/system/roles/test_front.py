@@ -6,6 +6,7 @@ The first half is what a client gets, and who gets it. The second is clients tha
 mad, and a sampler that is gone, silent or wrong: none of them may keep root from an answer.
 """
 
+import concurrent.futures
 import contextlib
 import errno
 import gzip
@@ -626,6 +627,29 @@ class BadClientsTest(FrontTest):
         self.assertGreaterEqual(answer.json()["front"]["sessions_refused"], busy)
         self.assertEqual(wire.head(wire.recv(root)[0])[0], front.STARTED)
         root.close()
+
+    def test_questions_without_end(self):
+        """Those who do not see all have the sampler asked ten times a second, root at once."""
+        def work():
+            end, cnt = time.monotonic() + 2, 0
+            while time.monotonic() < end:
+                for target in ("/status", "/metrics", "/ps"):
+                    cnt += front.Answer(front.ask(self.front.path, target)).status == 200
+            return b"%d" % cnt
+
+        begun, before = time.monotonic(), len(self.sampler.questions)
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            answers = [pool.submit(front.as_user, uid, [], work) for uid in (OTHER, THIRD, THIRD + 1)]
+            for _ in range(20):
+                self.assertEqual(self.get("/status").status, 200)
+            roots = time.monotonic() - begun
+            answers = [int(a.result()) for a in answers]
+        took = time.monotonic() - begun
+        asked = len(self.sampler.questions) - before
+        self.assertGreaterEqual(min(answers), 3)
+        self.assertLessEqual(asked, 2 * (10 * took + 2) + 20)
+        print(f"{sum(answers)} answers to others by {asked} questions in {took:.1f} s, 20 to root in "
+              f"{roots:.2f} s", file=sys.stderr)
 
     def test_refusal_is_an_answer(self):
         def work():
