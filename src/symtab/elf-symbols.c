@@ -152,8 +152,17 @@ static const struct object_segment *find_segment(const struct symtab_info *info,
 	return NULL;
 }
 
-static void add_symbol(struct reader *rd, const struct table *t, const Elf64_Sym *sym)
+/* One table on its way to candidates. */
+struct pass {
+	struct reader *reader;
+	const struct table *table;
+};
+
+static void add_symbol(const Elf64_Sym *sym, void *ctx)
 {
+	const struct pass *pass = ctx;
+	const struct table *t = pass->table;
+	struct reader *rd = pass->reader;
 	int rank = symbol_rank(sym);
 	const struct object_segment *seg;
 	uint64_t room, offset;
@@ -199,21 +208,46 @@ static bool find_base(const struct symtab_info *info, uint64_t *ret_base)
 }
 
 /* In pieces: the symbols of a large file are as much as its names. */
-static int read_symbols(struct reader *rd, const struct table *t)
+static int each_symbol(const struct elf_image *img, uint64_t offset, uint64_t cnt, elf_symbol_fn fn,
+		       void *ctx)
 {
 	Elf64_Sym piece[PIECE_CNT];
 
-	for (uint64_t at = 0; at < t->cnt; at += PIECE_CNT) {
-		size_t cnt = (size_t)MIN(t->cnt - at, (uint64_t)PIECE_CNT);
-		int r = elf_image_read(rd->img, t->offset + at * sizeof(*piece), piece,
-				       cnt * sizeof(*piece));
+	for (uint64_t at = 0; at < cnt; at += PIECE_CNT) {
+		size_t n = (size_t)MIN(cnt - at, (uint64_t)PIECE_CNT);
+		int r = elf_image_read(img, offset + at * sizeof(*piece), piece,
+				       n * sizeof(*piece));
 
 		if (r != SYMTAB_OK)
 			return r;
-		for (size_t i = 0; i < cnt; i++)
-			add_symbol(rd, t, &piece[i]);
+		for (size_t i = 0; i < n; i++)
+			fn(&piece[i], ctx);
 	}
 	return SYMTAB_OK;
+}
+
+int elf_symbols_each(const struct elf_image *img, elf_symbol_fn fn, void *ctx)
+{
+	static const uint32_t types[] = { SHT_SYMTAB, SHT_DYNSYM };
+
+	for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+		const Elf64_Shdr *s = find_section(img, types[i]);
+		int r;
+
+		if (!s || s->sh_entsize != sizeof(Elf64_Sym) || (s->sh_flags & SHF_COMPRESSED))
+			continue;
+		r = each_symbol(img, s->sh_offset, s->sh_size / sizeof(Elf64_Sym), fn, ctx);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int read_symbols(struct reader *rd, const struct table *t)
+{
+	struct pass pass = { .reader = rd, .table = t };
+
+	return each_symbol(rd->img, t->offset, t->cnt, add_symbol, &pass);
 }
 
 /* Counted first: most symbols of a large file may be data. */

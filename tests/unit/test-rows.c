@@ -332,7 +332,7 @@ TEST(heads_that_lie)
 /* Nothing but a head: rule 0 is missed. */
 TEST(no_rules)
 {
-	struct rows_head bytes[2] = { { .magic = ROWS_MAGIC, .version = ROWS_VERSION } };
+	struct rows_head bytes[4] = { { .magic = ROWS_MAGIC, .version = ROWS_VERSION } };
 	struct rows_view v;
 
 	CHECK_EQ(rows_check(bytes, sizeof(bytes[0]), &v), -EBADMSG);

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * .eh_frame is found by its name; where the section headers were stripped, by what PT_GNU_EH_FRAME says
+ * (LSB Core 5.0, 10.6.2), and then it reaches to its terminator, for its size is told nowhere.
+ * .debug_frame fills its gaps. It may be compressed, in the form of the gABI (SHF_COMPRESSED) or in the
+ * one before it (.zdebug_frame), and is then inflated whole, for its entries point back; how much is
+ * bounded, whatever the file promises.
+ */
+
+#include "frame-sections.h"
+
+#include <endian.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "cprof/unwind_info.h"
+
+#define NAME_SZ 16
+#define PIECE_SZ 16384
+#define HDR_VERSION 1
+#define HDR_SZ 12
+
+/* The encodings of pointers that linkers write into the header of .eh_frame. */
+#define PE_ABSPTR 0x00
+#define PE_UDATA4 0x03
+#define PE_SDATA4 0x0b
+#define PE_PCREL 0x10
+#define PE_DATAREL 0x30
+
+static int frame_read(void *ctx, uint64_t offset, void *dst, size_t sz)
+{
+	const struct frame_section *s = ctx;
+	int r;
+
+	if (s->bytes) {
+		memcpy(dst, s->bytes + offset, sz);
+		return 0;
+	}
+	r = elf_image_read(s->img, s->offset + offset, dst, sz);
+	return r == SYMTAB_BAD ? -EIO : r;
+}
+
+static void add_section(struct frame_sections *s, struct frame_section section, uint64_t addr,
+			uint64_t sz, bool debug)
+{
+	struct frame_section *at = &s->v[s->cnt];
+
+	*at = section;
+	s->cfi[s->cnt++] = (struct cfi_section){
+		.read = frame_read, .ctx = at, .size = sz, .addr = addr, .debug = debug
+	};
+}
+
+void frame_sections_done(struct frame_sections *s)
+{
+	for (size_t i = 0; i < s->cnt; i++)
+		free(s->v[i].bytes);
+	*s = (struct frame_sections){ 0 };
+}
+
+/* The section of this name that has bytes in the file; NULL: none, or its name cannot be read. */
+static const Elf64_Shdr *find_section(const struct elf_image *img, const char *name)
+{
+	const Elf64_Shdr *names;
+	char buf[NAME_SZ];
+
+	if (img->ehdr.e_shstrndx >= img->shdrs_cnt)
+		return NULL;
+	names = &img->shdrs[img->ehdr.e_shstrndx];
+	for (uint32_t i = 0; i < img->shdrs_cnt; i++) {
+		const Elf64_Shdr *s = &img->shdrs[i];
+
+		if ((s->sh_type != SHT_PROGBITS && s->sh_type != SHT_X86_64_UNWIND) ||
+		    s->sh_name >= names->sh_size ||
+		    names->sh_size - s->sh_name < strlen(name) + 1 ||
+		    !elf_image_holds(img, s->sh_offset, s->sh_size))
+			continue;
+		if (names->sh_offset <= UINT64_MAX - s->sh_name &&
+		    elf_image_read(img, names->sh_offset + s->sh_name, buf, strlen(name) + 1) ==
+			    SYMTAB_OK &&
+		    memcmp(buf, name, strlen(name) + 1) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+/* Where .eh_frame begins, by the header that the segment holds; false: it does not say. */
+static bool read_hdr(const struct elf_image *img, const Elf64_Phdr *p, uint64_t *ret_addr)
+{
+	uint8_t hdr[HDR_SZ];
+	uint64_t value;
+	int32_t narrow;
+
+	if (p->p_filesz < sizeof(hdr) ||
+	    elf_image_read(img, p->p_offset, hdr, sizeof(hdr)) != SYMTAB_OK ||
+	    hdr[0] != HDR_VERSION)
+		return false;
+	memcpy(&value, hdr + 4, sizeof(value));
+	memcpy(&narrow, hdr + 4, sizeof(narrow));
+	if ((hdr[1] & 0x0f) == PE_SDATA4)
+		value = (uint64_t)(int64_t)narrow;
+	else if ((hdr[1] & 0x0f) == PE_UDATA4)
+		value = (uint32_t)narrow;
+	else if ((hdr[1] & 0x0f) != PE_ABSPTR)
+		return false;
+	if ((hdr[1] & 0xf0) == PE_PCREL)
+		value += p->p_vaddr + 4;
+	else if ((hdr[1] & 0xf0) == PE_DATAREL)
+		value += p->p_vaddr;
+	else if ((hdr[1] & 0xf0) != 0)
+		return false;
+	*ret_addr = value;
+	return true;
+}
+
+static void add_by_segments(const struct elf_image *img, struct frame_sections *s)
+{
+	uint64_t addr = 0;
+	bool found = false;
+
+	for (uint32_t i = 0; i < img->phdrs_cnt && !found; i++) {
+		found = img->phdrs[i].p_type == PT_GNU_EH_FRAME &&
+			read_hdr(img, &img->phdrs[i], &addr);
+	}
+	for (uint32_t i = 0; i < img->phdrs_cnt && found; i++) {
+		const Elf64_Phdr *p = &img->phdrs[i];
+
+		if (p->p_type != PT_LOAD || addr < p->p_vaddr || addr - p->p_vaddr >= p->p_filesz ||
+		    !elf_image_holds(img, p->p_offset, p->p_filesz))
+			continue;
+		add_section(s,
+			    (struct frame_section){ .img = img,
+						    .offset = p->p_offset + (addr - p->p_vaddr) },
+			    addr, p->p_filesz - (addr - p->p_vaddr), false);
+		return;
+	}
+}
+
+/* All @sz bytes into @dst; what is missing or too much is -EBADMSG. */
+static int inflate_all(const struct elf_image *img, uint64_t offset, uint64_t packed, uint8_t *dst,
+		       size_t sz)
+{
+	uint8_t piece[PIECE_SZ];
+	z_stream z = { .next_out = dst, .avail_out = (uInt)sz };
+	int r = 0, status = Z_OK;
+
+	if (inflateInit(&z) != Z_OK)
+		return -ENOMEM;
+	while (r == 0 && status == Z_OK && packed > 0) {
+		size_t n = (size_t)MIN(packed, (uint64_t)sizeof(piece));
+
+		r = elf_image_read(img, offset, piece, n);
+		z.next_in = piece;
+		z.avail_in = (uInt)n;
+		if (r == SYMTAB_OK)
+			status = inflate(&z, Z_NO_FLUSH);
+		offset += n;
+		packed -= n;
+		if (z.avail_in > 0)
+			break; /* it has ended, is damaged, or is more than it says */
+	}
+	(void)inflateEnd(&z);
+	if (r < 0)
+		return r;
+	return r == SYMTAB_OK && status == Z_STREAM_END && z.avail_out == 0 ? 0 : -EBADMSG;
+}
+
+/* A damaged one is as none. */
+static int add_inflated(const struct elf_image *img, uint64_t offset, uint64_t packed, uint64_t sz,
+			struct frame_sections *s)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+	int r;
+
+	if (sz > UNWIND_INFO_INFLATED_MAX) {
+		s->limited = true;
+		return 0;
+	}
+	bytes = malloc(MAX((size_t)sz, (size_t)1));
+	if (!bytes)
+		return -ENOMEM;
+	r = inflate_all(img, offset, packed, bytes, (size_t)sz);
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r;
+	add_section(s, (struct frame_section){ .img = img, .bytes = TAKE_PTR(bytes) }, 0, sz, true);
+	return 0;
+}
+
+static int add_compressed(const struct elf_image *img, const Elf64_Shdr *h,
+			  struct frame_sections *s)
+{
+	Elf64_Chdr c;
+
+	if (h->sh_size < sizeof(c) ||
+	    elf_image_read(img, h->sh_offset, &c, sizeof(c)) != SYMTAB_OK ||
+	    c.ch_type != ELFCOMPRESS_ZLIB)
+		return 0;
+	return add_inflated(img, h->sh_offset + sizeof(c), h->sh_size - sizeof(c), c.ch_size, s);
+}
+
+/* "ZLIB" and the size, the highest byte first. */
+static int add_old_compressed(const struct elf_image *img, const Elf64_Shdr *h,
+			      struct frame_sections *s)
+{
+	struct {
+		char magic[4];
+		uint32_t sz[2];
+	} c;
+
+	if (h->sh_size < sizeof(c) ||
+	    elf_image_read(img, h->sh_offset, &c, sizeof(c)) != SYMTAB_OK ||
+	    memcmp(c.magic, "ZLIB", sizeof(c.magic)) != 0)
+		return 0;
+	return add_inflated(img, h->sh_offset + sizeof(c), h->sh_size - sizeof(c),
+			    (uint64_t)be32toh(c.sz[0]) << 32 | be32toh(c.sz[1]), s);
+}
+
+int frame_sections_find(const struct elf_image *img, struct frame_sections *ret)
+{
+	const Elf64_Shdr *h = find_section(img, ".eh_frame");
+
+	*ret = (struct frame_sections){ 0 };
+	if (h)
+		add_section(ret, (struct frame_section){ .img = img, .offset = h->sh_offset },
+			    h->sh_addr, h->sh_size, false);
+	else
+		add_by_segments(img, ret);
+	h = find_section(img, ".debug_frame");
+	if (h && (h->sh_flags & SHF_COMPRESSED))
+		return add_compressed(img, h, ret);
+	if (h) {
+		add_section(ret, (struct frame_section){ .img = img, .offset = h->sh_offset }, 0,
+			    h->sh_size, true);
+		return 0;
+	}
+	h = find_section(img, ".zdebug_frame");
+	return h ? add_old_compressed(img, h, ret) : 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* known-code — stretches of code whose rule is known by the code itself. */
+
+#include "cprof/cfi.h"
+#include "elf-image.h"
+
+#define KNOWN_CODE_MAX 16
+
+/* Link addresses. */
+struct known_code {
+	uint64_t from;
+	uint64_t to;
+	struct cprof_rule rule;
+};
+
+struct known_codes {
+	struct known_code v[KNOWN_CODE_MAX]; /* by address, none overlaps another */
+	size_t cnt;
+};
+
+/* @cfi is what the file says of itself (NULL: nothing). 0 or -errno. */
+int known_codes_find(const struct elf_image *img, const struct symtab_info *info,
+		     const struct cfi *cfi, struct known_codes *ret);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Call frame information speaks of link addresses, a walk knows a place in a file. So the table is gone
+ * through once for each executable segment, in the order in which they lie in the file, and what belongs
+ * to code that is known by itself (known-code.h) replaces what the file says of it.
+ */
+
+#include "cprof/unwind_info.h"
+
+#include "cprof/rows.h"
+#include "frame-sections.h"
+#include "known-code.h"
+
+/* All that the rules of a file's code come from. */
+struct source {
+	struct cfi *cfi; /* NULL: the file says nothing */
+	struct known_codes codes;
+	bool limited;
+};
+
+static void source_done(struct source *s)
+{
+	s->cfi = cfi_free(s->cfi);
+}
+
+static int load_source(const struct elf_image *img, const struct symtab_info *info,
+		       struct source *ret)
+{
+	_cleanup_(frame_sections_done) struct frame_sections sections = { 0 };
+	int r;
+
+	r = frame_sections_find(img, &sections);
+	if (r < 0)
+		return r;
+	r = cfi_load(sections.cfi, sections.cnt, &CFI_LIMITS_DEFAULT, &ret->cfi);
+	if (r < 0)
+		return r;
+	ret->limited = r == CFI_LIMIT || sections.limited;
+	return known_codes_find(img, info, ret->cfi, &ret->codes);
+}
+
+/* A place in the table while addresses go up. */
+struct cursor {
+	const struct source *source;
+	size_t row;		       /* the next one */
+	size_t code;		       /* the first that does not end before */
+	const struct cprof_rule *rule; /* what the file says; NULL: nothing */
+};
+
+/* The rule at @addr, and where it ends at the latest; addresses only go up. */
+static const struct cprof_rule *rule_of(struct cursor *c, uint64_t addr, uint64_t *ret_end)
+{
+	const struct known_codes *codes = &c->source->codes;
+	const struct cfi *cfi = c->source->cfi;
+	const struct cprof_rule *rule;
+
+	for (; cfi && c->row < cfi_rows_cnt(cfi) && cfi_row(cfi, c->row).addr <= addr; c->row++)
+		c->rule = cfi_rule(cfi, cfi_row(cfi, c->row).rule);
+	while (c->code < codes->cnt && codes->v[c->code].to <= addr)
+		c->code++;
+	rule = c->rule;
+	if (cfi && c->row < cfi_rows_cnt(cfi))
+		*ret_end = MIN(*ret_end, cfi_row(cfi, c->row).addr);
+	if (c->code < codes->cnt && codes->v[c->code].from <= addr) {
+		rule = &codes->v[c->code].rule;
+		*ret_end = codes->v[c->code].to;
+	} else if (c->code < codes->cnt) {
+		*ret_end = MIN(*ret_end, codes->v[c->code].from);
+	}
+	return rule;
+}
+
+/* 0; -E2BIG: beyond the limits; -ENOMEM. */
+static int add_segment(struct rows_builder *b, const struct source *source,
+		       const struct object_segment *s, uint64_t from)
+{
+	const uint64_t end = s->vaddr + s->filesz, bias = s->offset - s->vaddr;
+	struct cursor c = { .source = source };
+	uint64_t addr = s->vaddr + (from - s->offset);
+
+	while (addr < end) {
+		uint64_t next = end;
+		const struct cprof_rule *rule = rule_of(&c, addr, &next);
+		int r = 0;
+
+		next = MIN(next, end);
+		if (rule && rule->cfa != CPROF_CFA_GAP)
+			r = rows_add(b, addr + bias, next + bias, rule);
+		if (r < 0)
+			return r;
+		addr = next;
+	}
+	return 0;
+}
+
+static int compare_segments(const void *a, const void *b)
+{
+	const struct object_segment *x = a, *y = b;
+
+	return CMP(x->offset, y->offset);
+}
+
+/* Where segments overlap in the file the first one counts. */
+static int add_segments(struct rows_builder *b, const struct source *source,
+			struct symtab_info *info)
+{
+	uint64_t from = 0;
+	int r = 0;
+
+	qsort(info->segments, info->segments_cnt, sizeof(*info->segments), compare_segments);
+	for (uint32_t i = 0; r == 0 && i < info->segments_cnt; i++) {
+		const struct object_segment *s = &info->segments[i];
+
+		from = MAX(from, s->offset);
+		if (from - s->offset >= s->filesz)
+			continue;
+		r = add_segment(b, source, s, from);
+		from = s->offset + s->filesz;
+	}
+	return r;
+}
+
+static int load(const struct elf_image *img, struct rows_builder *b)
+{
+	_cleanup_(source_done) struct source source = { 0 };
+	struct symtab_info info = { 0 };
+	int r;
+
+	r = elf_image_info(img, &info);
+	if (r != SYMTAB_OK)
+		return r < 0 ? r : UNWIND_INFO_BAD;
+	r = load_source(img, &info, &source);
+	if (r < 0)
+		return r;
+	if (!source.cfi && source.codes.cnt == 0)
+		return source.limited ? UNWIND_INFO_LIMIT : UNWIND_INFO_NONE;
+	r = add_segments(b, &source, &info);
+	if (r == -E2BIG || (r == 0 && source.limited))
+		return UNWIND_INFO_LIMIT;
+	return r < 0 ? r : UNWIND_INFO_OK;
+}
+
+int unwind_info_load(int fd, uint64_t file_sz, void **ret_bytes, size_t *ret_sz)
+{
+	_cleanup_(elf_image_done) struct elf_image img = ELF_IMAGE_INIT;
+	_cleanup_(rows_builder_freep) struct rows_builder *b = NULL;
+	int outcome, r;
+
+	r = elf_image_init(&img, fd, file_sz);
+	if (r != SYMTAB_OK)
+		return r < 0 ? r : UNWIND_INFO_BAD;
+	r = rows_builder_new(&b);
+	if (r < 0)
+		return r;
+	outcome = load(&img, b);
+	if (outcome < 0 || outcome == UNWIND_INFO_BAD)
+		return outcome;
+	r = rows_finish(b, ret_bytes, ret_sz);
+	return r < 0 ? r : outcome;
+}
+
+int unwind_info_none(void **ret_bytes, size_t *ret_sz)
+{
+	_cleanup_(rows_builder_freep) struct rows_builder *b = NULL;
+	int r;
+
+	r = rows_builder_new(&b);
+	return r < 0 ? r : rows_finish(b, ret_bytes, ret_sz);
+}
