@@ -18,21 +18,31 @@
 /* What reading a larger file leaves free in the heap is given back. */
 #define TRIM_FILE_BYTES (4u << 20)
 
+static uint32_t object_of(const struct wire_file *m)
+{
+	return (uint32_t)MIN(m->head.id, (uint64_t)UINT32_MAX);
+}
+
 /* Lets go of the descriptor before anything else is done: its file system may want to be unmounted. */
 static int load_file(int fd, const struct wire_file *m, struct symtab_limits limits,
-		     struct symtab **ret)
+		     struct symtab **ret, struct rows_answer *ret_rows)
 {
 	_cleanup_close_ int owned = fd;
 	struct stat st;
+	uint64_t sz;
 
 	if (fstat(owned, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return SYMTAB_BAD;
-	if (m->kind != WIRE_FILE_PERF_MAP)
-		return symtab_load(owned, MIN(m->file_sz, (uint64_t)st.st_size), &limits, ret);
-	limits.symbols = PERF_MAP_LINES_MAX;
-	return symtab_load_perf_map(owned, (uint64_t)st.st_size, &limits, ret);
+	if (m->kind == WIRE_FILE_PERF_MAP) {
+		limits.symbols = PERF_MAP_LINES_MAX;
+		return symtab_load_perf_map(owned, (uint64_t)st.st_size, &limits, ret);
+	}
+	/* One after the other: what one takes meanwhile the next one has again. */
+	sz = MIN(m->file_sz, (uint64_t)st.st_size);
+	(void)rows_answer_make(object_of(m), owned, sz, ret_rows);
+	return symtab_load(owned, sz, &limits, ret);
 }
 
 /* Of an outcome or -errno. */
@@ -97,23 +107,28 @@ static struct symtab_limits limits_of(const struct tables *t, uint32_t owner)
 	return limits;
 }
 
-int answer_file(struct tables *t, const struct wire_file *m, int fd, union answer *ret)
+int answer_file(struct tables *t, const struct wire_file *m, int fd, union answer *ret,
+		struct rows_answer *ret_rows)
 {
 	struct symtab_limits limits = limits_of(t, m->owner);
 	struct table table = {
-		.object = (uint32_t)MIN(m->head.id, (uint64_t)UINT32_MAX),
+		.object = object_of(m),
 		.owner = m->owner,
 	};
 	bool cut;
 	int r;
 
-	r = load_file(fd, m, limits, &table.symtab);
+	*ret_rows = ROWS_ANSWER_INIT;
+	r = load_file(fd, m, limits, &table.symtab, ret_rows);
 	if (m->file_sz > TRIM_FILE_BYTES)
 		(void)malloc_trim(0);
 	cut = r == SYMTAB_OK && symtab_info(table.symtab)->cut;
 	r = conclude(t, &table, r, ret);
 	if (cut && ret->object.status == WIRE_OBJECT_READY)
 		ret->object.status = WIRE_OBJECT_CUT;
+	/* A file of which nothing could be read is told, too. */
+	if (r == 0 && ret_rows->fd < 0 && m->kind != WIRE_FILE_PERF_MAP)
+		r = rows_answer_none(table.object, WIRE_ROWS_BAD, ret_rows);
 	return r;
 }
 
@@ -128,16 +143,22 @@ int answer_kernel(struct tables *t, int fd, union answer *ret)
 	return conclude(t, &table, r, ret);
 }
 
-int answer_vdso(struct tables *t, int fd, union answer *ret)
+int answer_vdso(struct tables *t, int fd, union answer *ret, struct rows_answer *ret_rows)
 {
 	struct symtab_limits limits = limits_of(t, 0);
 	struct table table = { .object = CPROF_OBJECT_VDSO };
 	struct stat st;
 	int r = SYMTAB_UNNAMED;
 
-	if (fd >= 0 && fstat(fd, &st) == 0)
+	*ret_rows = ROWS_ANSWER_INIT;
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		(void)rows_answer_make(table.object, fd, (uint64_t)st.st_size, ret_rows);
 		r = symtab_load(fd, (uint64_t)st.st_size, &limits, &table.symtab);
-	return conclude(t, &table, r, ret);
+	}
+	r = conclude(t, &table, r, ret);
+	if (r == 0 && ret_rows->fd < 0)
+		r = rows_answer_none(table.object, WIRE_ROWS_NONE, ret_rows);
+	return r;
 }
 
 /* The forms of one name on its way: as in the file, readable, clean. */

@@ -3,6 +3,7 @@
 
 /* answer — files to tables, questions to answers. Knows no sockets: the caller sends what is made. */
 
+#include "rows-answer.h"
 #include "tables.h"
 
 /* Room for the longest answer, aligned as its structures need. */
@@ -13,14 +14,15 @@ union answer {
 	uint64_t words[WIRE_MESSAGE_MAX / sizeof(uint64_t)];
 };
 
-/* Loads the file (closing it at once) and makes the OBJECT message; 0 or -errno. */
-int answer_file(struct tables *t, const struct wire_file *m, int fd, union answer *ret);
+/* Loads the file (closing it at once) and makes the messages OBJECT and ROWS; 0 or -errno. */
+int answer_file(struct tables *t, const struct wire_file *m, int fd, union answer *ret,
+		struct rows_answer *ret_rows);
 
 /* Loads the kernel's table (@fd < 0: there is none) and makes its OBJECT message; 0 or -errno. */
 int answer_kernel(struct tables *t, int fd, union answer *ret);
 
 /* The same for the vDSO, from a copy of its image. */
-int answer_vdso(struct tables *t, int fd, union answer *ret);
+int answer_vdso(struct tables *t, int fd, union answer *ret, struct rows_answer *ret_rows);
 
 /* Makes the NAMED message. */
 void answer_names(struct tables *t, const struct wire_names *m, union answer *ret);

@@ -9,38 +9,51 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "cprof/base/cleanup.h"
 #include "cprof/base/seqpacket.h"
 
-int outbox_send(struct outbox *o, int fd, const void *bytes, size_t sz)
+int outbox_send(struct outbox *o, int fd, const void *bytes, size_t sz, int pass_fd)
 {
+	_cleanup_close_ int own = -EBADF;
 	void *copy;
 	int r;
 
 	if (o->cnt == 0) {
-		r = seqpacket_send(fd, bytes, sz, -EBADF);
+		r = seqpacket_send(fd, bytes, sz, pass_fd);
 		if (r != -EAGAIN)
 			return r;
 	}
 	assert(o->cnt < OUTBOX_MAX);
+	if (pass_fd >= 0) {
+		own = fcntl(pass_fd, F_DUPFD_CLOEXEC, 0);
+		if (own < 0)
+			return -errno;
+	}
 	copy = malloc(sz);
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, bytes, sz);
-	o->v[o->cnt++] = (struct outbox_message){ .bytes = copy, .sz = sz };
+	o->v[o->cnt++] = (struct outbox_message){ .bytes = copy, .sz = sz, .fd = TAKE_FD(own) };
 	return 0;
+}
+
+static void message_done(struct outbox_message *m)
+{
+	free(m->bytes);
+	m->fd = fd_close(m->fd);
 }
 
 int outbox_flush(struct outbox *o, int fd)
 {
 	while (o->cnt > 0) {
-		int r = seqpacket_send(fd, o->v[0].bytes, o->v[0].sz, -EBADF);
+		int r = seqpacket_send(fd, o->v[0].bytes, o->v[0].sz, o->v[0].fd);
 
 		if (r < 0)
 			return r == -EAGAIN ? 0 : r;
-		free(o->v[0].bytes);
+		message_done(&o->v[0]);
 		o->cnt--;
 		memmove(o->v, o->v + 1, o->cnt * sizeof(*o->v));
 	}
@@ -55,5 +68,5 @@ bool outbox_is_empty(const struct outbox *o)
 void outbox_clear(struct outbox *o)
 {
 	while (o->cnt > 0)
-		free(o->v[--o->cnt].bytes);
+		message_done(&o->v[--o->cnt]);
 }

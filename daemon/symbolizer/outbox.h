@@ -6,12 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* One request has two answers at most (OBJECT and NAMED of what it loads by itself). */
-#define OUTBOX_MAX 2
+/* One request has three answers at most (OBJECT, ROWS and NAMED of what it loads by itself). */
+#define OUTBOX_MAX 3
 
 struct outbox_message {
 	void *bytes;
 	size_t sz;
+	int fd; /* of its own; -EBADF: none goes with it */
 };
 
 struct outbox {
@@ -19,8 +20,11 @@ struct outbox {
 	unsigned int cnt;
 };
 
-/* Sends, or keeps a copy when the peer does not read. 0, or -EPIPE and other -errno. */
-int outbox_send(struct outbox *o, int fd, const void *bytes, size_t sz);
+/*
+ * Sends, with @pass_fd when it is >= 0 (the caller keeps its descriptor), or keeps a copy when the peer
+ * does not read. 0, or -EPIPE and other -errno.
+ */
+int outbox_send(struct outbox *o, int fd, const void *bytes, size_t sz, int pass_fd);
 /* Sends what is kept as far as there is room; 0, or -errno as above. */
 int outbox_flush(struct outbox *o, int fd);
 bool outbox_is_empty(const struct outbox *o);

@@ -113,22 +113,36 @@ static void symbolizer_drop_sampler(struct symbolizer *s)
 	tables_done(&s->tables);
 }
 
-static int symbolizer_send(struct symbolizer *s)
+static int symbolizer_post(struct symbolizer *s, const struct wire_head *m, int fd)
 {
 	int r;
 
 	if (s->sampler.fd < 0)
 		return 0;
-	r = outbox_send(&s->outbox, s->sampler.fd, &s->answer, s->answer.head.size);
+	r = outbox_send(&s->outbox, s->sampler.fd, m, m->size, fd);
 	if (r != -EPIPE)
 		return r;
 	symbolizer_drop_sampler(s);
 	return 0;
 }
 
+static int symbolizer_send(struct symbolizer *s)
+{
+	return symbolizer_post(s, &s->answer.head, -EBADF);
+}
+
+/* Sends the answer and the rows that go with it, if any. */
+static int symbolizer_send_both(struct symbolizer *s, const struct rows_answer *rows)
+{
+	int r = symbolizer_send(s);
+
+	return r < 0 || rows->fd < 0 ? r : symbolizer_post(s, &rows->m.head, rows->fd);
+}
+
 /* What nobody sends as a file is loaded when it is first asked for, and told before its names. */
 static int symbolizer_load_special(struct symbolizer *s, uint32_t object)
 {
+	_cleanup_(rows_answer_done) struct rows_answer rows = ROWS_ANSWER_INIT;
 	int r = 0;
 
 	if (tables_get(&s->tables, object))
@@ -136,10 +150,10 @@ static int symbolizer_load_special(struct symbolizer *s, uint32_t object)
 	if (object == CPROF_OBJECT_KERNEL)
 		r = answer_kernel(&s->tables, s->kallsyms, &s->answer);
 	else if (object == CPROF_OBJECT_VDSO)
-		r = answer_vdso(&s->tables, s->vdso, &s->answer);
+		r = answer_vdso(&s->tables, s->vdso, &s->answer, &rows);
 	else
 		return 0;
-	return r < 0 ? r : symbolizer_send(s);
+	return r < 0 ? r : symbolizer_send_both(s, &rows);
 }
 
 static int symbolizer_names(struct symbolizer *s, const struct wire_names *m)
@@ -199,6 +213,7 @@ static int symbolizer_on_sampler(struct loop_source *source, uint32_t events, vo
 
 static int symbolizer_on_opener(struct loop_source *source, uint32_t events, void *ctx)
 {
+	_cleanup_(rows_answer_done) struct rows_answer rows = ROWS_ANSWER_INIT;
 	_cleanup_close_ int fd = -EBADF;
 	struct symbolizer *s = ctx;
 	int r;
@@ -206,11 +221,11 @@ static int symbolizer_on_opener(struct loop_source *source, uint32_t events, voi
 	r = symbolizer_receive(s, &s->opener, &fd);
 	if (r == WIRE_FILE && fd >= 0) {
 		r = answer_file(&s->tables, (const struct wire_file *)&s->request, TAKE_FD(fd),
-				&s->answer);
+				&s->answer, &rows);
 		log_debug("object %u: status %u", (unsigned int)s->answer.object.head.id,
 			  (unsigned int)s->answer.object.status);
 		if (r == 0)
-			r = symbolizer_send(s);
+			r = symbolizer_send_both(s, &rows);
 	} else if (r > 0) {
 		r = -EBADMSG;
 	}

@@ -17,6 +17,7 @@
 #include "cprof/counters.h"
 #include "cprof/names.h"
 #include "cprof/object.h"
+#include "cprof/rows.h"
 #include "cprof/window.h"
 #include "cprof/wire.h"
 
@@ -35,6 +36,11 @@ struct symbolize_opts {
 	 * 0, or -EBADMSG: it is a lie. NULL: none is ever asked for.
 	 */
 	int (*on_mapped)(const struct wire_mapped *m, void *ctx);
+	/*
+	 * How the code of a file or of the vDSO is undone, checked, valid during the call; one without pages:
+	 * nothing is known. Comes behind on_object(). NULL: dropped.
+	 */
+	void (*on_rows)(uint32_t object, const struct rows_view *rows, void *ctx);
 	void *ctx;
 	size_t names_max; /* bytes of names, shared out among the owners of files; 0: no bound */
 };

@@ -18,7 +18,7 @@
  *	sampler -> opener	OPEN, MAPS
  *	opener -> sampler	OPENED, MAPPED
  *	opener -> symbolizer	FILE (with the descriptor)
- *	symbolizer -> sampler	OBJECT, NAMED
+ *	symbolizer -> sampler	OBJECT, ROWS (with a memfd), NAMED
  *	sampler -> symbolizer	NAMES, FORGET
  *
  * A role is started with one descriptor, WIRE_CONTROL_FD, to the launcher; all others come by PEER,
@@ -58,6 +58,7 @@ enum wire_type {
 	WIRE_ROLES,
 	WIRE_STATE,
 	WIRE_PROGRESS,
+	WIRE_ROWS,
 	WIRE_TYPE_MAX,
 };
 
@@ -206,6 +207,27 @@ struct wire_object {
 	uint32_t build_id_sz;
 	struct object_segment segments[OBJECT_SEGMENTS_MAX];
 	uint8_t build_id[OBJECT_BUILD_ID_MAX];
+};
+
+enum wire_rows_status {
+	WIRE_ROWS_OK,
+	WIRE_ROWS_NONE, /* the file has no unwinding information; and so the block */
+	WIRE_ROWS_LIMIT, /* beyond the limits, or too much for the memory we may use: a part, or nothing */
+	WIRE_ROWS_BAD, /* not ELF, or it lies: nothing */
+	WIRE_ROWS_MAX,
+};
+
+#define WIRE_ROWS_BYTES_MAX (128ull << 20) /* the block's own check knows better */
+
+/*
+ * How the frames of an object's code are undone: the descriptor is a memfd of so many bytes, sealed for
+ * good, that hold a block of cprof/rows.h. Follows the OBJECT of each ELF file and of the vDSO.
+ */
+struct wire_rows {
+	struct wire_head head; /* id: the object index */
+	uint32_t status;       /* enum wire_rows_status */
+	uint32_t pad;
+	uint64_t bytes;
 };
 
 /* Asks for the functions at offsets (uint64_t offsets[cnt] behind; addresses for the kernel). */

@@ -3,13 +3,14 @@
 /*
  * Whoever sends a memfd may keep it and write to it, or cut it short under a reader that mapped it. So
  * it must be sealed against the first, and it is read with pread(2), which no shrinking turns into a
- * SIGBUS.
+ * SIGBUS, or it is sealed against that, too.
  */
 
 #include "cprof/base/sealed.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,23 @@ int sealed_check(int fd, uint64_t bytes)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	return (uint64_t)st.st_size == bytes ? 0 : -EBADMSG;
+}
+
+int sealed_map(int fd, uint64_t bytes, const void **ret)
+{
+	int r = sealed_check(fd, bytes);
+	void *p;
+
+	if (r < 0)
+		return r;
+	if (bytes == 0 || !(fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK))
+		return -EBADMSG;
+	/* Private: kernels before 6.7 map nothing shared that is sealed against writing. */
+	p = mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	*ret = p;
+	return 0;
 }
 
 int sealed_read(int fd, void *dst, size_t sz)

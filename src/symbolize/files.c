@@ -228,7 +228,10 @@ static int on_special(struct symbolize *s, const struct wire_object *m)
 {
 	uint32_t object = (uint32_t)m->head.id;
 	struct object *o = objects_get(s->opts.objects, object);
+	struct work *w = symbolize_work(s, object);
 
+	if (w)
+		w->rows_due = object == CPROF_OBJECT_VDSO;
 	if (m->status == WIRE_OBJECT_READY) {
 		if (object == CPROF_OBJECT_KERNEL) {
 			o->kernel_text = m->text_start;
@@ -247,6 +250,7 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 {
 	uint32_t object = (uint32_t)m->head.id;
 	struct object *o = objects_get(s->opts.objects, object);
+	struct work *w;
 
 	if (m->head.id == CPROF_OBJECT_KERNEL || m->head.id == CPROF_OBJECT_VDSO)
 		return on_special(s, m);
@@ -263,6 +267,9 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 	}
 	take_facts(s, object, m);
 	symbolize_set_state(s, object, state_of(s, m), now_ns);
+	w = symbolize_work(s, object);
+	if (w)
+		w->rows_due = true;
 	s->opts.on_object(object, s->opts.ctx);
 	return 0;
 }

@@ -31,6 +31,7 @@ struct work {
 	bool lives;	   /* the opener found its process */
 	bool gone;	   /* the opener found its process gone: nothing is asked for any more */
 	bool limited;	   /* put off, and counted */
+	bool rows_due;	   /* its rows come next from the symbolizer */
 	uint64_t begun_ns; /* when its reading was asked for */
 	uint64_t views;	   /* those in whose list of files it is, a bit each */
 	uint64_t missed;   /* those whose stacks wanted its names and are not looked at any more */
@@ -150,6 +151,10 @@ bool *symbolize_tried(struct symbolize *s, uint32_t object);
 bool symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns);
 int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64_t now_ns);
 void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns);
+
+/* rows.c */
+/* Borrows the descriptor that came with it, or -EBADF. 0 or -EBADMSG. */
+int symbolize_on_rows(struct symbolize *s, const struct wire_rows *m, int fd);
 
 /* opens.c */
 /* Has it opened when it is its user's turn; false: that is put off. */

@@ -280,7 +280,8 @@ bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint6
 int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)
 {
 	for (;;) {
-		ssize_t sz = seqpacket_recv(s->symbolizer_fd, s->buf, sizeof(s->buf), NULL);
+		_cleanup_close_ int fd = -EBADF;
+		ssize_t sz = seqpacket_recv(s->symbolizer_fd, s->buf, sizeof(s->buf), &fd);
 		int r;
 
 		if (sz == -EAGAIN)
@@ -294,6 +295,8 @@ int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)
 			r = symbolize_on_object(s, (const void *)s->buf, now_ns);
 		else if (r == WIRE_NAMED)
 			r = symbolize_on_named(s, (const void *)s->buf, now_ns);
+		else if (r == WIRE_ROWS)
+			r = symbolize_on_rows(s, (const void *)s->buf, fd);
 		else
 			r = -EBADMSG;
 		if (r == -EBADMSG) {

@@ -22,6 +22,7 @@ _Static_assert(sizeof(struct wire_head) == 16, "wire_head");
 _Static_assert(sizeof(struct wire_open) == 112, "wire_open");
 _Static_assert(sizeof(struct wire_opened) == 24, "wire_opened");
 _Static_assert(sizeof(struct wire_object) == 848, "wire_object");
+_Static_assert(sizeof(struct wire_rows) == 32, "wire_rows");
 _Static_assert(sizeof(struct wire_named) == 32, "wire_named");
 _Static_assert(sizeof(struct wire_name) == 16, "wire_name");
 _Static_assert(sizeof(struct wire_maps) == 88, "wire_maps");
@@ -147,6 +148,13 @@ static bool check_object(const void *msg, size_t sz)
 	       m->segments_cnt <= OBJECT_SEGMENTS_MAX && m->build_id_sz <= OBJECT_BUILD_ID_MAX;
 }
 
+static bool check_rows(const void *msg, size_t sz)
+{
+	const struct wire_rows *m = msg;
+
+	return sz == sizeof(*m) && m->status < WIRE_ROWS_MAX && m->bytes <= WIRE_ROWS_BYTES_MAX;
+}
+
 static bool check_names(const void *msg, size_t sz)
 {
 	const struct wire_names *m = msg;
@@ -206,6 +214,7 @@ static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
 	[WIRE_ROLES] = { sizeof(struct wire_roles), check_roles },
 	[WIRE_STATE] = { sizeof(struct wire_state), check_state },
 	[WIRE_PROGRESS] = { sizeof(struct wire_head), NULL },
+	[WIRE_ROWS] = { sizeof(struct wire_rows), check_rows },
 };
 
 int wire_check(const void *msg, size_t sz)

@@ -61,6 +61,11 @@ static void take_object(const struct wire_object *m)
 	fuzz_touch(m->build_id, m->build_id_sz);
 }
 
+static void take_rows(const struct wire_rows *m)
+{
+	FUZZ_CHECK(m->status < WIRE_ROWS_MAX && m->bytes <= WIRE_ROWS_BYTES_MAX);
+}
+
 static void take_names(const struct wire_names *m)
 {
 	FUZZ_CHECK(m->cnt <= WIRE_NAMES_MAX);
@@ -162,6 +167,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 		break;
 	case WIRE_OBJECT:
 		take_object(msg);
+		break;
+	case WIRE_ROWS:
+		take_rows(msg);
 		break;
 	case WIRE_NAMES:
 		take_names(msg);

@@ -243,6 +243,7 @@ static int write_wire(const struct corpus *to)
 					    .segments_cnt = 1,
 					    .build_id_sz = 20,
 					    .segments = { { 0x1000, 0x1000, 0x2000 } } };
+	const struct wire_rows rows = { .head = { sizeof(rows), WIRE_ROWS, 0, 16 }, .bytes = 56 };
 	const struct {
 		struct wire_maps m;
 		uint64_t addresses[2];
@@ -276,6 +277,7 @@ static int write_wire(const struct corpus *to)
 	r = r ? r : write_seed(to, "open", &ask, sizeof(ask));
 	r = r ? r : write_seed(to, "file", &file, sizeof(file));
 	r = r ? r : write_seed(to, "object", &object, sizeof(object));
+	r = r ? r : write_seed(to, "rows", &rows, sizeof(rows));
 	r = r ? r : write_wire_daemon(to);
 	return r ? r : write_wire_lists(to);
 }

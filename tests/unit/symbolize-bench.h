@@ -22,6 +22,8 @@ struct bench {
 	struct symbolize_view *v;
 	int opener, symbolizer; /* our ends */
 	unsigned int known, forgotten;
+	unsigned int rows_cnt; /* blocks that were handed on; the last one: */
+	uint32_t rows_object, rows_pages;
 	uint8_t buf[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
 };
 
@@ -37,6 +39,15 @@ static inline void on_forget(uint32_t object, void *ctx)
 	struct bench *b = ctx;
 
 	b->forgotten++;
+}
+
+static inline void on_rows(uint32_t object, const struct rows_view *rows, void *ctx)
+{
+	struct bench *b = ctx;
+
+	b->rows_cnt++;
+	b->rows_object = object;
+	b->rows_pages = rows->head->pages_cnt;
 }
 
 static inline void give_opener(struct bench *b)
@@ -61,7 +72,9 @@ static inline void give_symbolizer(struct bench *b)
 
 static inline void begin(struct bench *b)
 {
-	struct symbolize_opts opts = { .on_object = on_object, .on_forget = on_forget, .ctx = b };
+	struct symbolize_opts opts = {
+		.on_object = on_object, .on_forget = on_forget, .on_rows = on_rows, .ctx = b
+	};
 
 	*b = (struct bench){ .opener = -EBADF, .symbolizer = -EBADF };
 	CHECK_EQ(objects_new(1, &b->objects), 0);

@@ -13,9 +13,11 @@
 
 #include "cprof/base/cleanup.h"
 #include "cprof/base/rng.h"
+#include "cprof/base/sealed.h"
 #include "cprof/base/seqpacket.h"
 #include "cprof/wire.h"
 #include "elf-oracle.h"
+#include "rows-fixture.h"
 
 #define PERF_LINES 1100000
 
@@ -30,6 +32,10 @@ static union {
 	struct wire_named named;
 	uint64_t words[WIRE_MESSAGE_MAX / 8];
 } in;
+
+/* The last ROWS, beside the OBJECT that they followed. */
+static struct wire_rows rows_in;
+static int rows_fd = -EBADF;
 
 /* A function with a C++ name, in this very program. */
 __asm__(".text\n.globl _ZN4role4testEv\n.type _ZN4role4testEv,@function\n"
@@ -122,11 +128,46 @@ static void send_file(struct role *role, uint32_t object, int fd)
 	send_to(role->opener, &m, sizeof(m), fd);
 }
 
-static void expect_object(struct role *role, uint32_t object, int status)
+static void expect_object_alone(struct role *role, uint32_t object, int status)
 {
 	CHECK_EQ(receive(role->sampler), WIRE_OBJECT);
 	CHECK_EQ(in.head.id, object);
 	CHECK_EQ(in.object.status, status);
+}
+
+static void expect_rows(struct role *role, uint32_t object, int status)
+{
+	struct pollfd p = { .fd = role->sampler, .events = POLLIN };
+
+	CHECK_EQ(poll(&p, 1, 20000), 1);
+	rows_fd = fd_close(rows_fd);
+	CHECK_EQ(seqpacket_recv(role->sampler, &rows_in, sizeof(rows_in), &rows_fd),
+		 sizeof(rows_in));
+	CHECK_EQ(wire_check(&rows_in, sizeof(rows_in)), WIRE_ROWS);
+	CHECK_EQ(rows_in.head.id, object);
+	CHECK_EQ(rows_in.status, status);
+	CHECK(rows_fd >= 0);
+}
+
+/* Of an ELF file or the vDSO. */
+static void expect_object(struct role *role, uint32_t object, int status)
+{
+	expect_object_alone(role, object, status);
+	expect_rows(role, object, status == WIRE_OBJECT_BAD ? WIRE_ROWS_BAD : WIRE_ROWS_OK);
+}
+
+/* What is at a place, by the block that came last. */
+static struct cprof_rule rule_at(uint64_t offset)
+{
+	struct rows_view v;
+	struct cprof_rule rule;
+	const void *bytes;
+
+	CHECK_EQ(sealed_map(rows_fd, rows_in.bytes, &bytes), 0);
+	CHECK_EQ(rows_check(bytes, rows_in.bytes, &v), 0);
+	rule = *rows_find(&v, offset);
+	CHECK_EQ(munmap((void *)(uintptr_t)bytes, rows_in.bytes), 0);
+	return rule;
 }
 
 static void ask(struct role *role, uint64_t id, uint32_t object, const uint64_t *offsets,
@@ -247,6 +288,61 @@ TEST(names_functions_of_libc)
 	expect_name(&pos, offsets[0] - 3, "qsort", "");
 	expect_name(&pos, 0, "", "");
 	expect_name(&pos, offsets[2], "malloc", "");
+
+	/* At its first instruction a function has pushed nothing yet. */
+	CHECK_EQ(rule_at(offsets[2]).cfa, CPROF_CFA_REG);
+	CHECK_EQ(rule_at(offsets[2]).cfa_off, 8);
+	CHECK_EQ(rule_at(offsets[2]).ra, CPROF_WHERE_CFA);
+	CHECK_EQ(rule_at(offsets[2]).ra_off, -8);
+	CHECK_EQ(rule_at(1).cfa, CPROF_CFA_GAP);
+	stop(&role);
+}
+
+TEST(what_was_told_of_rows_stays)
+{
+	struct role role = start();
+	int fd = open_file("/proc/self/exe");
+
+	send_file(&role, 16, fd);
+	close(fd);
+	expect_object(&role, 16, WIRE_OBJECT_READY);
+	stop(&role);
+	CHECK_EQ(fcntl(rows_fd, F_GET_SEALS),
+		 F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	CHECK(write(rows_fd, "x", 1) < 0);
+}
+
+/* A file of which nothing is loaded, so nothing of code. */
+static int empty_elf(void)
+{
+	struct {
+		Elf64_Ehdr h;
+		Elf64_Phdr p;
+	} file = {
+		.h = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+		       .e_type = ET_DYN,
+		       .e_machine = EM_X86_64,
+		       .e_version = EV_CURRENT,
+		       .e_phoff = sizeof(Elf64_Ehdr),
+		       .e_ehsize = sizeof(Elf64_Ehdr),
+		       .e_phentsize = sizeof(Elf64_Phdr),
+		       .e_phnum = 1 },
+		.p = { .p_type = PT_LOAD, .p_flags = PF_R },
+	};
+
+	return text_fd((const char *)&file, sizeof(file));
+}
+
+TEST(a_file_without_rows)
+{
+	struct role role = start();
+	int fd = empty_elf();
+
+	send_file(&role, 16, fd);
+	close(fd);
+	expect_object_alone(&role, 16, WIRE_OBJECT_UNNAMED);
+	expect_rows(&role, 16, WIRE_ROWS_NONE);
+	CHECK_EQ(rule_at(0).cfa, CPROF_CFA_GAP);
 	stop(&role);
 }
 
@@ -352,7 +448,7 @@ TEST(kernel_is_told_before_its_names)
 	size_t pos = 0;
 
 	ask(&role, 1, CPROF_OBJECT_KERNEL, places, 2);
-	expect_object(&role, CPROF_OBJECT_KERNEL, WIRE_OBJECT_UNNAMED);
+	expect_object_alone(&role, CPROF_OBJECT_KERNEL, WIRE_OBJECT_UNNAMED);
 	expect_named(&role, 1, WIRE_OBJECT_UNNAMED, 2);
 
 	send_head(role.control, WIRE_KALLSYMS, 0, fd);
@@ -391,7 +487,7 @@ static void send_perf_map(struct role *role, uint32_t object, const char *text, 
 
 	send_to(role->opener, &m, sizeof(m), fd);
 	close(fd);
-	expect_object(role, object, status);
+	expect_object_alone(role, object, status);
 }
 
 TEST(perf_maps_are_read_and_read_again)
@@ -463,6 +559,8 @@ TEST(the_vdso_is_named_by_its_own)
 	expect_object(&role, CPROF_OBJECT_VDSO, WIRE_OBJECT_READY);
 	expect_named(&role, 1, WIRE_OBJECT_READY, 2);
 	expect_name(&pos, start_at, "__vdso_clock_gettime", "");
+	CHECK_EQ(rule_at(start_at).cfa_off, 8);
+	CHECK_EQ(rule_at(start_at).ra, CPROF_WHERE_CFA);
 	expect_name(&pos, 0, "", "");
 	ask(&role, 2, CPROF_OBJECT_VDSO, places, 1); /* loaded once */
 	expect_named(&role, 2, WIRE_OBJECT_READY, 1);
@@ -519,7 +617,7 @@ TEST(full_messages_are_continued)
 TEST(a_reader_that_sleeps_loses_nothing)
 {
 	struct role role = start();
-	uint64_t places[WIRE_NAMES_MAX], asked = 0, objects = 0;
+	uint64_t places[WIRE_NAMES_MAX], asked = 0, objects = 0, rows = 0;
 	int fd = long_names(places), r = 0;
 	struct wire_names m = { .head = { .size = sizeof(m) + sizeof(*places), .type = WIRE_NAMES },
 				.object = CPROF_OBJECT_KERNEL,
@@ -550,12 +648,17 @@ TEST(a_reader_that_sleeps_loses_nothing)
 		send_file(&role, 100 + i, fd);
 	close(fd);
 	usleep(100000);
-	for (uint64_t i = 0; i < asked || objects < 5;) {
+	for (uint64_t i = 0; i < asked || rows < 5;) {
 		int type = receive(role.sampler);
 
 		if (type == WIRE_OBJECT) {
 			if (in.head.id != CPROF_OBJECT_KERNEL)
 				CHECK_EQ(in.head.id, 100 + objects++);
+			continue;
+		}
+		if (type == WIRE_ROWS) {
+			CHECK_EQ(in.head.id, 100 + rows++);
+			CHECK_EQ(rows, objects);
 			continue;
 		}
 		CHECK_EQ(type, WIRE_NAMED);
@@ -568,6 +671,34 @@ TEST(a_reader_that_sleeps_loses_nothing)
 	do
 		r = seqpacket_send(role.sampler, bytes, sizeof(bytes), -EBADF);
 	while (r == 0);
+	stop(&role);
+}
+
+/* Until the role's socket is full, whichever message that comes to. */
+TEST(rows_wait_with_their_descriptors)
+{
+	struct role role = start();
+	struct wire_file m = { .head = { .size = sizeof(m), .type = WIRE_FILE },
+			       .file_sz = sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr) };
+	int fd = empty_elf();
+	uint32_t sent = 0;
+
+	for (int idle = 0; idle < 20;) {
+		m.head.id = 100 + sent;
+		if (seqpacket_send(role.opener, &m, sizeof(m), fd) == 0) {
+			sent++;
+			idle = 0;
+			continue;
+		}
+		usleep(10000);
+		idle++;
+	}
+	close(fd);
+	CHECK(sent > 100);
+	for (uint32_t i = 0; i < sent; i++) {
+		expect_object_alone(&role, 100 + i, WIRE_OBJECT_UNNAMED);
+		expect_rows(&role, 100 + i, WIRE_ROWS_NONE);
+	}
 	stop(&role);
 }
 

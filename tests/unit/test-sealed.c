@@ -41,6 +41,24 @@ TEST(check)
 		CHECK_EQ(sealed_check(cases[i].fd, cases[i].bytes), cases[i].r);
 }
 
+TEST(map)
+{
+	_cleanup_close_ int sealed = memory("text", F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW);
+	_cleanup_close_ int may_shrink = memory("text", F_SEAL_WRITE);
+	_cleanup_close_ int writable = memory("text", F_SEAL_SHRINK);
+	_cleanup_close_ int empty = memory("", F_SEAL_WRITE | F_SEAL_SHRINK);
+	const void *p;
+
+	CHECK_EQ(sealed_map(may_shrink, 4, &p), -EBADMSG);
+	CHECK_EQ(sealed_map(writable, 4, &p), -EBADMSG);
+	CHECK_EQ(sealed_map(empty, 0, &p), -EBADMSG);
+	CHECK_EQ(sealed_map(-1, 4, &p), -EBADMSG);
+	CHECK_EQ(sealed_map(sealed, 5, &p), -EBADMSG);
+	CHECK_EQ(sealed_map(sealed, 4, &p), 0);
+	CHECK_EQ(memcmp(p, "text", 4), 0);
+	CHECK_EQ(munmap((void *)(uintptr_t)p, 4), 0);
+}
+
 TEST(read)
 {
 	_cleanup_close_ int fd = memory("text", F_SEAL_WRITE);

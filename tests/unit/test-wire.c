@@ -71,6 +71,7 @@ TEST(fixed_sizes)
 		{ WIRE_OPENED, sizeof(struct wire_opened) },
 		{ WIRE_FILE, sizeof(struct wire_file) },
 		{ WIRE_OBJECT, sizeof(struct wire_object) },
+		{ WIRE_ROWS, sizeof(struct wire_rows) },
 		{ WIRE_NAMES, sizeof(struct wire_names) },
 		{ WIRE_NAMED, sizeof(struct wire_named) },
 		{ WIRE_MAPS, sizeof(struct wire_maps) },
@@ -365,6 +366,20 @@ TEST(object)
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m = good;
 	m.build_id_sz++;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+}
+
+TEST(rows)
+{
+	struct wire_rows m = { .head = { .size = sizeof(m), .type = WIRE_ROWS },
+			       .status = WIRE_ROWS_BAD,
+			       .bytes = WIRE_ROWS_BYTES_MAX };
+
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROWS);
+	m.status = WIRE_ROWS_MAX;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.status = WIRE_ROWS_OK;
+	m.bytes++;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 }
 

@@ -12,5 +12,11 @@
  */
 int sealed_check(int fd, uint64_t bytes);
 
+/*
+ * Checks it as above, and that it will not be cut short, and maps it to be read: *ret is to be unmapped.
+ * 0, -EBADMSG, or another -errno.
+ */
+int sealed_map(int fd, uint64_t bytes, const void **ret);
+
 /* Reads @sz bytes from its beginning: 0, -EBADMSG when it is shorter, or another -errno. */
 int sealed_read(int fd, void *dst, size_t sz);

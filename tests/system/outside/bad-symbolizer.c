@@ -84,7 +84,7 @@ static void bad_garbage(struct bad *b, int fd)
 	(void)send(fd, b->buf, sz, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* A NAMED and an OBJECT message of the right size for ids and counts that cannot be. */
+/* A NAMED, a ROWS and an OBJECT message of the right size for ids and counts that cannot be. */
 static void bad_lies(struct bad *b, int fd)
 {
 	struct wire_object object = {
@@ -100,8 +100,14 @@ static void bad_lies(struct bad *b, int fd)
 		.cnt = (uint32_t)(bad_next(b) % (2 * WIRE_NAMES_MAX)),
 		.status = (uint32_t)(bad_next(b) % WIRE_OBJECT_MAX),
 	};
+	struct wire_rows rows = {
+		.head = { .size = sizeof(rows), .type = WIRE_ROWS, .id = bad_next(b) % 64 },
+		.status = (uint32_t)(bad_next(b) % WIRE_ROWS_MAX),
+		.bytes = bad_next(b) % WIRE_ROWS_BYTES_MAX,
+	};
 
 	(void)send(fd, &object, sizeof(object), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)send(fd, &rows, sizeof(rows), MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)send(fd, &named, sizeof(named), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

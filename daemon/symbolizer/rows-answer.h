@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* rows-answer — how a file's code is undone, as the message that tells it. */
+
+#include "cprof/base/cleanup.h"
+#include "cprof/wire.h"
+
+struct rows_answer {
+	struct wire_rows m;
+	int fd; /* goes with it; -EBADF: there is no such message */
+};
+
+#define ROWS_ANSWER_INIT ((struct rows_answer){ .fd = -EBADF })
+
+/* Of an open file; what its bytes cause is in the message. 0 or -errno. */
+int rows_answer_make(uint32_t object, int fd, uint64_t file_sz, struct rows_answer *ret);
+/* Of one that cannot be read: there is nothing. */
+int rows_answer_none(uint32_t object, enum wire_rows_status status, struct rows_answer *ret);
+/* Lets go of what was made. */
+void rows_answer_done(struct rows_answer *a);
