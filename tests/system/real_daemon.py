@@ -107,9 +107,9 @@ class Daemon:
         return harness.wait_until(lambda: self.roles().get(comm) not in (None, other_than) and
                                   self.roles().get(comm), timeout, f"a {comm}; {self.said()[-300:]}")
 
-    def kill(self):
-        """The launcher alone; the roles see it and go. Their pids."""
-        pids = list(self.roles().values())
+    def kill(self, pids=None):
+        """The launcher alone; the roles see it and go. Their pids, which take a moment to find."""
+        pids = pids or list(self.roles().values())
         self.process.kill()
         self.process.wait()
         return pids

@@ -62,7 +62,7 @@ class Seen:
 
 
 class Left:
-    """What a death left in the directory: windows that were committed, and those that were not."""
+    """What a death left in the directory: files, windows that were committed, and those that were not."""
 
     def __init__(self, profiles):
         self.names = litter(profiles)
@@ -72,6 +72,7 @@ class Left:
             if name.startswith(".window-"):
                 with contextlib.suppress(OSError):
                     self.take(profiles / name)
+        self.visible = set(visible(profiles))
 
     def take(self, window):
         self.end_ns = max(self.end_ns, last_end_ns(window))
@@ -136,8 +137,8 @@ class Campaign:
             time.sleep(0.0005)
         return Left(self.profiles)
 
-    def kill_launcher(self):
-        pids = self.daemon.kill()
+    def kill_launcher(self, pids):
+        self.daemon.kill(pids)
         if self.random.random() < 0.5:
             return None  # started again at once, while the roles still go
         harness.wait_until(lambda: not any(is_running(p) for p in pids), 20, "the roles are gone")
@@ -145,12 +146,13 @@ class Campaign:
 
     def round(self, victim):
         """One kill, the next life until a window of it is committed, and a look at everything."""
-        self.wait_for_moment()
+        # All that takes its time before the moment, which is over in some milliseconds.
         before = self.seen.look()
-        sampler = self.daemon.role("sampler")
+        sampler, pids = self.daemon.role("sampler"), list(self.daemon.roles().values())
+        self.wait_for_moment()
         self.waiting = waiting(sampler)
         died_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        left = self.kill_sampler(sampler) if victim == "sampler" else self.kill_launcher()
+        left = self.kill_sampler(sampler) if victim == "sampler" else self.kill_launcher(pids)
         self.kills[victim] += 1
         if victim == "launcher":
             self.daemon.start()
@@ -174,7 +176,7 @@ class Campaign:
                            f"a window; {self.daemon.said()[-300:]}")
 
     def judge(self, left, before, after, died_ns):
-        self.lost += sorted(before - after)
+        self.lost += sorted((before | left.visible if left else before) - after)
         gaps = gaps_of(self.profiles, after - before)
         now = set(litter(self.profiles))
         if not left:
