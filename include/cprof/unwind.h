@@ -48,6 +48,9 @@ enum cprof_where {
 
 /* The caller was interrupted: its pc is exact, not a return address. */
 #define CPROF_RULE_EXACT 1u
+/* The caller's frame lies on another stack: its rsp may be below this one's. */
+#define CPROF_RULE_SWITCH 2u
+#define CPROF_RULE_FLAGS (CPROF_RULE_EXACT | CPROF_RULE_SWITCH)
 
 struct cprof_rule {
 	__u8 cfa;     /* enum cprof_cfa */

@@ -24,7 +24,7 @@ bool rows_check_rule(const struct cprof_rule *rule)
 {
 	return rule->cfa < CPROF_CFA_MAX && rule->cfa_reg < CPROF_REGS_CNT &&
 	       where_is_known(rule->ra, rule->ra_reg) && where_is_known(rule->fp, rule->fp_reg) &&
-	       where_is_known(rule->sp, rule->sp_reg) && (rule->flags & ~CPROF_RULE_EXACT) == 0;
+	       where_is_known(rule->sp, rule->sp_reg) && (rule->flags & ~CPROF_RULE_FLAGS) == 0;
 }
 
 static bool head_is_good(const struct rows_head *h, size_t sz)

@@ -46,6 +46,7 @@ MODULES = {
     'merge': ('stages', ['merge.h'], ['src/merge'], ['base', 'pprof']),
     'spool': ('stages', ['spool.h'], ['src/spool'], ['base', 'output']),
     'cfi': ('workers', ['cfi.h'], ['src/cfi'], ['abi', 'base']),
+    'gopclntab': ('workers', ['gopclntab.h'], ['src/gopclntab'], ['abi', 'base']),
     'symtab': ('workers', ['symtab.h', 'unwind_info.h'], ['src/symtab'],
                ['abi', 'base', 'model', 'rows', 'object', 'wire', 'cfi']),
     'report': ('workers', ['report.h'], ['src/report'], ['base', 'pprof']),

@@ -411,7 +411,8 @@ TEST(rules_that_lie)
 		CHECK(!rows_check_rule(&bad));
 	}
 	CHECK(passes(&b, at_of(&b, &rule->flags), CPROF_RULE_EXACT));
-	CHECK(!passes(&b, at_of(&b, &rule->flags), 2));
+	CHECK(passes(&b, at_of(&b, &rule->flags), CPROF_RULE_SWITCH));
+	CHECK(!passes(&b, at_of(&b, &rule->flags), CPROF_RULE_FLAGS + 1));
 	CHECK(!passes(&b, at_of(&b, rule), UINT32_MAX));
 	CHECK(!passes(&b, at_of(&b, &b.view.rules[0].cfa_off),
 		      1)); /* rule 0 is a GAP, and no more */
