@@ -7,28 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gelf.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cprof/cfi.h"
-
-struct bytes {
-	const uint8_t *p;
-	size_t sz;
-};
-
-static int read_bytes(void *ctx, uint64_t offset, void *dst, size_t sz)
-{
-	const struct bytes *b = ctx;
-
-	if (offset > b->sz || sz > b->sz - offset)
-		return -EIO;
-	memcpy(dst, b->p + offset, sz);
-	return 0;
-}
+#include "elf-bytes.h"
 
 static const char *reg_name(unsigned int reg)
 {
@@ -107,36 +92,6 @@ static void print_table(const struct cfi *t)
 	}
 }
 
-/* The section of this name, inflated; false: there is none. */
-static bool find(Elf *elf, const char *wanted, struct bytes *ret, uint64_t *ret_addr)
-{
-	Elf_Scn *scn = NULL;
-	size_t names;
-
-	if (elf_getshdrstrndx(elf, &names) < 0)
-		return false;
-	while ((scn = elf_nextscn(elf, scn))) {
-		GElf_Shdr shdr;
-		const char *name;
-		Elf_Data *data;
-
-		if (!gelf_getshdr(scn, &shdr))
-			continue;
-		name = elf_strptr(elf, names, shdr.sh_name);
-		if (!name || strcmp(name, wanted) != 0 || shdr.sh_type == SHT_NOBITS)
-			continue;
-		if (shdr.sh_flags & SHF_COMPRESSED)
-			(void)elf_compress(scn, 0, 0);
-		data = elf_rawdata(scn, NULL);
-		if (!data || !data->d_buf)
-			return false;
-		*ret = (struct bytes){ .p = data->d_buf, .sz = data->d_size };
-		*ret_addr = shdr.sh_addr;
-		return true;
-	}
-	return false;
-}
-
 struct sections {
 	struct cfi_section v[2];
 	struct bytes bytes[2];
@@ -154,7 +109,7 @@ static void find_sections(Elf *elf, const char *only, struct sections *ret)
 		if (only && strcmp(only, names[i]) != 0)
 			continue;
 		*s = (struct cfi_section){ .read = read_bytes, .ctx = b, .debug = i == 1 };
-		if (!find(elf, names[i], b, &s->addr))
+		if (!elf_bytes_find(elf, names[i], b, &s->addr))
 			continue;
 		s->size = b->sz;
 		ret->cnt++;
