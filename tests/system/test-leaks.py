@@ -444,6 +444,10 @@ CEILING_MIB = 64
 STRANGER = {"user": 65533, "group": 65533, "extra_groups": []}
 
 
+def is_short(said):
+    return any("Memory= is used up" in text for text in said)
+
+
 def ceiling(args, checks, tmp):
     """Somebody makes stacks and names at full speed: all memory stays below Memory=, and status says why."""
     files = tmp / "strange"
@@ -451,24 +455,27 @@ def ceiling(args, checks, tmp):
     os.chown(files, STRANGER["user"], STRANGER["group"])
     own = [args.workloads / "libown-lib.so", args.workloads / "own-only", files]
     seconds = args.seconds or (60 if args.long else 8)
+    patience = seconds * 3  # on a machine at work
     with contextlib.ExitStack() as stack:
         daemon = subject(args, tmp, stack, "ceiling", {}, [
             f"Limits.Memory={CEILING_MIB}M", "Profiles.Window=60s", "Profiles.MaxUse=64M",
             "Profiles.MaxFiles=100000"])
-        for argv in ((args.workloads / "deepstacks", 1000, seconds),
-                     (args.workloads / "deepstacks", 200, seconds),
-                     (args.workloads / "newfiles", *own, 0, seconds, 100000, 0)):
+        for argv in ((args.workloads / "deepstacks", 1000, patience),
+                     (args.workloads / "deepstacks", 200, patience),
+                     (args.workloads / "newfiles", *own, 0, patience, 100000, 0)):
             stack.enter_context(Work(*argv, **STRANGER))
-        most, end, said = 0, time.monotonic() + seconds, []
-        while time.monotonic() < end:
+        most, begun, said = 0, time.monotonic(), []
+        while time.monotonic() < begun + (seconds if is_short(said) else patience):
             with contextlib.suppress(OSError, KeyError, TypeError):
                 roles = daemon.roles()
                 most = max(most, sum(whole.memory(pid)[0] for pid in roles.values()) +
                            sum(sz for _, sz, _ in whole.held_maps(roles["sampler"]).values()))
             said += daemon.json("status").get("degraded", [])
         status = daemon.json("status")
+        if not is_short(said) and most < CEILING_MIB * MIB * 3 // 4:
+            raise harness.Skip(f"the machine is too busy: {most / MIB:.0f} of {CEILING_MIB} MiB were filled")
         checks.at_most("ceiling: memory of all roles and maps at most, MiB", most / MIB, CEILING_MIB)
-        checks.check("ceiling: status says so", any("Memory= is used up" in text for text in said),
+        checks.check("ceiling: status says so", is_short(said),
                      sorted(set(text.split("(")[0] for text in said)))
         checks.equal("ceiling: difference of the books", status["books"]["difference"], 0)
         checks.equal("ceiling: samples discarded for want of memory",
