@@ -116,7 +116,7 @@ class Campaign:
         self.seen = Seen(self.profiles)
         self.kills = {"sampler": 0, "launcher": 0}
         self.moments = {".new": 0, ".window": 0, "between": 0}
-        self.waiting = 0
+        self.waiting, self.raw_s = 0, []
         self.gone_s, self.untold, self.lost, self.left = [], [], [], []
 
     def wait_for_moment(self):
@@ -189,6 +189,7 @@ class Campaign:
             self.moments[begin] += any(name.startswith(begin) for name in left.names)
         self.moments["between"] += not left.names
         gone_ns = died_ns - left.end_ns
+        self.raw_s.append(gone_ns / NSEC)
         self.gone_s.append(gone_ns / NSEC * (1 - self.waiting))
         if not any(gone_ns <= gap <= gone_ns + 20 * NSEC for gap in gaps):
             self.untold.append(f"{gone_ns / NSEC:.2f} s were gone at the kill, files tell of {gaps}")
@@ -202,6 +203,8 @@ class Campaign:
         checks.equal("files that differ at the end", seen.differ()[:3], [])
         checks.equal("litter of a life that ended, after the next start", self.left[:3], [])
         checks.equal("gaps that no file tells", self.untold[:3], [])
+        checks.note(f"not committed at a kill, s, waits for a CPU included: at most {max(self.raw_s):.2f}, "
+                    f"mean {sum(self.raw_s) / len(self.raw_s):.2f}")
         checks.at_most("not committed at a kill, s, at most", max(self.gone_s), GONE_MAX_S)
         checks.at_most("not committed at a kill, s, mean", sum(self.gone_s) / len(self.gone_s), GONE_MEAN_S)
 
@@ -229,7 +232,9 @@ def kills(args, checks, tmp):
         checks.equal("books at the end: difference", status["books"]["difference"], 0)
         checks.equal("windows that failed", status["spool"]["windows_failed"], 0)
         checks.equal("stopped: exit status", daemon.stop()[0], 0)
-    checks.equal("stopped: litter", litter(campaign.profiles), [])
+        # What a disk does not take before the stop is over is told, and goes at the next start.
+        told = "are not kept" in daemon.said()
+        checks.equal("stopped: litter that no line tells of", [] if told else litter(campaign.profiles), [])
     campaign.check()
     campaign.check_readable(tmp, 1 if args.long else 10)
 
