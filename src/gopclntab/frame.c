@@ -184,6 +184,7 @@ static struct cprof_rule rule_at(const struct frame *fr, const struct step *step
 
 	switch (fr->seam) {
 	case SEAM_ROOT:
+	case SEAM_SCHEDULER:
 		return rule_root();
 	case SEAM_SIGRETURN:
 		return rule_signal();

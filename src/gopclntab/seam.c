@@ -29,14 +29,17 @@ static const struct {
 	{ "runtime.cgocallback_gofunc", SEAM_FRAME },
 	{ "runtime.clone", SEAM_BOTTOM },
 	{ "runtime.goexit", SEAM_ROOT },
-	{ "runtime.gogo", SEAM_LOST },
-	{ "gogo", SEAM_LOST },
+	{ "runtime.gogo", SEAM_BOTTOM },
+	{ "gogo", SEAM_BOTTOM },
+	{ "runtime.gopreempt_m", SEAM_SCHEDULER },
+	{ "runtime.goschedImpl", SEAM_SCHEDULER },
 	{ "runtime.jmpdefer", SEAM_LOST },
 	{ "runtime.mcall", SEAM_BOTTOM },
 	{ "runtime.morestack", SEAM_LOST },
 	{ "runtime.mstart", SEAM_ROOT },
 	{ "runtime.nanotime", SEAM_FRAME },
 	{ "runtime.nanotime1", SEAM_FRAME },
+	{ "runtime.preemptPark", SEAM_SCHEDULER },
 	{ "runtime.rt0_go", SEAM_ROOT },
 	{ "runtime.sigfwd", SEAM_FRAME },
 	{ "runtime.sigpanic", SEAM_EXACT },
@@ -77,7 +80,7 @@ int seam_of(struct tables *t, const struct gopclntab_func *f, enum seam *ret)
 	/* All of them begin with one of these letters. */
 	if (strchr("_rtg", name[0]))
 		seam = find(name);
-	if (seam != SEAM_EXACT && !is_assembly(t, f))
+	if (seam != SEAM_EXACT && seam != SEAM_SCHEDULER && !is_assembly(t, f))
 		seam = SEAM_NONE;
 	if (seam == SEAM_NONE && (f->flags & GOPCLNTAB_SP_WRITE))
 		seam = SEAM_UNKNOWN;

@@ -8,6 +8,7 @@
 enum seam {
 	SEAM_NONE,
 	SEAM_ROOT,	/* the outermost frame of a stack */
+	SEAM_SCHEDULER, /* as well: it never returns, and what called it is on its way elsewhere */
 	SEAM_SIGRETURN, /* where signal handlers return to */
 	SEAM_EXACT,	/* its caller did not call it: it was interrupted */
 	SEAM_FRAME, /* goes to another stack and keeps its own frame's, or its caller's, address in rbp */

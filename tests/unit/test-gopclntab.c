@@ -210,13 +210,14 @@ TEST(roots_and_signals)
 		{ "runtime.mcall", 32 }, /* a wrapper */
 		{ "runtime.sigpanic", 32, .deltas = { { 0, 0 }, { 1, 8 }, { 8, 32 } } },
 		{ "runtime.mcall", 32, .deltas = { { 0, 0 }, { 4, 0x20 } }, CODE(MOVED) },
+		{ "runtime.goschedImpl", 32, .deltas = { { 0, 0 }, { 4, 0x20 } } },
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(versions); i++) {
 		struct found found = { 0 };
 		struct fake_table t;
 
-		fake_table(&t, versions[i], f, 7);
+		fake_table(&t, versions[i], f, 8);
 		walk(&t, true, &found);
 		CHECK_RSP(&found, 30, 8, CPROF_WHERE_SAME);
 		CHECK_EQ(at(&found, 31).cfa, CPROF_CFA_SIGNAL); /* the return address less one */
@@ -229,6 +230,7 @@ TEST(roots_and_signals)
 		CHECK_RSP(&found, 128, 8, CPROF_WHERE_SAME);
 		CHECK_EQ(at(&found, 160 + 8).flags, CPROF_RULE_EXACT);
 		CHECK_RSP(&found, 192 + 9, 0x28, CPROF_WHERE_CFA);
+		CHECK_ROOT(&found, 224 + 9);
 		walk(&t, false, &found);
 		CHECK_ROOT(&found, 96);
 	}
@@ -248,11 +250,18 @@ TEST(other_stacks)
 		{ "runtime.morestack", 32, SP_WRITE, CODE("\x90\x90\x90" LOADED) },
 		{ "main.aligns", 32, SP_WRITE, .deltas = { { 0, 0 }, { 4, 0x20 }, { 24, 0 } },
 		  CODE(MOVED BACK) },
+		/* Given back by a longer instruction. */
+		{ "runtime.walltime", 64, SP_WRITE, .deltas = { { 0, 0 }, { 7, 0x80 }, { 50, 0 } },
+		  CODE("\x48\x81\xec\x80\x00\x00\x00\x48\x89\x6c\x24\x78\x48\x8d\x6c\x24"
+		       "\x78" BACK) },
+		{ "time.now", 64, SP_WRITE, .deltas = { { 0, 0 }, { 7, 0x90 }, { 50, 0 } },
+		  CODE("\x48\x81\xec\x90\x00\x00\x00\x48\x89\xac\x24\x88\x00\x00\x00"
+		       "\x48\x8d\xac\x24\x88\x00\x00\x00" BACK) },
 	};
 	struct found found = { 0 };
 	struct fake_table t;
 
-	fake_table(&t, GOPCLNTAB_120, f, 5);
+	fake_table(&t, GOPCLNTAB_120, f, 7);
 	walk(&t, true, &found);
 	CHECK_RSP(&found, 5, 8, CPROF_WHERE_SAME);
 	CHECK_CHAIN(&found, 6);
@@ -271,9 +280,34 @@ TEST(other_stacks)
 	CHECK_EQ(at(&found, 128 + 7).cfa, CPROF_CFA_UNSUPPORTED);
 	CHECK_EQ(at(&found, 160 + 4).cfa, CPROF_CFA_UNSUPPORTED);
 	CHECK_RSP(&found, 160 + 24, 8, CPROF_WHERE_SAME);
+	CHECK_CHAIN(&found, 192 + 45);
+	CHECK_RSP(&found, 192 + 46, 0x88, CPROF_WHERE_CFA);
+	CHECK_CHAIN(&found, 256 + 42);
+	CHECK_RSP(&found, 256 + 43, 0x98, CPROF_WHERE_CFA);
 	walk(&t, false, &found);
 	CHECK_CHAIN(&found, 0);
 	CHECK_EQ(at(&found, 128).cfa, CPROF_CFA_UNSUPPORTED);
+}
+
+/* A wrapper has the name, and is a function like others. */
+TEST(wrappers)
+{
+	const struct fake_func f[] = {
+		/* MOVQ SP, R12 is no switch. */
+		{ "runtime.nanotime1", 48, .deltas = { { 0, 0 }, { 4, 0x20 } },
+		  CODE(MOVED "\x49\x89\xe4") },
+		{ "runtime.mcall", 32 },
+	};
+	struct found found = { 0 };
+	struct fake_table t;
+
+	fake_table(&t, GOPCLNTAB_116, f, 2);
+	walk(&t, true, &found);
+	CHECK_RSP(&found, 20, 0x28, CPROF_WHERE_CFA);
+	fake_table(&t, GOPCLNTAB_118, f, 2);
+	walk(&t, false, &found);
+	CHECK_RSP(&found, 20, 0x28, CPROF_WHERE_CFA);
+	CHECK_RSP(&found, 48, 8, CPROF_WHERE_SAME);
 }
 
 static const struct fake_func three[] = {

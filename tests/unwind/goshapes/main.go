@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // goshapes has code of many shapes for the comparison of unwinding tables. It computes something and
-// ends; what counts is what the compiler makes of it.
+// ends; what counts is what the compiler makes of it. With an argument it does the same for 5 s, or only a
+// part of it: "callback", "clock", "yield", "grow".
 package main
 
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sort"
 	"strings"
 	"sync"
@@ -88,6 +90,26 @@ func shapes() int {
 	return total + len(words)
 }
 
+func work(what string) {
+	for i := 0; i < 1000; i++ {
+		switch what {
+		case "callback":
+			callback.Call(20)
+		case "clock":
+			time.Now()
+		case "yield":
+			runtime.Gosched()
+		case "grow":
+			grown := make(chan int)
+			go func() { grown <- bigFrame(i) }()
+			<-grown
+		default:
+			shapes()
+			return
+		}
+	}
+}
+
 func main() {
 	var all sync.WaitGroup
 	results := make(chan int, 4)
@@ -101,7 +123,7 @@ func main() {
 	all.Wait()
 	if len(os.Args) > 1 {
 		for until := time.Now().Add(5 * time.Second); time.Now().Before(until); {
-			shapes()
+			work(os.Args[1])
 		}
 	}
 	fmt.Println(<-results, time.Now().Year() > 2000)
