@@ -6,11 +6,12 @@
  * Mechanism only: filter, capture, emit. The sampling program updates no hash map (a spinlock in an
  * interrupt can lock a machine up): it writes per-CPU arrays and the rings, and reads hashes that
  * user space fills. What each file does: grid.h due ticks and busy time, identity.h whose, maple.h
- * which mapping, key.h which file, fpwalk.h the user stack, cgroup.h which control group, capture.h all
+ * which mapping, key.h which file, rows.h how its code is unwound, fpwalk.h the user stack, cgroup.h which control group, capture.h all
  * of it into one record; announce.h and tell.h what goes into the event ring.
  */
 
 #include "capture.h"
+#include "rows.h"
 #include "tell.h"
 #include "tree.h"
 
@@ -295,5 +296,16 @@ SEC("syscall")
 int cprof_probe(struct cprof_walk_probe *probe)
 {
 	check_probe(probe, bpf_get_current_task_btf());
+	return 0;
+}
+
+/* Run by user space: what does a walk find in the pool of rows? */
+SEC("syscall")
+int cprof_rows(struct cprof_rows_probe *probe)
+{
+	struct cprof_rule rule = { 0 };
+
+	probe->answer = rows_find(probe->object, probe->offset, &rule);
+	probe->rule = rule;
 	return 0;
 }

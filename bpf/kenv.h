@@ -31,6 +31,18 @@
 
 #define kenv_now() bpf_ktime_get_ns()
 
+/*
+ * Loads of what others store meanwhile. x86-64 keeps loads in order, so the compiler alone is to be held.
+ */
+#define kenv_load(p) (*(const volatile __typeof__(*(p)) *)(p))
+#define kenv_fence_acquire() barrier()
+#define kenv_load_acquire(p)                        \
+	({                                          \
+		__typeof__(*(p)) _v = kenv_load(p); \
+		kenv_fence_acquire();               \
+		_v;                                 \
+	})
+
 #endif
 
 #ifndef __always_inline

@@ -121,3 +121,13 @@ struct cprof_unwind_page {
 
 CPROF_ASSERT(sizeof(struct cprof_unwind_object) == 24);
 CPROF_ASSERT(sizeof(struct cprof_unwind_page) == 8);
+
+/* What a walk would find (program cprof_rows), for tests and checks. */
+struct cprof_rows_probe {
+	__u64 offset;
+	__u32 object;
+	__s32 answer; /* enum rows_answer of bpf/rows.h */
+	struct cprof_rule rule;
+};
+
+CPROF_ASSERT(sizeof(struct cprof_rows_probe) == 48);

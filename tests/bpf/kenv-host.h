@@ -13,8 +13,13 @@
 #include <string.h>
 
 #include "cprof/abi.h"
+#include "cprof/unwind.h"
 
 #define KENV_PIECES_MAX 64
+
+#ifndef __noinline
+#define __noinline static __attribute__((noinline))
+#endif
 
 struct kenv_piece {
 	__u64 addr;
@@ -50,3 +55,39 @@ static inline void kenv_map(__u64 addr, const void *bytes, size_t sz)
 
 #define kenv_read_kernel(dst, sz, addr) kenv_read((dst), (sz), (addr))
 #define kenv_read_user(dst, sz, addr) kenv_read((dst), (sz), (addr))
+
+/* Loads of what other threads store meanwhile. */
+#define kenv_load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define kenv_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define kenv_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+
+/* What would be maps of unwinding rows, as large as they are. */
+struct kenv_pool {
+	struct cprof_unwind_object *objects;
+	struct cprof_unwind_page *pages;
+	struct cprof_rule *rules;
+	__u32 *slabs[CPROF_UNWIND_SLABS_MAX];
+};
+
+extern struct kenv_pool kenv_pool;
+
+static inline const struct cprof_unwind_object *kenv_unwind_object(__u32 i)
+{
+	return i < CPROF_UNWIND_OBJECTS_MAX ? &kenv_pool.objects[i] : NULL;
+}
+
+static inline const struct cprof_unwind_page *kenv_unwind_page(__u32 i)
+{
+	return i < CPROF_UNWIND_PAGES_MAX ? &kenv_pool.pages[i] : NULL;
+}
+
+static inline const struct cprof_rule *kenv_unwind_rule(__u32 i)
+{
+	return i < CPROF_UNWIND_RULES_MAX ? &kenv_pool.rules[i] : NULL;
+}
+
+static inline const __u32 *kenv_unwind_slab(__u32 i)
+{
+	return i < CPROF_UNWIND_SLABS_MAX ? __atomic_load_n(&kenv_pool.slabs[i], __ATOMIC_ACQUIRE)
+					  : NULL;
+}

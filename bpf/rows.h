@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * rows — the rule for a place of an object, out of memory that user space changes at any time.
+ *
+ * Nothing that is read is believed until the object's gen was read again and is the same (cprof/unwind.h):
+ * up to there a number is masked or looked up, so whatever it is no read leaves its map. The rule is
+ * copied before that, for it may be another one's right after. Nobody waits: a change takes a moment, and
+ * who makes it may be the task that this tick interrupted.
+ */
+
+#ifndef CPROF_KENV_HOST
+#include "pool.h"
+#endif
+#include "kenv.h"
+#include "cprof/unwind.h"
+
+enum rows_answer {
+	ROWS_FOUND = 0,
+	ROWS_GAP,     /* no entry covers the place */
+	ROWS_STALE,   /* changed meanwhile */
+	ROWS_UNKNOWN, /* not read yet: rows may come */
+	ROWS_NONE,    /* the file has no unwinding information */
+	ROWS_REFUSED, /* no room */
+};
+
+/* 2^16 rows at most, each step leaves half. */
+#define ROWS_STEPS 17
+
+#define ROWS_RULE_WORDS (sizeof(struct cprof_rule) / 4)
+
+/* In whole words, each read once. */
+static __always_inline void rows_copy_rule(struct cprof_rule *to, const struct cprof_rule *from)
+{
+	typedef __u32 word __attribute__((may_alias));
+	const word *src = (const word *)from;
+	word *dst = (word *)to;
+
+	for (__u32 i = 0; i < ROWS_RULE_WORDS; i++)
+		dst[i] = kenv_load(&src[i]);
+}
+
+/*
+ * The last row that is not behind @pc; the first one is at 0. Without a branch in the loop but for its
+ * end: the verifier would follow both ways of each.
+ */
+static __always_inline __u32 rows_search(const __u32 *slab, __u32 at, __u32 cnt, __u32 pc)
+{
+	__u32 row = 0;
+
+	for (int i = 0; i < ROWS_STEPS && cnt > 1; i++) {
+		__u32 half = cnt >> 1;
+		__s64 left;
+
+		row = kenv_load(&slab[(at + half) & (CPROF_SLAB_ROWS - 1)]);
+		left = (__s64)(__u64)pc - (__s64)(__u64)CPROF_ROW_PC(row);
+		at += half & ~(__u32)(left >> 63);
+		cnt -= half;
+	}
+	return kenv_load(&slab[at & (CPROF_SLAB_ROWS - 1)]);
+}
+
+/* By what the object's entry says now; ROWS_GAP where there is nothing. */
+static __always_inline int rows_read(const struct cprof_unwind_object *o, __u64 offset,
+				     struct cprof_rule *out)
+{
+	__u64 nth = (offset >> CPROF_PAGE_SHIFT) - kenv_load(&o->page_first);
+	const struct cprof_unwind_page *page;
+	const struct cprof_rule *rule;
+	__u32 row, cnt;
+	const __u32 *slab;
+
+	if (nth >= kenv_load(&o->pages_cnt))
+		return ROWS_GAP;
+	page = kenv_unwind_page(kenv_load(&o->pages_at) + (__u32)nth);
+	if (!page)
+		return ROWS_GAP;
+	row = kenv_load(&page->row);
+	cnt = kenv_load(&page->cnt);
+	slab = kenv_unwind_slab(row >> CPROF_SLAB_SHIFT);
+	if (!slab || cnt == 0)
+		return ROWS_GAP;
+	row = rows_search(slab, row & (CPROF_SLAB_ROWS - 1), cnt,
+			  (__u32)offset & ((1u << CPROF_PAGE_SHIFT) - 1));
+	rule = kenv_unwind_rule(CPROF_ROW_RULE(row));
+	if (!rule)
+		return ROWS_GAP;
+	rows_copy_rule(out, rule);
+	return out->cfa == CPROF_CFA_GAP ? ROWS_GAP : ROWS_FOUND;
+}
+
+static __always_inline int rows_answer_of(__u32 state)
+{
+	switch (state) {
+	case CPROF_UNWIND_UNKNOWN:
+		return ROWS_UNKNOWN;
+	case CPROF_UNWIND_NONE:
+		return ROWS_NONE;
+	}
+	return ROWS_REFUSED;
+}
+
+/*
+ * enum rows_answer; @out is set if ROWS_FOUND, and anything otherwise. A function of its own: the
+ * verifier looks at it once.
+ */
+__noinline int rows_find(__u32 object, __u64 offset, struct cprof_rule *out)
+{
+	const struct cprof_unwind_object *o = kenv_unwind_object(object);
+	__u32 gen, state;
+	int answer;
+
+	if (!out || !o)
+		return ROWS_REFUSED;
+	gen = kenv_load_acquire(&o->gen);
+	state = kenv_load(&o->state);
+	answer = state == CPROF_UNWIND_ROWS ? rows_read(o, offset, out) : rows_answer_of(state);
+	kenv_fence_acquire();
+	return (gen & 1) || kenv_load(&o->gen) != gen ? ROWS_STALE : answer;
+}

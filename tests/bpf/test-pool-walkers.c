@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+
+/*
+ * test-pool-walkers — walks read rows (bpf/rows.h) while objects are put, pushed out and moved together.
+ *
+ * Whatever is found must be right for a version of that object: its rules tell whose they are. The
+ * argument is the number of lookups.
+ */
+
+#include <pthread.h>
+
+#include "kenv-host.h"
+
+struct kenv_image kenv_image;
+struct kenv_pool kenv_pool;
+
+#include "rows.h"
+
+#include "../unit/pool-fixture.h"
+
+#define OBJECTS 80u
+#define FIRST 16u
+#define WALKERS 2
+#define TURNS 1000u /* that many changes at least, before walks begin and while they go on */
+
+struct walker {
+	pthread_t thread;
+	uint64_t lookups, seed;
+	uint64_t answers[ROWS_REFUSED + 1];
+	uint64_t wrong;
+};
+
+static struct image image;
+static uint64_t turns; /* of the changes, while walks go on */
+static bool over;
+
+/* The slabs that walks find are the image's. */
+static int slab_new(void *ctx, uint32_t index, uint32_t **ret)
+{
+	int r = image_slab_new(ctx, index, ret);
+
+	if (r == 0)
+		__atomic_store_n(&kenv_pool.slabs[index], *ret, __ATOMIC_RELEASE);
+	return r;
+}
+
+static void slab_free(void *ctx, uint32_t index)
+{
+	__atomic_store_n(&kenv_pool.slabs[index], NULL, __ATOMIC_RELEASE);
+	image_slab_free(ctx, index);
+}
+
+static bool is_right(uint32_t object, uint64_t offset, int answer, const struct cprof_rule *rule)
+{
+	if (answer == ROWS_FOUND || answer == ROWS_GAP)
+		return content_had(object, offset, answer == ROWS_FOUND ? rule : NULL);
+	return true;
+}
+
+static void *walk(void *arg)
+{
+	struct walker *w = arg;
+	struct rng rng = { w->seed };
+
+	for (uint64_t i = 0; i < w->lookups || __atomic_load_n(&turns, __ATOMIC_RELAXED) < TURNS;
+	     i++) {
+		uint64_t random = rng_next(&rng);
+		uint32_t object = FIRST + (uint32_t)(random >> 40) % OBJECTS;
+		uint64_t offset = random % CONTENT_OFFSETS;
+		struct cprof_rule rule;
+		int answer = rows_find(object, offset, &rule);
+
+		w->answers[answer]++;
+		w->wrong += !is_right(object, offset, answer, &rule);
+	}
+	return NULL;
+}
+
+struct changer {
+	struct pool *pool;
+	struct rng rng;
+	uint32_t version;
+	uint64_t now;
+};
+
+static void turn(struct changer *ch)
+{
+	uint64_t random = rng_next(&ch->rng);
+	uint32_t object = FIRST + (uint32_t)(random >> 40) % OBJECTS;
+	struct content c = content_of(object, ++ch->version);
+	struct made m;
+
+	ch->now += 1000000;
+	if (random % 16 == 0) {
+		pool_drop(ch->pool, object);
+	} else if (random % 256 == 1) {
+		pool_limit(ch->pool, (4 + (random >> 32) % 8) << 20);
+	} else if (random % 4 == 2) {
+		pool_use(ch->pool, object, ch->now);
+	} else {
+		make(&m, &c);
+		(void)pool_put(ch->pool, object, random % 3 ? 0 : 1000, &m.view, ch->now);
+		made_done(&m);
+	}
+}
+
+static void *change(void *arg)
+{
+	while (!__atomic_load_n(&over, __ATOMIC_RELAXED)) {
+		turn(arg);
+		__atomic_add_fetch(&turns, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void start(struct pool **pool)
+{
+	image_init(&image);
+	image.memory.slab_new = slab_new;
+	image.memory.slab_free = slab_free;
+	kenv_pool.objects = image.memory.objects;
+	kenv_pool.pages = image.memory.pages;
+	kenv_pool.rules = image.memory.rules;
+	CHECK_EQ(pool_new(&image.memory, 5 << 20, 42, pool), 0);
+}
+
+static uint64_t sum(const struct walker *w, enum rows_answer answer)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < WALKERS; i++)
+		n += w[i].answers[answer];
+	return n;
+}
+
+static void report(const struct walker *w, const struct pool_facts *f)
+{
+	fprintf(stderr,
+		"found %" PRIu64 ", gap %" PRIu64 ", stale %" PRIu64 ", unknown %" PRIu64
+		", refused %" PRIu64 ", wrong %" PRIu64 "; %" PRIu64 " objects pushed out\n",
+		sum(w, ROWS_FOUND), sum(w, ROWS_GAP), sum(w, ROWS_STALE), sum(w, ROWS_UNKNOWN),
+		sum(w, ROWS_REFUSED), w[0].wrong + w[1].wrong, f->evicted);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t lookups = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
+	struct walker w[WALKERS] = { 0 };
+	struct pool_facts facts;
+	struct changer ch = { .rng = { 7 } };
+	pthread_t changer;
+
+	start(&ch.pool);
+	for (uint32_t i = 0; i < TURNS; i++)
+		turn(&ch);
+	CHECK_EQ(pthread_create(&changer, NULL, change, &ch), 0);
+	for (int i = 0; i < WALKERS; i++) {
+		w[i].lookups = lookups / WALKERS;
+		w[i].seed = (uint64_t)i + 1;
+		CHECK_EQ(pthread_create(&w[i].thread, NULL, walk, &w[i]), 0);
+	}
+	for (int i = 0; i < WALKERS; i++)
+		CHECK_EQ(pthread_join(w[i].thread, NULL), 0);
+	__atomic_store_n(&over, true, __ATOMIC_RELAXED);
+	CHECK_EQ(pthread_join(changer, NULL), 0);
+	pool_facts(ch.pool, &facts);
+	report(w, &facts);
+	CHECK_EQ(w[0].wrong + w[1].wrong, 0);
+	CHECK(sum(w, ROWS_FOUND) > lookups / 10 && sum(w, ROWS_STALE) > 0 && facts.evicted > 50);
+	ch.pool = pool_free(ch.pool);
+	image_done(&image);
+	return 0;
+}
