@@ -21,6 +21,7 @@
 #include "cprof/event.h"
 
 struct collect;
+struct collect_pool;
 
 /* A record as it lies in the ring; valid during the call. Negative ends the consumption with it. */
 typedef int (*collect_record_fn)(const void *bytes, size_t sz, void *ctx);
@@ -40,6 +41,7 @@ struct collect_opts {
 	/* For tests: no comparison at the start; a walk that looks so many bytes beside the slots. */
 	bool walk_trusted;
 	uint32_t walk_skew;
+	const struct collect_pool *pool; /* unwinding rows; NULL: none */
 	struct rng rng;
 	const struct root *root;
 	collect_record_fn on_sample;
@@ -143,6 +145,6 @@ const char *collect_walk_why(const struct collect *c);
 
 /* Adds BPF's own counters into @counters (those of side BPF only). */
 int collect_counters(const struct collect *c, struct counters *counters);
-uint64_t collect_map_bytes(const struct collect *c);
+uint64_t collect_map_bytes(const struct collect *c); /* without those of opts->pool */
 
 DEFINE_CLEANUP(struct collect *, collect_free);

@@ -208,6 +208,13 @@ const char *collect_walk_why(const struct collect *c)
 	return c->walk_why ? c->walk_why : "it differed from the kernel's own search for a mapping";
 }
 
+int collect_find_rule(const struct collect *c, struct cprof_rows_probe *probe)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = probe, .ctx_size_in = sizeof(*probe));
+
+	return bpf_prog_test_run_opts(bpf_program__fd(c->bpf->progs.cprof_rows), &opts);
+}
+
 /* All in one call: they are asked for every second. */
 int collect_counters(const struct collect *c, struct counters *counters)
 {
@@ -240,6 +247,8 @@ uint64_t collect_map_bytes(const struct collect *c)
 		char path[64], text[1024];
 		const char *at;
 
+		if (c->opts.pool && strncmp(bpf_map__name(map), "cprof_unwind_", 13) == 0)
+			continue;
 		(void)snprintf(path, sizeof(path), "proc/self/fdinfo/%d", bpf_map__fd(map));
 		if (root_read(c->opts.root, path, text, sizeof(text)) < 0)
 			continue;

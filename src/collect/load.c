@@ -142,6 +142,8 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 		r = bpf_map__set_max_entries(c->bpf->maps.cprof_rates, c->cpus_cnt);
 	if (r == 0 && c->opts.tree)
 		r = bpf_map__set_max_entries(c->bpf->maps.cprof_pids, COLLECT_PIDS_MAX);
+	if (r == 0 && c->opts.pool)
+		r = collect_pool_share(c->opts.pool, c->bpf);
 	if (r < 0)
 		return load_failed(failure, r);
 	return 0;

@@ -114,10 +114,19 @@ names()
 	scene names --seconds 5 --role sampler=$SAMPLER-patient
 }
 
+# What is written into maps of unwinding rows is what BPF finds.
+rows()
+{
+	now rows
+	/build/tests/system/pool/test-pool-maps >/tmp/rows 2>&1
+	echo "$?" >>/tmp/rows
+	say rows /tmp/rows
+}
+
 uname -r >/tmp/uname
 cat /proc/sys/kernel/perf_event_paranoid >>/tmp/uname
 say kernel /tmp/uname
-for name in plain checking astray hotplug names; do
+for name in plain checking astray hotplug names rows; do
 	$name
 done
 say loads /tmp/loads

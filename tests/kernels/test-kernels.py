@@ -29,7 +29,7 @@ PROGRAMS = ("src/ctl/cprofctl", "daemon/launcher/cprofd", "daemon/opener/cprofd-
             "daemon/sampler/cprofd-sampler-checking", "daemon/sampler/cprofd-sampler-patient",
             "daemon/sampler/cprofd-sampler-astray",
             "tests/system/workloads/spin", "tests/system/workloads/mapstorm",
-            "tests/system/workloads/algload")
+            "tests/system/workloads/algload", "tests/system/pool/test-pool-maps")
 MODULES = ("af_alg", "algif_hash", "wp512")
 
 
@@ -141,6 +141,12 @@ def names(checks, said):
                     done["frames"]["symbolized"] / max(done["frames"]["total"], 1), 0.7)
 
 
+def rows(checks, said):
+    lines = said.get("rows", "nothing").strip().splitlines()
+    checks.equal("rows: the test's exit status", lines[-1], "0")
+    checks.note("; ".join(lines[:-1]))
+
+
 def run(args, checks):
     if not shutil.which("qemu-system-x86_64") or not shutil.which("busybox"):
         raise harness.Skip("no qemu-system-x86_64 or no busybox")
@@ -159,7 +165,7 @@ def run(args, checks):
     checks.check("the guest came to its end", "over" in said, list(said)[-1:])
     checks.equal("the loads have nothing to complain of",
                  [line for line in said.get("loads", "").splitlines() if not line.startswith("{")], [])
-    for scene in (plain, checking, astray, hotplug, names):
+    for scene in (plain, checking, astray, hotplug, names, rows):
         scene(checks, said)
 
 
