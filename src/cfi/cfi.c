@@ -130,7 +130,8 @@ static int load_fde(struct loader *l, const struct entry *e)
 		if (r2 < 0)
 			return r2;
 	}
-	r2 = cfi_rows_add_gap(rows, end);
+	/* Beyond the limits nothing is known from there on. */
+	r2 = cfi_rows_add_gap(rows, r == -E2BIG ? MIN(p->pc, end) : end);
 	return r < 0 ? r : r2;
 }
 

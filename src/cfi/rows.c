@@ -67,11 +67,12 @@ static unsigned int row_rule(uint64_t row)
 	return (unsigned int)(row & ((1U << ROWS_RULE_BITS) - 1));
 }
 
+/* The last place is for the gap behind the row before: else that would go on for ever. */
 static int add_number(struct cfi_rows *rows, uint64_t addr, unsigned int number)
 {
 	if (addr > ROWS_ADDR_MAX)
 		return -EBADMSG;
-	if (rows->rows.cnt >= rows->limits.rows)
+	if (rows->rows.cnt + (number != ROWS_GAP) >= rows->limits.rows)
 		return -E2BIG;
 	return vec_push(&rows->rows, addr << ROWS_RULE_BITS | number);
 }

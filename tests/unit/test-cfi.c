@@ -300,10 +300,13 @@ TEST(limits)
 	section = section_of(&b);
 	CHECK_EQ(cfi_load(&section, 1, &rows, &t), CFI_LIMIT);
 	CHECK_EQ(cfi_rows_cnt(t), 100);
-	check_rsp(t, CODE + 99, 99 & 0x3f);
+	check_rsp(t, CODE + 98, 98 & 0x3f);
+	CHECK_EQ(cfi_rule(t, (uint16_t)cfi_find(t, CODE + 99))->cfa, CPROF_CFA_GAP);
 	t = cfi_free(t);
 	CHECK_EQ(cfi_load(&section, 1, &rules, &t), CFI_LIMIT);
 	CHECK_EQ(cfi_rules_cnt(t), 10);
+	check_rsp(t, CODE + 8, 8);
+	CHECK_EQ(cfi_rule(t, (uint16_t)cfi_find(t, CODE + 9))->cfa, CPROF_CFA_GAP);
 	t = cfi_free(t);
 }
 
