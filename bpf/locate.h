@@ -19,17 +19,20 @@ static __always_inline void place_at(struct place *p, const struct vma_hit *h, _
 {
 	p->object = h->object;
 	p->exec = h->exec;
+	p->slot = h->slot;
 	p->offset = addr - h->start + h->base;
 	if (h->object == CPROF_OBJECT_ANON || h->object == CPROF_OBJECT_NONE)
 		p->offset = addr;
 }
 
-/* The reference of a file: its id, or the index of its key in this record. */
+/* The reference of a file: its id, or the index of its key in this record, and then no slot. */
 static __always_inline __u32 object_ref(struct scratch *s, const struct inode *inode,
-					const struct announce_vma *vma)
+					const struct announce_vma *vma, __u32 *ret_slot)
 {
+	const struct cprof_known *known;
 	__u64 at = (__u64)inode, end;
-	__u32 *id;
+
+	*ret_slot = 0;
 
 	for (__u32 i = 0; i < CPROF_KEYS_MAX && i < s->keys_cnt; i++) {
 		if (s->key_inodes[i] == at)
@@ -47,9 +50,11 @@ static __always_inline __u32 object_ref(struct scratch *s, const struct inode *i
 		return CPROF_OBJECT_NONE;
 	}
 	key_read(&s->keys[end], inode);
-	id = bpf_map_lookup_elem(&cprof_objects, &s->keys[end]);
-	if (id)
-		return *id;
+	known = bpf_map_lookup_elem(&cprof_objects, &s->keys[end]);
+	if (known) {
+		*ret_slot = known->slot;
+		return known->id;
+	}
 	s->key_inodes[end] = at;
 	s->keys_cnt = end + 1;
 	if (s->pid)
@@ -78,10 +83,14 @@ static __always_inline int vma_read(struct scratch *s, __u64 at, __u64 addr, str
 	if (!file) {
 		h->base = 0;
 		h->object = range.start == s->vdso ? CPROF_OBJECT_VDSO : CPROF_OBJECT_ANON;
+		h->slot = h->object == CPROF_OBJECT_VDSO ? CPROF_OBJECT_VDSO : 0;
 	} else {
 		h->base = range.pgoff;
 		inode = BPF_CORE_READ(file, f_inode);
-		h->object = inode && h->exec ? object_ref(s, inode, &range) : CPROF_OBJECT_NONE;
+		h->object = CPROF_OBJECT_NONE;
+		h->slot = 0;
+		if (inode && h->exec)
+			h->object = object_ref(s, inode, &range, &h->slot);
 	}
 	if (BPF_CORE_READ(vma, vm_file) != file || BPF_CORE_READ(vma, vm_start) != range.start)
 		return -KENV_EAGAIN;
@@ -134,6 +143,7 @@ __noinline int locate_new(__u64 addr)
 	h->end = 0; /* never found again */
 	h->base = 0;
 	h->object = CPROF_OBJECT_NONE;
+	h->slot = 0;
 	h->exec = r != -KENV_ENOENT; /* a hole is no code; a failed walk proves nothing */
 	return 0;
 }
@@ -143,6 +153,7 @@ static __always_inline void locate(struct scratch *s, __u64 addr, struct place *
 	if (s->flags & CPROF_SAMPLE_RAW) {
 		p->offset = addr;
 		p->object = CPROF_OBJECT_NONE;
+		p->slot = 0;
 		p->exec = plausible_code(addr);
 		return;
 	}
@@ -162,8 +173,8 @@ static __always_inline void locate(struct scratch *s, __u64 addr, struct place *
 static __always_inline void locate_exe_exiting(struct scratch *s, struct task_struct *task)
 {
 	struct cprof_key key;
+	const struct cprof_known *known;
 	struct exiting *e;
-	__u32 *id;
 
 	if (!(task->flags & KTYPES_PF_EXITING) || s->keys_cnt != 0)
 		return;
@@ -171,9 +182,9 @@ static __always_inline void locate_exe_exiting(struct scratch *s, struct task_st
 	if (!e || !e->whole)
 		return;
 	key = e->key;
-	id = bpf_map_lookup_elem(&cprof_objects, &key);
-	if (id) {
-		s->exe = *id;
+	known = bpf_map_lookup_elem(&cprof_objects, &key);
+	if (known) {
+		s->exe = known->id;
 		return;
 	}
 	s->keys[0] = key;
@@ -186,6 +197,7 @@ static __always_inline void locate_exe(struct scratch *s, struct task_struct *ta
 {
 	struct mm_struct *mm = task->mm;
 	const struct inode *inode;
+	__u32 slot;
 
 	if (!mm) {
 		locate_exe_exiting(s, task);
@@ -193,5 +205,5 @@ static __always_inline void locate_exe(struct scratch *s, struct task_struct *ta
 	}
 	inode = BPF_CORE_READ(mm, exe_file, f_inode);
 	if (inode)
-		s->exe = object_ref(s, inode, NULL);
+		s->exe = object_ref(s, inode, NULL, &slot);
 }

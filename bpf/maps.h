@@ -6,11 +6,11 @@
 #include "ktypes.h"
 #include "cprof/counters.h"
 #include "bucket.h"
-#include "fpwalk.h"
 #include "grid.h"
 #include "identity.h"
 #include "maple.h"
 #include "tally.h"
+#include "walk.h"
 
 #define HITS_MAX 8
 #define RECENT_MAX 256
@@ -52,12 +52,16 @@ struct vma_hit {
 	__u64 base; /* offset = address - start + base */
 	__u32 object;
 	__u32 exec;
+	__u32 slot; /* struct cprof_known; 0: none */
+	__u32 pad;
 };
 
 struct place {
 	__u64 offset;
 	__u32 object;
 	__u32 exec; /* the mapping is executable */
+	__u32 slot; /* struct cprof_known; 0: none */
+	__u32 pad;
 };
 
 struct scratch {
@@ -69,7 +73,10 @@ struct scratch {
 	__u64 seq;
 	__u64 vdso;
 	__u64 now;
-	struct fpwalk fp;
+	struct walk walk;
+	struct place at;	/* of the frame that the walk is in */
+	struct cprof_rule rule; /* of that frame */
+	__u64 saved[21];	/* struct pt_regs */
 	__u32 pid;
 	__u32 pos; /* in bytes */
 	__u32 cred;
@@ -191,7 +198,7 @@ struct {
 	__uint(max_entries, 16384);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct cprof_key);
-	__type(value, __u32);
+	__type(value, struct cprof_known);
 } cprof_objects SEC(".maps");
 
 /* Processes asked for: pid in our namespace to start in clock ticks (0: any). Filled by user space. */

@@ -154,6 +154,7 @@ static void begin(struct always *a)
 	a->second_ns = a->begun_ns + NSEC_PER_SEC;
 	cpus = always_stream(a)->cpus;
 	ceiling_allow(&a->ceiling, a->config.cpu_ppm, cpus, a->config.memory);
+	unwinding_limit(a->sampler, MIN(a->config.unwind_memory, a->config.memory / 4));
 	choose_names(a);
 	send_state(WIRE_STATE_SAMPLING, "");
 }
@@ -201,6 +202,7 @@ static void reload(struct always *a, const struct config *config)
 	a->rotate_ns = MIN(a->rotate_ns, clock_mono_ns() + a->config.window_ns);
 	spooler_set_limits(a->spooler, &limits);
 	ceiling_allow(&a->ceiling, a->config.cpu_ppm, always_stream(a)->cpus, a->config.memory);
+	unwinding_limit(a->sampler, MIN(a->config.unwind_memory, a->config.memory / 4));
 	loop_timer_set(a->timer, clock_mono_ns());
 	send_state(WIRE_STATE_RELOADED, a->problem);
 }

@@ -45,11 +45,16 @@ static bool is_in_use(const struct sampler *s, const struct object *o)
 
 static void tell(struct stream *st, struct object *o, uint32_t object)
 {
+	const struct cprof_known known = {
+		.id = object,
+		.slot = objects_slot(st->sampler->objects, object),
+	};
+
 	if (o->told & 1u << st->slot)
 		return;
 	if (o->key.sb == 0)
 		return; /* known by stat alone (remapping.c): BPF would never find it */
-	if (collect_learn_object(st->collect, &o->key, object) < 0)
+	if (collect_learn_object(st->collect, &o->key, known) < 0)
 		return; /* full: it stays a key in the records, and is announced again */
 	o->told |= 1u << st->slot;
 	st->told++;
@@ -167,6 +172,7 @@ static void forget_objects(struct sampler *s)
 			continue;
 		}
 		untell_all(s, o);
+		unwinding_forget(s, object);
 		objects_forget(s->objects, object);
 		s->unload -= s->unload > 0;
 		s->counters.v[COUNTER_objects_forgotten]++;

@@ -24,6 +24,9 @@
  */
 #define MMAP_THRESHOLD (128 << 10)
 
+/* Of a private session. */
+#define UNWIND_BYTES (64u << 20)
+
 static void read_boot_id(struct sampler *s)
 {
 	char *id = s->boot_id;
@@ -40,11 +43,13 @@ static int sampler_init(struct sampler *s)
 		.on_object = forget_learn,
 		.on_forget = forget_unlearn,
 		.on_mapped = remapping_on_mapped,
+		.on_rows = unwinding_on_rows,
 		.names_max = FORGET_NAMES_BYTES,
 		.ctx = s,
 	};
 	int r;
 
+	unwinding_limit(s, UNWIND_BYTES); /* of a daemon, its configuration says */
 	r = root_open(&s->root, "/");
 	if (r < 0)
 		return r;
@@ -77,6 +82,7 @@ static void sampler_done(struct sampler *s)
 		(void)interval_free(s->intervals.v[0]);
 	vec_done(&s->intervals);
 	s->symbolize = symbolize_free(s->symbolize);
+	unwinding_done(s);
 	s->loop = loop_free(s->loop);
 	s->cgroups = cgroups_free(s->cgroups);
 	s->names = names_free(s->names);

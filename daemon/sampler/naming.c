@@ -131,5 +131,6 @@ void naming_tick(struct sampler *s, uint64_t now_ns)
 			collect_consume_ksyms(s->streams[i]->collect, on_ksym, s);
 	}
 	symbolize_pump(s->symbolize, now_ns);
+	unwinding_tick(s, now_ns);
 	forget_tick(s, now_ns);
 }

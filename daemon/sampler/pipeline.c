@@ -88,6 +88,7 @@ static int add_stack(struct interval *iv, const struct record *rec, uint32_t *re
 	cnt = locate_stack(iv->sampler->objects, rec, frames);
 	if (cnt < 0)
 		return cnt;
+	unwinding_use(iv->sampler, frames, (uint32_t)cnt);
 	return fold_add_stack(iv->window, rec, frames, (uint32_t)cnt, ret_stack);
 }
 

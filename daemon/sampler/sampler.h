@@ -16,6 +16,7 @@
  *	roles.c		the link to the launcher: ends to neighbours come and go
  *	naming.c	files opened, names asked for, lost roles replaced
  *	forget.c	what is remembered of files and names, within bounds
+ *	unwinding.c	unwinding rows of files, in the memory that walks read
  *	stream.c	a collection: its timers, its end, its books
  *	pipeline.c	a record through decode, locate and fold
  *	interval.c	a window and what is its own, until no more names come
@@ -41,6 +42,7 @@
 #include "cprof/base/root.h"
 #include "cprof/base/vec.h"
 #include "cprof/cgroups.h"
+#include "cprof/collect_pool.h"
 #include "cprof/counters.h"
 #include "cprof/names.h"
 #include "cprof/object.h"
@@ -74,6 +76,14 @@ struct stream;
 #define SAMPLER_CLIENTS_OF_OTHERS_MAX 24
 #define SAMPLER_RECORDINGS_OF_OTHERS_MAX 12
 
+/* unwinding.c: unwinding rows, of all streams. */
+struct unwinding {
+	struct collect_pool *maps; /* NULL: not begun yet */
+	struct pool *pool;
+	size_t bytes_max;
+	uint32_t objects[CPROF_UNWIND_OBJECTS_MAX]; /* by slot, who had rows last */
+};
+
 struct sampler {
 	struct loop *loop;
 	struct root root;
@@ -87,6 +97,7 @@ struct sampler {
 	struct cgroups *cgroups;
 	struct counters counters; /* of files, names and roles: no stream's alone */
 	struct symbolize *symbolize;
+	struct unwinding unwinding;
 	uint64_t sweep_ns;  /* names are not swept before */
 	size_t windows_max; /* what the memory's ceiling leaves for all windows; 0: there is none */
 	unsigned int unload; /* so many files that nobody uses are to be forgotten for its sake */
@@ -128,6 +139,21 @@ void forget_unlearn(uint32_t object, void *ctx);
 void forget_begin(struct stream *st);
 void forget_end(struct stream *st);
 void forget_tick(struct sampler *s, uint64_t now_ns);
+
+/* Once, before the first stream: 0, or -errno with @failure. */
+int unwinding_begin(struct sampler *s, struct collect_failure *failure);
+void unwinding_done(struct sampler *s);
+/* What all rows together may take. */
+void unwinding_limit(struct sampler *s, uint64_t bytes_max);
+/* The symbolizer told the rows of a file. */
+void unwinding_on_rows(uint32_t object, const struct rows_view *rows, void *ctx);
+/* A window has a stack of these frames. */
+void unwinding_use(struct sampler *s, const struct window_frame *frames, uint32_t cnt);
+/* The object is about to be forgotten. */
+void unwinding_forget(struct sampler *s, uint32_t object);
+void unwinding_tick(struct sampler *s, uint64_t now_ns);
+/* Of the kernel's memory. */
+uint64_t unwinding_bytes(const struct sampler *s);
 
 /* remapping.c: answers of the opener, to whichever interval asked. */
 int remapping_on_mapped(const struct wire_mapped *m, void *ctx);

@@ -271,7 +271,7 @@ static uint64_t cpu_so_far(const struct always *a, uint64_t bpf_ns)
 
 uint64_t status_bpf_bytes(const struct always *a)
 {
-	uint64_t sum = 0;
+	uint64_t sum = unwinding_bytes(a->sampler);
 
 	for (unsigned int i = 0; i < a->streams_cnt; i++)
 		sum += collect_map_bytes(a->streams[i]->collect);

@@ -158,7 +158,7 @@ static int on_redraw(struct loop_source *src, uint64_t now_ns, void *ctx)
 static int open_collect(struct stream *st, struct collect_failure *failure)
 {
 	const struct stream_opts *o = &st->opts;
-	const struct collect_opts opts = {
+	struct collect_opts opts = {
 		.event = o->event,
 		.event_count = o->event_count,
 		.hz = o->hz,
@@ -177,7 +177,12 @@ static int open_collect(struct stream *st, struct collect_failure *failure)
 		.on_event = pipeline_on_event,
 		.ctx = st,
 	};
+	int r;
 
+	r = unwinding_begin(st->sampler, failure);
+	if (r < 0)
+		return r;
+	opts.pool = st->sampler->unwinding.maps;
 	return collect_new(&opts, &st->collect, failure);
 }
 

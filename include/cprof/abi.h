@@ -67,6 +67,12 @@ enum cprof_object_id {
 	CPROF_OBJECT_FIRST = 16, /* mapped files */
 };
 
+/* What BPF is told of a file by its key. */
+struct cprof_known {
+	__u32 id; /* the reference in records */
+	__u32 slot; /* a small number that is this object's alone while it is known, for arrays beside */
+};
+
 struct cprof_frame {
 	__u64 offset; /* file offset for files; else see the object */
 	__u32 object;
@@ -216,6 +222,7 @@ struct cprof_rate {
 #define CPROF_ASSERT(cond) _Static_assert(cond, #cond)
 CPROF_ASSERT(sizeof(struct cprof_head) == 8);
 CPROF_ASSERT(sizeof(struct cprof_key) == 56);
+CPROF_ASSERT(sizeof(struct cprof_known) == 8);
 CPROF_ASSERT(sizeof(struct cprof_frame) == 16);
 CPROF_ASSERT(sizeof(struct cprof_sample) == 136);
 CPROF_ASSERT(sizeof(struct cprof_announce) == 128);

@@ -130,7 +130,7 @@ void collect_redraw(struct collect *c);
 uint64_t collect_next_redraw(struct collect *c, uint64_t now_ns);
 
 /* Tells BPF the id of a file: from now on frames in it carry the id. 0, -E2BIG when full. */
-int collect_learn_object(struct collect *c, const struct cprof_key *key, uint32_t id);
+int collect_learn_object(struct collect *c, const struct cprof_key *key, struct cprof_known known);
 /* Takes the id back: the file is announced again when it is next seen. */
 void collect_forget_object(struct collect *c, const struct cprof_key *key);
 

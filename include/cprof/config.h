@@ -42,8 +42,9 @@ struct config {
 	/* [Symbols] */
 	uint32_t symbolize; /* 0 or 1 */
 	/* [Limits] */
-	uint32_t cpu_ppm; /* of all CPUs, all roles and BPF, mean of 60 s */
-	uint64_t memory;  /* sum of the roles' PSS and of BPF's maps */
+	uint32_t cpu_ppm;	/* of all CPUs, all roles and BPF, mean of 60 s */
+	uint64_t memory;	/* sum of the roles' PSS and of BPF's maps */
+	uint64_t unwind_memory; /* of it, unwinding rows */
 	/* [Control] */
 	char socket[CONFIG_SOCKET_SZ];
 	char group[CONFIG_NAME_SZ];

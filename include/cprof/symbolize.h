@@ -64,6 +64,9 @@ int symbolize_send_opener(struct symbolize *s, const struct wire_maps *m);
 /* Since when the opener owes the file that it was asked for first; UINT64_MAX: it owes none. */
 uint64_t symbolize_opener_owes_ns(struct symbolize *s);
 
+/* Its file is to be read once more, for what else came of it, as soon as a process has it. */
+void symbolize_read_again(struct symbolize *s, uint32_t object, uint64_t now_ns);
+
 /*
  * The object is about to be forgotten: its table in the symbolizer is dropped. False when a role is
  * at work on it; then it has to stay.

@@ -73,7 +73,7 @@ CPROF_ASSERT(sizeof(struct cprof_rule) == 32);
 
 /*
  * The pool: the rows of all objects, in maps that user space alone writes, by plain stores, and BPF only
- * reads. For an object's reference there is a struct cprof_unwind_object; of its pages (64 KiB of the file
+ * reads. For an object's slot (struct cprof_known) there is a struct cprof_unwind_object; of its pages (64 KiB of the file
  * each, from page_first on, one after the other) the struct cprof_unwind_page; of a page the rows, all in
  * one slab, by ascending pc, the first of them at 0. The row for a place is the last one that is not
  * behind it. Rule 0 is a GAP, and so is a page without rows.
@@ -83,7 +83,7 @@ CPROF_ASSERT(sizeof(struct cprof_rule) == 32);
  * anything, and the step did not happen (CPROF_END_STALE). So what was taken from an object may be given
  * to another at once.
  */
-#define CPROF_UNWIND_OBJECTS_MAX 32768u
+#define CPROF_UNWIND_OBJECTS_MAX 16384u /* slots */
 #define CPROF_UNWIND_PAGES_MAX 65536u
 #define CPROF_UNWIND_RULES_MAX 32768u
 #define CPROF_UNWIND_SLABS_MAX 256u

@@ -180,9 +180,9 @@ int collect_event_fd(const struct collect *c)
 	return ring_buffer__epoll_fd(c->events);
 }
 
-int collect_learn_object(struct collect *c, const struct cprof_key *key, uint32_t id)
+int collect_learn_object(struct collect *c, const struct cprof_key *key, struct cprof_known known)
 {
-	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.cprof_objects), key, &id, BPF_ANY);
+	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.cprof_objects), key, &known, BPF_ANY);
 }
 
 void collect_forget_object(struct collect *c, const struct cprof_key *key)

@@ -122,6 +122,16 @@ static const struct key keys[] = {
 	  .read = value_size,
 	  .min = 32 * MIB,
 	  .max = 1ULL << 40 },
+	{ .row = { "Limits", "UnwindMemory", "2M to 256M", "64M",
+		   "Of that, what the rows may take by which stacks without frame pointers are "
+		   "walked. Beyond "
+		   "it those of files that were not used lately go, and stacks that want one that "
+		   "found no "
+		   "room end there (no_room)." },
+	  FIELD(unwind_memory),
+	  .read = value_size,
+	  .min = 2 * MIB,
+	  .max = 256 * MIB },
 	{ .row = { "Control", "Socket", "an absolute path", "/run/cprofd/cprofd.sock",
 		   "Where the daemon answers. "
 		   "The socket for recordings, session.sock, lies beside it." },
@@ -146,7 +156,6 @@ static const struct {
 	{ "Symbols", "MaxFileSize" },
 	{ "Symbols", "CacheMemory" },
 	{ "Symbols", "WorkerMemory" },
-	{ "Limits", "UnwindMemory" },
 	{ "Ship", "URL" },
 	{ "Ship", "Every" },
 	{ "Ship", "Spread" },

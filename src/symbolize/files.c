@@ -274,6 +274,14 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 	return 0;
 }
 
+void symbolize_read_again(struct symbolize *s, uint32_t object, uint64_t now_ns)
+{
+	const struct object *o = objects_get(s->opts.objects, object);
+
+	if (o && (o->state == OBJECT_READY || o->state == OBJECT_UNNAMED))
+		symbolize_table_lost(s, object, now_ns);
+}
+
 /* The table is gone with its symbolizer: opened again by what is remembered, or announced again. */
 void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns)
 {

@@ -28,7 +28,7 @@ _Static_assert(sizeof(struct wire_name) == 16, "wire_name");
 _Static_assert(sizeof(struct wire_maps) == 88, "wire_maps");
 _Static_assert(sizeof(struct wire_mapped) == 24, "wire_mapped");
 _Static_assert(sizeof(struct wire_range) == 104, "wire_range");
-_Static_assert(sizeof(struct wire_config) == 9504, "wire_config");
+_Static_assert(sizeof(struct wire_config) == 9512, "wire_config");
 _Static_assert(sizeof(struct wire_listen) == 24, "wire_listen");
 _Static_assert(sizeof(struct wire_roles) == 536, "wire_roles");
 _Static_assert(sizeof(struct wire_state) == 536, "wire_state");

@@ -7,7 +7,7 @@
 
 struct kenv_image kenv_image;
 
-#include "fpwalk.h"
+#include "walk.h"
 
 #define STACK 0x7ffc00000000ull
 
@@ -31,14 +31,21 @@ static void reset(void)
 	kenv_map(STACK, stack, sizeof(stack));
 }
 
+static int read_image(const void *memory, void *dst, size_t sz, __u64 addr)
+{
+	return kenv_read_user(dst, sz, addr);
+}
+
 static unsigned int walk(uint64_t fp, uint64_t low, __u8 *end)
 {
-	struct fpwalk w = { .fp = fp, .low = low };
+	struct walk w = { .known = WALK_ALL, .exact = 1, .read = read_image };
 	unsigned int n = 0;
 
-	*end = CPROF_END_NONE;
-	while (n < 2000 && fpwalk_step(&w, end))
+	w.regs[CPROF_REG_RBP] = fp;
+	w.regs[CPROF_REG_RSP] = low;
+	while (n < 2000 && walk_by_fp(&w, false))
 		n++;
+	*end = w.end;
 	return n;
 }
 

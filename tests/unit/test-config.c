@@ -91,6 +91,7 @@ TEST(defaults)
 	CHECK_EQ(c.symbolize, 1);
 	CHECK_EQ(c.cpu_ppm, 10000);
 	CHECK_EQ(c.memory, 256ULL << 20);
+	CHECK_EQ(c.unwind_memory, 64ULL << 20);
 	CHECK_STR(c.socket, "/run/cprofd/cprofd.sock");
 	CHECK_STR(c.group, "cprofd");
 }
@@ -143,7 +144,7 @@ TEST(table)
 			       from, key->name, to);
 		(void)parsed(text);
 	}
-	CHECK_EQ(cnt, 16);
+	CHECK_EQ(cnt, 17);
 }
 
 TEST(out_of_range)
@@ -279,7 +280,7 @@ TEST(unknown_keys)
 	check_told("[Limits]\nCP=1%\nGPU=1\nX=1\n",
 		   "W f:2: CP: unknown key, ignored; did you mean CPU?\n"
 		   "W f:3: GPU: unknown key, ignored; did you mean CPU?\n"
-		   "W f:4: X: unknown key, ignored; keys of [Limits]: CPU Memory\n");
+		   "W f:4: X: unknown key, ignored; keys of [Limits]: CPU Memory UnwindMemory\n");
 	check_told("[Sampling]\nKernel=yes\n[Profiles]\nKinds=cpu\n[Ship]\nURL=s3://x\nEvery=1m\n",
 		   "W f:2: Kernel: not supported by this version, ignored\n"
 		   "W f:4: Kinds: not supported by this version, ignored\n"

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * userstack — the user stack of a tick: from the registers up, each frame located and undone, until the
+ * outermost one or a reason to end.
+ *
+ * A frame in a file goes by the file's rows. Where there is none for the code (JIT, assembly written by
+ * hand, a file without unwinding information) its frame pointer is followed, checked. Where the rows may
+ * still come (a file that user space does not know yet) too, and the sample says so.
+ */
+
+#include "locate.h"
+#include "regs.h"
+#include "rows.h"
+#include "walk.h"
+
+/* Appends the frame that was located last; false when the buffer is full. */
+static __always_inline bool put_frame(struct scratch *s)
+{
+	__u32 pos = s->pos;
+	struct cprof_frame *f;
+
+	if (pos > sizeof(s->bytes) - sizeof(*f))
+		return false;
+	f = (void *)(s->bytes + pos);
+	f->offset = s->at.offset + !s->walk.exact;
+	f->object = s->at.object;
+	f->flags = s->walk.exact ? CPROF_FRAME_EXACT : 0;
+	s->pos = pos + sizeof(*f);
+	s->user_cnt++;
+	if (s->at.object == CPROF_OBJECT_NONE || s->at.object == CPROF_OBJECT_ANON)
+		s->flags |= CPROF_SAMPLE_OWN; /* its address means nothing in another process */
+	return true;
+}
+
+/* Code of a file goes by rows, and so does the vDSO's; what of a file is not known yet has a key. */
+static __always_inline int find_rule(struct scratch *s)
+{
+	if (s->at.slot)
+		return rows_find(s->at.slot, s->at.offset, &s->rule);
+	return s->at.object >= CPROF_OBJECT_KEY ? ROWS_UNKNOWN : -1;
+}
+
+/*
+ * The caller's registers; 0 at the end of the stack. A function of its own that fetches the scratch
+ * itself: the verifier then looks at it once.
+ */
+__noinline int userstack_step(void)
+{
+	struct scratch *s = scratch_get();
+	bool stepped;
+	int found;
+
+	if (!s)
+		return 0;
+	found = find_rule(s);
+	if (found == ROWS_FOUND)
+		return walk_by_rule(&s->walk, &s->rule);
+	if (found == ROWS_STALE)
+		return walk_ends(&s->walk, CPROF_END_STALE);
+	if (found == ROWS_UNKNOWN)
+		s->walk.guessed = 1;
+	stepped = walk_by_fp(&s->walk, found >= 0);
+	if (stepped)
+		return 1;
+	if (found == ROWS_UNKNOWN)
+		s->walk.end = CPROF_END_NO_ROWS;
+	else if (found == ROWS_REFUSED)
+		s->walk.end = CPROF_END_NO_ROOM;
+	return 0;
+}
+
+/* One turn: the caller of the last frame. 1 ends the walk. */
+static long userstack_turn(__u32 index, void *ctx)
+{
+	struct scratch *s = *(struct scratch **)ctx;
+
+	if (!userstack_step()) {
+		s->user_end = s->walk.end;
+		return 1;
+	}
+	locate(s, walk_lookup_pc(&s->walk), &s->at);
+	if (!s->at.exec) {
+		s->user_end = s->walk.by_fp ? CPROF_END_FP_BAD : CPROF_END_NO_CODE;
+		return 1;
+	}
+	if (s->user_cnt >= frames_max || !put_frame(s)) {
+		s->user_end = CPROF_END_LIMIT;
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline void capture_user(void *ctx, struct task_struct *task, struct scratch *s,
+					 bool user_mode)
+{
+	__u64 cs;
+
+	if (!s->mm_root)
+		return;
+	if (!user_mode && BPF_CORE_READ_BITFIELD_PROBED(task, in_execve)) {
+		s->user_end = CPROF_END_EXEC;
+		return;
+	}
+	if (regs_read(ctx, task, user_mode, s, &cs)) {
+		s->user_end = CPROF_END_FP_FAULT;
+		return;
+	}
+	if (cs != REGS_CS_USER64) {
+		s->user_end = CPROF_END_COMPAT;
+		s->cred |= CPROF_CRED_COMPAT;
+		return;
+	}
+	check_sample(s, task, s->walk.pc, walk_sp(&s->walk));
+	locate(s, s->walk.pc, &s->at);
+	put_frame(s);
+	s->user_end = CPROF_END_LIMIT;
+	kenv_loop(CPROF_USER_FRAMES_MAX, userstack_turn, &s);
+}

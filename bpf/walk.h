@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+#pragma once
+
+/*
+ * walk — one step of a user stack: from the registers in a frame to those in its caller, by a rule of
+ * unwinding information (cprof/unwind.h), or by the frame pointer where there is none. User space walks
+ * the same way over what was kept of a stack.
+ *
+ * Registers have DWARF's numbers. All are known in the frame that was interrupted; further up only those
+ * that every rule tells of: rsp, rbp and the pc. A rule that needs another one is not followed. Nothing
+ * read from the stack is believed: the caller's stack lies above, but for a signal handler's or a switch
+ * that the rule tells of, so that a walk ends however the stack was prepared.
+ *
+ * Sources: DWARF 5, 6.4; System V psABI for x86-64, 3.4 and 3.7; Linux' arch/x86/include/uapi/asm/sigcontext.h
+ * for signal frames.
+ */
+
+#ifdef __bpf__
+#include "kenv.h"
+#else
+#include <stdbool.h>
+#include <stddef.h>
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#endif
+
+#include "cprof/unwind.h"
+
+struct walk {
+	__u64 regs[16]; /* by enum cprof_reg, but for the pc */
+	__u64 pc;
+	__u32 known; /* a bit for each of the registers */
+	__u8 exact;  /* the pc is that of the instruction itself, not of a return */
+	__u8 guessed; /* the interrupted code had no information: its frame pointer may be its caller's */
+	__u8 by_fp; /* the last step was by the frame pointer */
+	__u8 end;   /* enum cprof_stack_end, once a step returned false */
+#ifndef __bpf__
+	/* Of the stack that is walked: 0 or a negative error. */
+	int (*read)(const void *memory, void *dst, size_t sz, __u64 addr);
+	const void *memory;
+#endif
+};
+
+#ifdef __bpf__
+#define walk_memory(w, dst, sz, addr) kenv_read_user((dst), (sz), (addr))
+#else
+#define walk_memory(w, dst, sz, addr) (w)->read((w)->memory, (dst), (sz), (addr))
+#endif
+
+#define WALK_TOP (1ull << 47) /* of the user's half */
+
+#define WALK_ALL 0xffffu
+#define WALK_ABOVE (1u << CPROF_REG_RBP | 1u << CPROF_REG_RSP)
+
+static __always_inline __u64 walk_sp(const struct walk *w)
+{
+	return w->regs[CPROF_REG_RSP];
+}
+
+/* The place whose rule undoes the frame: a return address may lie behind the function that called last. */
+static __always_inline __u64 walk_lookup_pc(const struct walk *w)
+{
+	return w->pc - !w->exact;
+}
+
+static __always_inline bool walk_ends(struct walk *w, enum cprof_stack_end end)
+{
+	if (w->guessed && (end == CPROF_END_ROOT || end == CPROF_END_FP_ZERO))
+		end = CPROF_END_FP_ROOT;
+	w->end = end;
+	return false;
+}
+
+static __always_inline bool walk_knows(const struct walk *w, __u8 reg)
+{
+	return reg < 16 && (w->known >> reg & 1);
+}
+
+static __always_inline bool walk_read(struct walk *w, __u64 addr, __u64 *ret)
+{
+	if (addr >= WALK_TOP || walk_memory(w, ret, sizeof(*ret), addr))
+		return walk_ends(w, CPROF_END_FP_FAULT);
+	return true;
+}
+
+/* What the kernel pushed for a handler, behind the return address: struct ucontext, x86-64. */
+#define WALK_UCONTEXT_GREGS 40
+#define WALK_GREGS 17
+
+/* All registers as they were when the signal came; the stack may be another one. */
+static __always_inline bool walk_signal(struct walk *w)
+{
+	/* In the order of struct sigcontext_64, by DWARF's numbers: r8 to r15, di, si, bp, bx, dx, ax, cx, sp. */
+	static const __u8 order[16] = { 8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7 };
+	__u64 gregs[WALK_GREGS];
+	__u64 at = walk_sp(w) + WALK_UCONTEXT_GREGS;
+
+	if (at >= WALK_TOP || walk_memory(w, gregs, sizeof(gregs), at))
+		return walk_ends(w, CPROF_END_FP_FAULT);
+	for (int i = 0; i < 16; i++)
+		w->regs[order[i] & 15] = gregs[i];
+	w->pc = gregs[16];
+	w->known = WALK_ALL;
+	w->exact = 1;
+	w->by_fp = 0;
+	return true;
+}
+
+static __always_inline bool walk_cfa(struct walk *w, const struct cprof_rule *r, __u64 *ret)
+{
+	__u64 base, word;
+
+	if (!walk_knows(w, r->cfa_reg))
+		return walk_ends(w, CPROF_END_UNSUPPORTED);
+	base = w->regs[r->cfa_reg & 15];
+	switch (r->cfa) {
+	case CPROF_CFA_REG:
+		*ret = base + (__s64)r->cfa_off;
+		return true;
+	case CPROF_CFA_DEREF:
+		if (!walk_read(w, base + (__s64)r->cfa_off, &word))
+			return false;
+		*ret = word + (__s64)r->cfa_add;
+		return true;
+	case CPROF_CFA_INDEX:
+		if (!walk_read(w, walk_sp(w) + 8 * base + (__s64)r->cfa_off, &word))
+			return false;
+		*ret = word + (__s64)r->cfa_add;
+		return true;
+	case CPROF_CFA_PLT:
+		*ret = walk_sp(w) + 8 + ((w->pc & 15) >= (__u64)(__s64)r->cfa_off ? 8 : 0);
+		return true;
+	}
+	return walk_ends(w, CPROF_END_UNSUPPORTED);
+}
+
+/* Where a value of the caller's is; @same is what it is when it is still in its place. */
+struct walk_value {
+	__u8 where;
+	__u8 reg;
+	__s32 off;
+};
+
+/* 1, 0: it is not known, or -1: the walk ends. */
+static __always_inline int walk_value(struct walk *w, struct walk_value v, __u64 cfa, __u64 *ret)
+{
+	switch (v.where) {
+	case CPROF_WHERE_CFA:
+		return walk_read(w, cfa + (__s64)v.off, ret) ? 1 : -1;
+	case CPROF_WHERE_CFA_VALUE:
+		*ret = cfa + (__s64)v.off;
+		return 1;
+	case CPROF_WHERE_REG:
+		if (!walk_knows(w, v.reg))
+			return 0;
+		*ret = w->regs[v.reg & 15];
+		return 1;
+	case CPROF_WHERE_DEREF:
+		if (!walk_knows(w, v.reg))
+			return 0;
+		return walk_read(w, w->regs[v.reg & 15] + (__s64)v.off, ret) ? 1 : -1;
+	}
+	return 0;
+}
+
+/* The caller's registers by a rule that is no GAP; false at the end of the walk. */
+static __always_inline bool walk_by_rule(struct walk *w, const struct cprof_rule *r)
+{
+	__u64 cfa, pc, fp = w->regs[CPROF_REG_RBP], sp;
+	__u32 known = w->known & WALK_ABOVE;
+	int got;
+
+	if (r->cfa == CPROF_CFA_SIGNAL)
+		return walk_signal(w);
+	if (r->ra == CPROF_WHERE_UNDEFINED)
+		return walk_ends(w, CPROF_END_ROOT);
+	if (!walk_cfa(w, r, &cfa))
+		return false;
+	got = walk_value(w, (struct walk_value){ r->ra, r->ra_reg, r->ra_off }, cfa, &pc);
+	if (got <= 0)
+		return got < 0 ? false : walk_ends(w, CPROF_END_UNSUPPORTED);
+	sp = cfa;
+	if (r->sp != CPROF_WHERE_SAME) {
+		got = walk_value(w, (struct walk_value){ r->sp, r->sp_reg, r->sp_off }, cfa, &sp);
+		if (got <= 0)
+			return got < 0 ? false : walk_ends(w, CPROF_END_UNSUPPORTED);
+	}
+	if (r->fp != CPROF_WHERE_SAME) {
+		got = walk_value(w, (struct walk_value){ r->fp, r->fp_reg, r->fp_off }, cfa, &fp);
+		if (got < 0)
+			return false;
+		known = got ? known | 1u << CPROF_REG_RBP : known & ~(1u << CPROF_REG_RBP);
+	}
+	/* Only a leaf may not have pushed anything. */
+	if (!(r->flags & CPROF_RULE_SWITCH) && (sp < walk_sp(w) || (sp == walk_sp(w) && !w->exact)))
+		return walk_ends(w, CPROF_END_SP_BAD);
+	w->regs[CPROF_REG_RSP] = sp;
+	w->regs[CPROF_REG_RBP] = fp;
+	w->pc = pc;
+	w->known = known;
+	w->exact = !!(r->flags & CPROF_RULE_EXACT);
+	w->by_fp = 0;
+	return true;
+}
+
+/* Where the frame pointer leads: 0, or why there is no frame. */
+static __always_inline enum cprof_stack_end walk_fp_frame(struct walk *w, __u64 frame[2])
+{
+	__u64 fp = w->regs[CPROF_REG_RBP];
+
+	if (fp == 0)
+		return CPROF_END_FP_ZERO;
+	if ((fp & 7) || fp < walk_sp(w) || fp >= WALK_TOP)
+		return CPROF_END_FP_BAD;
+	if (walk_memory(w, frame, 16, fp))
+		return CPROF_END_FP_FAULT;
+	if (frame[1] == 0) /* above a null frame pointer it is a thread's start */
+		return frame[0] == 0 ? CPROF_END_FP_ZERO : CPROF_END_FP_BAD;
+	return CPROF_END_NONE;
+}
+
+/*
+ * The same without a rule (psABI 3.2.2: at the frame pointer lie the caller's and the return address).
+ * Code without frame pointers leaves anything in rbp: whether the new pc is one of code is the caller's
+ * to check. @known_file: code that could have had a rule, and need not keep a frame pointer.
+ */
+static __always_inline bool walk_by_fp(struct walk *w, bool known_file)
+{
+	enum cprof_stack_end end;
+	__u64 frame[2];
+
+	if (!walk_knows(w, CPROF_REG_RBP))
+		return walk_ends(w, CPROF_END_GAP);
+	w->guessed |= known_file && w->exact;
+	end = walk_fp_frame(w, frame);
+	if (end != CPROF_END_NONE)
+		return walk_ends(w, known_file && end != CPROF_END_FP_ZERO ? CPROF_END_GAP : end);
+	w->regs[CPROF_REG_RSP] = w->regs[CPROF_REG_RBP] + sizeof(frame);
+	w->regs[CPROF_REG_RBP] = frame[0];
+	w->pc = frame[1];
+	w->known = WALK_ABOVE;
+	w->exact = 0;
+	w->by_fp = 1;
+	return true;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * unwinding — the unwinding rows of files, from the symbolizer to the memory that all streams' walks read.
+ *
+ * Rows come with the file, whoever wanted it opened. What is used is told by the stacks of each window;
+ * what was pushed out and is used again is announced anew, as if the file had never been seen.
+ */
+
+#include "cprof/base/clock.h"
+#include "stream.h"
+
+/* One object's file at a time is enough: it is read off the path of samples, and the next tick is soon. */
+#define WANTED_PER_TICK 4
+
+int unwinding_begin(struct sampler *s, struct collect_failure *failure)
+{
+	_cleanup_(collect_pool_freep) struct collect_pool *maps = NULL;
+	int r;
+
+	if (s->unwinding.pool)
+		return 0;
+	r = collect_pool_new(&maps, failure);
+	if (r < 0)
+		return r;
+	r = pool_new(collect_pool_memory(maps), s->unwinding.bytes_max, rng_seed(),
+		     &s->unwinding.pool);
+	if (r < 0)
+		return r;
+	s->unwinding.maps = TAKE_PTR(maps);
+	return 0;
+}
+
+void unwinding_done(struct sampler *s)
+{
+	s->unwinding.pool = pool_free(s->unwinding.pool);
+	s->unwinding.maps = collect_pool_free(s->unwinding.maps);
+}
+
+void unwinding_limit(struct sampler *s, uint64_t bytes_max)
+{
+	s->unwinding.bytes_max = (size_t)bytes_max >> CPROF_BOUNDS_SHIFT;
+	if (s->unwinding.pool)
+		pool_limit(s->unwinding.pool, s->unwinding.bytes_max);
+}
+
+void unwinding_on_rows(uint32_t object, const struct rows_view *rows, void *ctx)
+{
+	struct sampler *s = ctx;
+	const struct object *o = objects_get(s->objects, object);
+	uint32_t slot = objects_slot(s->objects, object);
+
+	if (!s->unwinding.pool || !o || slot >= CPROF_UNWIND_OBJECTS_MAX)
+		return;
+	s->unwinding.objects[slot] = object;
+	(void)pool_put(s->unwinding.pool, slot, o->owner, rows, clock_mono_ns());
+}
+
+void unwinding_use(struct sampler *s, const struct window_frame *frames, uint32_t cnt)
+{
+	uint64_t now_ns = clock_mono_ns();
+	uint32_t last = CPROF_OBJECT_NONE;
+
+	for (uint32_t i = 0; s->unwinding.pool && i < cnt; i++) {
+		uint32_t object = frames[i].object, slot;
+
+		if (object == last || (object < CPROF_OBJECT_FIRST && object != CPROF_OBJECT_VDSO))
+			continue;
+		last = object;
+		slot = objects_slot(s->objects, object);
+		if (slot < CPROF_UNWIND_OBJECTS_MAX)
+			pool_use(s->unwinding.pool, slot, now_ns);
+	}
+}
+
+void unwinding_forget(struct sampler *s, uint32_t object)
+{
+	uint32_t slot = objects_slot(s->objects, object);
+
+	if (s->unwinding.pool && slot < CPROF_UNWIND_OBJECTS_MAX)
+		pool_drop(s->unwinding.pool, slot);
+}
+
+void unwinding_tick(struct sampler *s, uint64_t now_ns)
+{
+	struct pool_facts facts;
+	uint32_t slot;
+
+	if (!s->unwinding.pool)
+		return;
+	for (int i = 0; i < WANTED_PER_TICK && pool_is_wanted(s->unwinding.pool, &slot); i++)
+		symbolize_read_again(s->symbolize, s->unwinding.objects[slot], now_ns);
+	pool_facts(s->unwinding.pool, &facts);
+	s->counters.v[COUNTER_rows_evicted] = facts.evicted;
+	s->counters.v[COUNTER_rows_refused] = facts.refused;
+}
+
+uint64_t unwinding_bytes(const struct sampler *s)
+{
+	return s->unwinding.maps ? collect_pool_bytes(s->unwinding.maps) : 0;
+}
