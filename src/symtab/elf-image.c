@@ -20,6 +20,7 @@
 #include "cprof/base/fd.h"
 
 #define PHDRS_MAX 4096
+#define NAME_SZ 32 /* of sections that are asked for */
 
 bool elf_image_holds(const struct elf_image *img, uint64_t offset, uint64_t sz)
 {
@@ -134,4 +135,42 @@ int elf_image_data(const struct elf_image *img, uint64_t offset, uint64_t sz, El
 		return SYMTAB_BAD;
 	*ret = data;
 	return SYMTAB_OK;
+}
+
+static bool has_name(const struct elf_image *img, const Elf64_Shdr *s, const char *name)
+{
+	const Elf64_Shdr *names = &img->shdrs[img->ehdr.e_shstrndx];
+	size_t sz = strlen(name) + 1;
+	char buf[NAME_SZ];
+
+	return sz <= sizeof(buf) && s->sh_name < names->sh_size &&
+	       names->sh_size - s->sh_name >= sz && names->sh_offset <= UINT64_MAX - s->sh_name &&
+	       elf_image_read(img, names->sh_offset + s->sh_name, buf, sz) == SYMTAB_OK &&
+	       memcmp(buf, name, sz) == 0;
+}
+
+const Elf64_Shdr *elf_image_section(const struct elf_image *img, const char *name)
+{
+	if (img->ehdr.e_shstrndx >= img->shdrs_cnt)
+		return NULL;
+	for (uint32_t i = 0; i < img->shdrs_cnt; i++) {
+		const Elf64_Shdr *s = &img->shdrs[i];
+
+		if ((s->sh_type == SHT_PROGBITS || s->sh_type == SHT_X86_64_UNWIND) &&
+		    elf_image_holds(img, s->sh_offset, s->sh_size) && has_name(img, s, name))
+			return s;
+	}
+	return NULL;
+}
+
+const Elf64_Phdr *elf_image_segment(const struct elf_image *img, uint64_t addr)
+{
+	for (uint32_t i = 0; i < img->phdrs_cnt; i++) {
+		const Elf64_Phdr *p = &img->phdrs[i];
+
+		if (p->p_type == PT_LOAD && addr >= p->p_vaddr && addr - p->p_vaddr < p->p_filesz &&
+		    elf_image_holds(img, p->p_offset, p->p_filesz))
+			return p;
+	}
+	return NULL;
 }

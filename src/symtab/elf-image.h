@@ -36,6 +36,12 @@ bool elf_image_holds(const struct elf_image *img, uint64_t offset, uint64_t sz);
 /* Reads these bytes: SYMTAB_OK, SYMTAB_BAD (not in the file, cut meanwhile) or -errno. */
 int elf_image_read(const struct elf_image *img, uint64_t offset, void *dst, size_t sz);
 
+/* The section of this name that has bytes in the file; NULL: none, or its name cannot be read. */
+const Elf64_Shdr *elf_image_section(const struct elf_image *img, const char *name);
+
+/* The loaded segment that has this address' byte, and lies in the file; NULL: none. */
+const Elf64_Phdr *elf_image_segment(const struct elf_image *img, uint64_t addr);
+
 /*
  * Reads these bytes through libelf, which converts them as @type; the data is the handle's.
  * SYMTAB_OK, SYMTAB_BAD (not in the file, too large, truncated meanwhile) or -errno.

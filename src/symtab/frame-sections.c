@@ -16,7 +16,6 @@
 
 #include "cprof/unwind_info.h"
 
-#define NAME_SZ 16
 #define PIECE_SZ 16384
 #define HDR_VERSION 1
 #define HDR_SZ 12
@@ -59,32 +58,6 @@ void frame_sections_done(struct frame_sections *s)
 	*s = (struct frame_sections){ 0 };
 }
 
-/* The section of this name that has bytes in the file; NULL: none, or its name cannot be read. */
-static const Elf64_Shdr *find_section(const struct elf_image *img, const char *name)
-{
-	const Elf64_Shdr *names;
-	char buf[NAME_SZ];
-
-	if (img->ehdr.e_shstrndx >= img->shdrs_cnt)
-		return NULL;
-	names = &img->shdrs[img->ehdr.e_shstrndx];
-	for (uint32_t i = 0; i < img->shdrs_cnt; i++) {
-		const Elf64_Shdr *s = &img->shdrs[i];
-
-		if ((s->sh_type != SHT_PROGBITS && s->sh_type != SHT_X86_64_UNWIND) ||
-		    s->sh_name >= names->sh_size ||
-		    names->sh_size - s->sh_name < strlen(name) + 1 ||
-		    !elf_image_holds(img, s->sh_offset, s->sh_size))
-			continue;
-		if (names->sh_offset <= UINT64_MAX - s->sh_name &&
-		    elf_image_read(img, names->sh_offset + s->sh_name, buf, strlen(name) + 1) ==
-			    SYMTAB_OK &&
-		    memcmp(buf, name, strlen(name) + 1) == 0)
-			return s;
-	}
-	return NULL;
-}
-
 /* Where .eh_frame begins, by the header that the segment holds; false: it does not say. */
 static bool read_hdr(const struct elf_image *img, const Elf64_Phdr *p, uint64_t *ret_addr)
 {
@@ -116,6 +89,7 @@ static bool read_hdr(const struct elf_image *img, const Elf64_Phdr *p, uint64_t 
 
 static void add_by_segments(const struct elf_image *img, struct frame_sections *s)
 {
+	const Elf64_Phdr *p;
 	uint64_t addr = 0;
 	bool found = false;
 
@@ -123,18 +97,12 @@ static void add_by_segments(const struct elf_image *img, struct frame_sections *
 		found = img->phdrs[i].p_type == PT_GNU_EH_FRAME &&
 			read_hdr(img, &img->phdrs[i], &addr);
 	}
-	for (uint32_t i = 0; i < img->phdrs_cnt && found; i++) {
-		const Elf64_Phdr *p = &img->phdrs[i];
-
-		if (p->p_type != PT_LOAD || addr < p->p_vaddr || addr - p->p_vaddr >= p->p_filesz ||
-		    !elf_image_holds(img, p->p_offset, p->p_filesz))
-			continue;
+	p = found ? elf_image_segment(img, addr) : NULL;
+	if (p)
 		add_section(s,
 			    (struct frame_section){ .img = img,
 						    .offset = p->p_offset + (addr - p->p_vaddr) },
 			    addr, p->p_filesz - (addr - p->p_vaddr), false);
-		return;
-	}
 }
 
 /* All @sz bytes into @dst; what is missing or too much is -EBADMSG. */
@@ -216,9 +184,9 @@ static int add_old_compressed(const struct elf_image *img, const Elf64_Shdr *h,
 			    (uint64_t)be32toh(c.sz[0]) << 32 | be32toh(c.sz[1]), s);
 }
 
-int frame_sections_find(const struct elf_image *img, struct frame_sections *ret)
+void frame_sections_find(const struct elf_image *img, struct frame_sections *ret)
 {
-	const Elf64_Shdr *h = find_section(img, ".eh_frame");
+	const Elf64_Shdr *h = elf_image_section(img, ".eh_frame");
 
 	*ret = (struct frame_sections){ 0 };
 	if (h)
@@ -226,14 +194,19 @@ int frame_sections_find(const struct elf_image *img, struct frame_sections *ret)
 			    h->sh_addr, h->sh_size, false);
 	else
 		add_by_segments(img, ret);
-	h = find_section(img, ".debug_frame");
+}
+
+int frame_sections_add_debug(const struct elf_image *img, struct frame_sections *s)
+{
+	const Elf64_Shdr *h = elf_image_section(img, ".debug_frame");
+
 	if (h && (h->sh_flags & SHF_COMPRESSED))
-		return add_compressed(img, h, ret);
+		return add_compressed(img, h, s);
 	if (h) {
-		add_section(ret, (struct frame_section){ .img = img, .offset = h->sh_offset }, 0,
+		add_section(s, (struct frame_section){ .img = img, .offset = h->sh_offset }, 0,
 			    h->sh_size, true);
 		return 0;
 	}
-	h = find_section(img, ".zdebug_frame");
-	return h ? add_old_compressed(img, h, ret) : 0;
+	h = elf_image_section(img, ".zdebug_frame");
+	return h ? add_old_compressed(img, h, s) : 0;
 }

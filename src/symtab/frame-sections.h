@@ -22,6 +22,8 @@ struct frame_sections {
 	bool limited; /* one is too large to be inflated, and is left out */
 };
 
-/* A section that lies about its place is as none. 0 or -errno; frame_sections_done() in any case. */
-int frame_sections_find(const struct elf_image *img, struct frame_sections *ret);
+/* .eh_frame. A section that lies about its place is as none. frame_sections_done() afterwards. */
+void frame_sections_find(const struct elf_image *img, struct frame_sections *ret);
+/* Behind it .debug_frame. 0 or -errno. */
+int frame_sections_add_debug(const struct elf_image *img, struct frame_sections *s);
 void frame_sections_done(struct frame_sections *s);

@@ -4,24 +4,31 @@
  * Call frame information speaks of link addresses, a walk knows a place in a file. So the table is gone
  * through once for each executable segment, in the order in which they lie in the file, and what belongs
  * to code that is known by itself (known-code.h) replaces what the file says of it.
+ *
+ * Go's functions have rules of their own (go-table.h). They know where the runtime changes stacks, which Go's
+ * .debug_frame does not, so that one is not even inflated; .eh_frame is C's, and comes before them.
  */
 
 #include "cprof/unwind_info.h"
 
 #include "cprof/rows.h"
 #include "frame-sections.h"
+#include "go-table.h"
 #include "known-code.h"
 
 /* All that the rules of a file's code come from. */
 struct source {
 	struct cfi *cfi; /* NULL: the file says nothing */
 	struct known_codes codes;
+	struct go_table go;
+	bool go_first; /* before what the file says */
 	bool limited;
 };
 
 static void source_done(struct source *s)
 {
 	s->cfi = cfi_free(s->cfi);
+	go_table_done(&s->go);
 }
 
 static int load_source(const struct elf_image *img, const struct symtab_info *info,
@@ -30,13 +37,21 @@ static int load_source(const struct elf_image *img, const struct symtab_info *in
 	_cleanup_(frame_sections_done) struct frame_sections sections = { 0 };
 	int r;
 
-	r = frame_sections_find(img, &sections);
+	r = go_table_find(img, info, &ret->go);
+	if (r < 0 && r != -E2BIG)
+		return r;
+	ret->limited = r == -E2BIG;
+	frame_sections_find(img, &sections);
+	ret->go_first = sections.cnt == 0;
+	r = 0;
+	if (!ret->go.segment || (ret->go_first && !ret->go.alone))
+		r = frame_sections_add_debug(img, &sections);
 	if (r < 0)
 		return r;
 	r = cfi_load(sections.cfi, sections.cnt, &CFI_LIMITS_DEFAULT, &ret->cfi);
 	if (r < 0)
 		return r;
-	ret->limited = r == CFI_LIMIT || sections.limited;
+	ret->limited |= r == CFI_LIMIT || sections.limited;
 	return known_codes_find(img, info, ret->cfi, &ret->codes);
 }
 
@@ -46,7 +61,13 @@ struct cursor {
 	size_t row;		       /* the next one */
 	size_t code;		       /* the first that does not end before */
 	const struct cprof_rule *rule; /* what the file says; NULL: nothing */
+	const struct cprof_rule *go;   /* what Go's table says; NULL: nothing */
 };
+
+static bool is_gap(const struct cprof_rule *rule)
+{
+	return !rule || rule->cfa == CPROF_CFA_GAP;
+}
 
 /* The rule at @addr, and where it ends at the latest; addresses only go up. */
 static const struct cprof_rule *rule_of(struct cursor *c, uint64_t addr, uint64_t *ret_end)
@@ -62,6 +83,8 @@ static const struct cprof_rule *rule_of(struct cursor *c, uint64_t addr, uint64_
 	rule = c->rule;
 	if (cfi && c->row < cfi_rows_cnt(cfi))
 		*ret_end = MIN(*ret_end, cfi_row(cfi, c->row).addr);
+	if (c->go)
+		return c->source->go_first || is_gap(rule) ? c->go : rule;
 	if (c->code < codes->cnt && codes->v[c->code].from <= addr) {
 		rule = &codes->v[c->code].rule;
 		*ret_end = codes->v[c->code].to;
@@ -71,27 +94,67 @@ static const struct cprof_rule *rule_of(struct cursor *c, uint64_t addr, uint64_
 	return rule;
 }
 
-/* 0; -E2BIG: beyond the limits; -ENOMEM. */
-static int add_segment(struct rows_builder *b, const struct source *source,
-		       const struct object_segment *s, uint64_t from)
-{
-	const uint64_t end = s->vaddr + s->filesz, bias = s->offset - s->vaddr;
-	struct cursor c = { .source = source };
-	uint64_t addr = s->vaddr + (from - s->offset);
+/* One segment's rows, by ascending address. */
+struct filler {
+	struct rows_builder *b;
+	struct cursor cursor;
+	uint64_t addr; /* up to here they are there */
+	uint64_t end;
+	uint64_t bias; /* of the place in the file */
+};
 
-	while (addr < end) {
+/* 0; -E2BIG: beyond the limits; -ENOMEM. */
+static int fill(struct filler *f, uint64_t end)
+{
+	end = MIN(end, f->end);
+	while (f->addr < end) {
 		uint64_t next = end;
-		const struct cprof_rule *rule = rule_of(&c, addr, &next);
+		const struct cprof_rule *rule = rule_of(&f->cursor, f->addr, &next);
 		int r = 0;
 
 		next = MIN(next, end);
-		if (rule && rule->cfa != CPROF_CFA_GAP)
-			r = rows_add(b, addr + bias, next + bias, rule);
+		if (!is_gap(rule))
+			r = rows_add(f->b, f->addr + f->bias, next + f->bias, rule);
 		if (r < 0)
 			return r;
-		addr = next;
+		f->addr = next;
 	}
 	return 0;
+}
+
+static int fill_go(void *ctx, uint64_t start, uint64_t end, const struct cprof_rule *rule)
+{
+	struct filler *f = ctx;
+	int r = fill(f, start);
+
+	if (r < 0)
+		return r;
+	f->cursor.go = rule;
+	r = fill(f, end);
+	f->cursor.go = NULL;
+	return r;
+}
+
+static int add_segment(struct rows_builder *b, struct source *source,
+		       const struct object_segment *s, uint64_t from)
+{
+	struct filler f = {
+		.b = b,
+		.cursor = { .source = source },
+		.addr = s->vaddr + (from - s->offset),
+		.end = s->vaddr + s->filesz,
+		.bias = s->offset - s->vaddr,
+	};
+	struct gopclntab_sink sink = { .row = fill_go, .ctx = &f };
+	struct gopclntab_facts facts;
+	int r = 0;
+
+	if (s == source->go.segment)
+		r = gopclntab_walk(&source->go.file, &sink, &facts);
+	if (r < 0)
+		return r;
+	source->limited |= r == GOPCLNTAB_LIMIT;
+	return fill(&f, UINT64_MAX);
 }
 
 static int compare_segments(const void *a, const void *b)
@@ -102,13 +165,12 @@ static int compare_segments(const void *a, const void *b)
 }
 
 /* Where segments overlap in the file the first one counts. */
-static int add_segments(struct rows_builder *b, const struct source *source,
-			struct symtab_info *info)
+static int add_segments(struct rows_builder *b, struct source *source,
+			const struct symtab_info *info)
 {
 	uint64_t from = 0;
 	int r = 0;
 
-	qsort(info->segments, info->segments_cnt, sizeof(*info->segments), compare_segments);
 	for (uint32_t i = 0; r == 0 && i < info->segments_cnt; i++) {
 		const struct object_segment *s = &info->segments[i];
 
@@ -130,10 +192,11 @@ static int load(const struct elf_image *img, struct rows_builder *b)
 	r = elf_image_info(img, &info);
 	if (r != SYMTAB_OK)
 		return r < 0 ? r : UNWIND_INFO_BAD;
+	qsort(info.segments, info.segments_cnt, sizeof(*info.segments), compare_segments);
 	r = load_source(img, &info, &source);
 	if (r < 0)
 		return r;
-	if (!source.cfi && source.codes.cnt == 0)
+	if (!source.cfi && source.codes.cnt == 0 && !source.go.segment)
 		return source.limited ? UNWIND_INFO_LIMIT : UNWIND_INFO_NONE;
 	r = add_segments(b, &source, &info);
 	if (r == -E2BIG || (r == 0 && source.limited))

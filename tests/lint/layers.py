@@ -49,7 +49,7 @@ MODULES = {
     'cfi': ('workers', ['cfi.h'], ['src/cfi'], ['abi', 'base']),
     'gopclntab': ('workers', ['gopclntab.h'], ['src/gopclntab'], ['abi', 'base']),
     'symtab': ('workers', ['symtab.h', 'unwind_info.h'], ['src/symtab'],
-               ['abi', 'base', 'model', 'rows', 'object', 'wire', 'cfi']),
+               ['abi', 'base', 'model', 'rows', 'object', 'wire', 'cfi', 'gopclntab']),
     'report': ('workers', ['report.h'], ['src/report'], ['base', 'pprof']),
     'bpf': ('programs', [], ['bpf'], ['abi']),
     'cprofctl': ('programs', ['ctl.h'], ['src/ctl'],

@@ -20,25 +20,12 @@
 #include <unistd.h>
 
 #include "cprof/cfi.h"
-#include "cprof/gopclntab.h"
-#include "elf-bytes.h"
+#include "go-image.h"
 
-#define TABLE_ALIGN 8
 #define NAME_MAX_SZ 512
 
-struct image {
-	uint8_t *p; /* by address, relocated */
-	size_t sz;
-	GElf_Phdr segments[16];
-	size_t segments_cnt;
-};
-
 struct check {
-	struct image image;
-	struct bytes table_bytes;
-	struct bytes code_bytes;
-	struct gopclntab_file file;
-	struct gopclntab_head head;
+	struct go_image go;
 	struct cfi *cfi; /* NULL: the file has none */
 	size_t cfi_next;
 	char name[NAME_MAX_SZ];
@@ -48,106 +35,12 @@ struct check {
 	uint64_t missing; /* bytes */
 };
 
-static void die(const char *what)
-{
-	fprintf(stderr, "gopclntab-check: %s\n", what);
-	exit(2);
-}
-
-static void load_segments(Elf *elf, struct image *img)
-{
-	size_t cnt = 0, sz = 0;
-	const char *raw = elf_rawfile(elf, &sz);
-
-	if (elf_getphdrnum(elf, &cnt) < 0)
-		die("no segments");
-	for (size_t i = 0; i < cnt; i++) {
-		GElf_Phdr *p = &img->segments[img->segments_cnt];
-
-		if (!gelf_getphdr(elf, (int)i, p) || p->p_type != PT_LOAD)
-			continue;
-		img->segments_cnt++;
-		if (p->p_vaddr + p->p_filesz > img->sz)
-			img->sz = p->p_vaddr + p->p_filesz;
-	}
-	img->p = calloc(1, img->sz + 1);
-	if (!img->p)
-		die("no memory");
-	for (size_t i = 0; i < img->segments_cnt; i++)
-		memcpy(img->p + img->segments[i].p_vaddr, raw + img->segments[i].p_offset,
-		       img->segments[i].p_filesz);
-}
-
-static void relocate(Elf *elf, const struct image *img)
-{
-	struct bytes b;
-	uint64_t addr;
-
-	if (!elf_bytes_find(elf, ".rela.dyn", &b, &addr) &&
-	    !elf_bytes_find(elf, ".rela", &b, &addr))
-		return;
-	for (size_t i = 0; i + sizeof(Elf64_Rela) <= b.sz; i += sizeof(Elf64_Rela)) {
-		Elf64_Rela rela;
-
-		memcpy(&rela, b.p + i, sizeof(rela));
-		if (ELF64_R_TYPE(rela.r_info) == R_X86_64_RELATIVE && rela.r_offset + 8 <= img->sz)
-			memcpy(img->p + rela.r_offset, &rela.r_addend, 8);
-	}
-}
-
-/* By its head alone. */
-static uint64_t search(struct check *c)
-{
-	for (size_t i = 0; i < c->image.segments_cnt; i++) {
-		const GElf_Phdr *p = &c->image.segments[i];
-		uint64_t end = p->p_vaddr + p->p_filesz;
-
-		if (p->p_flags & PF_X)
-			continue;
-		for (uint64_t at = (p->p_vaddr + TABLE_ALIGN - 1) / TABLE_ALIGN * TABLE_ALIGN;
-		     at < end; at += TABLE_ALIGN) {
-			if (gopclntab_head(c->image.p + at, end - at, end - at, &c->head) < 0)
-				continue;
-			c->table_bytes = (struct bytes){ c->image.p + at, end - at };
-			return at;
-		}
-	}
-	die("no table");
-	return 0;
-}
-
-static void find_text(struct check *c, uint64_t addr)
-{
-	for (size_t i = 0; i < c->image.segments_cnt; i++) {
-		const GElf_Phdr *p = &c->image.segments[i];
-		struct bytes b = { c->image.p + p->p_vaddr, p->p_filesz };
-		struct gopclntab_bytes data = { read_bytes, &b, b.sz };
-
-		if (p->p_flags & PF_X) {
-			c->code_bytes = b;
-			c->file.code = (struct gopclntab_bytes){ read_bytes, &c->code_bytes, b.sz };
-			c->file.code_addr = p->p_vaddr;
-		} else if (gopclntab_text(&c->head, addr, &data, &c->file.text) == 0 &&
-			   c->head.text != 0 && c->head.text != c->file.text) {
-			die("head and module disagree");
-		}
-	}
-}
-
 static void load(struct check *c, Elf *elf)
 {
-	uint64_t named, addr;
+	uint64_t addr;
 	struct bytes b;
 
-	load_segments(elf, &c->image);
-	relocate(elf, &c->image);
-	addr = search(c);
-	if ((elf_bytes_find(elf, ".gopclntab", &b, &named) ||
-	     elf_bytes_find(elf, ".data.rel.ro.gopclntab", &b, &named)) &&
-	    named != addr)
-		die("the table is not where its section is");
-	find_text(c, addr);
-	c->file.table = (struct gopclntab_bytes){ read_bytes, &c->table_bytes, c->table_bytes.sz };
+	go_image_load(&c->go, elf);
 	if (elf_bytes_find(elf, ".debug_frame", &b, &addr)) {
 		struct cfi_section s = { read_bytes, &b, b.sz, addr, true };
 		struct cfi_limits limits = { .rows = 64 << 20, .rules = CFI_RULES_MAX };
@@ -245,7 +138,7 @@ static int on_func(void *ctx, const struct gopclntab_func *f)
 {
 	struct check *c = ctx;
 
-	if (gopclntab_name(&c->file, &c->head, f->name, c->name, sizeof(c->name)) < 0)
+	if (gopclntab_name(&c->go.file, &c->go.head, f->name, c->name, sizeof(c->name)) < 0)
 		die("no name");
 	printf("F %" PRIx64 " %" PRIx64 " %x %s\n", f->start, f->end, f->flags, c->name);
 	return 0;
@@ -259,16 +152,16 @@ static int run(Elf *elf)
 	int r;
 
 	load(&c, elf);
-	r = gopclntab_walk(&c.file, &sink, &facts);
+	r = gopclntab_walk(&c.go.file, &sink, &facts);
 	if (c.cfi)
 		check_hole(&c, c.covered, UINT64_MAX);
 	printf("S outcome %d version %d funcs %" PRIu64 " foreign %" PRIu64 " bad %" PRIu64
 	       " unsupported %" PRIu64 " equal %" PRIu64 " differ %" PRIu64 " missing %" PRIu64
 	       "\n",
-	       r, (int)c.head.version, facts.funcs, facts.foreign, facts.bad, facts.unsupported,
+	       r, (int)c.go.head.version, facts.funcs, facts.foreign, facts.bad, facts.unsupported,
 	       c.equal, c.differ, c.missing);
 	cfi_free(c.cfi);
-	free(c.image.p);
+	free(c.go.image.p);
 	return r != GOPCLNTAB_OK;
 }
 

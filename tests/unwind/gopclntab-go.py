@@ -4,14 +4,14 @@
 the instructions say of the same programs.
 
     gopclntab-go.py --check gopclntab-check ELF...
-    gopclntab-go.py --check gopclntab-check --shapes DIR --cache DIR [--installed | --go VERSION...]
+    gopclntab-go.py --check gopclntab-check --rows test-unwind-go --shapes DIR --cache DIR [--installed | --go VERSION...]
 
 Of each program: the CFA at every row is that of .debug_frame, but for the functions in SEAMS; no code is
 without a row that has one there; functions and their names are those of the symbol table; rbp is said to be
 saved exactly behind the instruction that saves it, and to be in its register only where nothing has changed
 it. With --shapes the programs are built from DIR by toolchains of the module proxy, with and without cgo,
 relocatable and stripped; rows of stripped ones are those of their originals. --installed builds one program by
-the toolchain that is there.
+the toolchain that is there. With --rows the blocks of rows are looked at, too.
 """
 
 import argparse
@@ -215,6 +215,16 @@ def check_stripped(check, path, original):
     return same
 
 
+def check_rows(args, path):
+    """The block of rows of the program, also of one without its section headers or what the loader writes."""
+    good = True
+    for way in [[], ['bare']] + [['blank']] * ('-pie' in path) if args.rows else ():
+        out = subprocess.run([args.rows, path] + way, capture_output=True, text=True)
+        print((out.stdout + out.stderr).strip(), flush=True)
+        good &= out.returncode == 0
+    return good
+
+
 def toolchain(version, cache):
     """The GOROOT of this version; fetched once."""
     env = dict(os.environ, GOENV='off', GOFLAGS='', GO111MODULE='on', GOTOOLCHAIN='local',
@@ -244,7 +254,9 @@ def build(go, mode, cgo, args, path, **env):
 def check_installed(args):
     path = os.path.join(args.cache, 'shapes-installed')
     build('go', 'exe', '1' if shutil.which('gcc') else '0', args, path)
-    return check_program(args.check, path)
+    stripped = path + '-stripped'
+    subprocess.run(['strip', '-o', stripped, path], check=True)
+    return check_program(args.check, path) & check_rows(args, path) & check_rows(args, stripped)
 
 
 def check_version(root, args, version):
@@ -257,6 +269,7 @@ def check_version(root, args, version):
             subprocess.run(['strip', '-o', path + '-stripped', path], check=True)
             good &= check_program(args.check, path)
             good &= check_stripped(args.check, path + '-stripped', path)
+            good &= check_rows(args, path) & check_rows(args, path + '-stripped')
     return good
 
 
@@ -277,6 +290,7 @@ def check_shapes(args):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--check', required=True)
+    parser.add_argument('--rows')
     parser.add_argument('--shapes')
     parser.add_argument('--cache')
     parser.add_argument('--go', nargs='*')
