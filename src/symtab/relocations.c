@@ -16,7 +16,7 @@
 
 #define DYNAMIC_MAX 1024       /* entries */
 #define ENTRIES_MAX (4u << 20) /* that are looked at */
-#define KEPT_MAX (1u << 20)
+#define KEPT_MAX (256u << 10)  /* 4 MiB */
 #define PIECE_CNT 1024
 
 struct table {
