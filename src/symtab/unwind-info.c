@@ -100,8 +100,28 @@ struct filler {
 	struct cursor cursor;
 	uint64_t addr; /* up to here they are there */
 	uint64_t end;
-	uint64_t bias; /* of the place in the file */
+	uint64_t bias;			   /* of the place in the file */
+	const struct cprof_rule *returned; /* ends here, and undoes a signal's frame; NULL: none */
 };
+
+/*
+ * The way back from a signal handler ends with a system call. A thread that is in it has the pc behind it,
+ * where its function has ended: what is behind such code, and has no rule, begins with its.
+ */
+static const struct cprof_rule *after_return(struct filler *f, const struct cprof_rule *rule,
+					     uint64_t *next)
+{
+	const struct cprof_rule *returned = f->returned;
+
+	f->returned = NULL;
+	if (is_gap(rule) && returned) {
+		*next = f->addr + 1;
+		return returned;
+	}
+	if (!is_gap(rule) && !f->cursor.go && (rule->flags & CPROF_RULE_EXACT))
+		f->returned = rule;
+	return rule;
+}
 
 /* 0; -E2BIG: beyond the limits; -ENOMEM. */
 static int fill(struct filler *f, uint64_t end)
@@ -113,6 +133,7 @@ static int fill(struct filler *f, uint64_t end)
 		int r = 0;
 
 		next = MIN(next, end);
+		rule = after_return(f, rule, &next);
 		if (!is_gap(rule))
 			r = rows_add(f->b, f->addr + f->bias, next + f->bias, rule);
 		if (r < 0)

@@ -6,6 +6,7 @@
  * way. Where they differ it must be code that is known by itself, and of that there has to be what KIND
  * says: "entry" ("short") and "thread" (a root), "handler" (a signal frame), "debug" (.eh_frame alone says
  * less).
+ * Behind the end of a signal's frame there is one place more than the file says.
  * A WAY is how the file is looked at: "bare" without its section headers.
  */
 
@@ -24,7 +25,7 @@
 #define ENTRY_MAX 64
 #define SHORT_MAX 24	 /* musl's */
 #define THREAD_BYTES 15	 /* of musl's __clone, from where the thread is alone */
-#define HANDLER_BYTES 10 /* of __restore_rt, and the one before it */
+#define HANDLER_BYTES 11 /* of __restore_rt, and the ones before and behind it */
 
 struct bytes {
 	const uint8_t *p;
@@ -146,11 +147,21 @@ struct comparison {
 	struct known known;
 };
 
+/* A rule of the file's, one byte further. */
+static bool is_after_return(const struct comparison *c, uint64_t addr,
+			    const struct cprof_rule *said, const struct cprof_rule *rule)
+{
+	return said->cfa == CPROF_CFA_GAP && (rule->flags & CPROF_RULE_EXACT) &&
+	       memcmp(reference_at(&c->reference, addr - 1), rule, sizeof(*rule)) == 0;
+}
+
 static void check_known(struct comparison *c, uint64_t addr, const struct cprof_rule *said,
 			const struct cprof_rule *rule)
 {
 	const uint64_t entry = ((const Elf64_Ehdr *)c->file->bytes)->e_entry;
 
+	if (is_after_return(c, addr, said, rule))
+		return;
 	if (rule->cfa == CPROF_CFA_SIGNAL && rule->flags == CPROF_RULE_EXACT) {
 		c->known.handler_bytes++;
 		return;
