@@ -26,7 +26,7 @@ FRONT = 5
 STATUS, PROCESSES, CLIENT = range(128, 131)
 SAMPLING, DEGRADED, FAILED_STATE, RELOADED = range(4)
 STATE_BODY = struct.Struct("<II512s")
-CONFIG_BODY = struct.Struct("<II32s4096s4096sQQQQII1024sIIQ104s64sII")
+CONFIG_BODY = struct.Struct("<II32s4096s4096sQQQQII1024sIIQQ104s64sII")
 COST = struct.Struct("<QQIIII")
 PROCESS = struct.Struct("<QQQQ6I64s128s80s")
 PROCESSES_BODY = struct.Struct("<QQII")
@@ -39,7 +39,7 @@ DEFAULTS = {
     "window_ns": 60 * harness.NSEC, "use_max": 1 << 30, "files_max": 200000,
     "age_max_ns": 7 * 86400 * harness.NSEC, "keep_free_ppm": 0, "pad": 0,
     "directory": b"/var/lib/cprofd/profiles",
-    "symbolize": 1, "cpu_ppm": 1000000, "memory": 1 << 30,
+    "symbolize": 1, "cpu_ppm": 1000000, "memory": 1 << 30, "unwind_memory": 1 << 26,
     "socket": b"/run/cprofd/cprofd.sock", "group": b"root",
 }
 

@@ -56,7 +56,7 @@ class ConfigMessage(Message):
                 ("include", char * 4096), ("exclude", char * 4096), ("window_ns", u64),
                 ("use_max", u64), ("files_max", u64), ("age_max_ns", u64), ("keep_free_ppm", u32),
                 ("pad", u32), ("directory", char * 1024), ("symbolize", u32), ("cpu_ppm", u32),
-                ("memory", u64), ("socket", char * 104), ("group", char * 64),
+                ("memory", u64), ("unwind_memory", u64), ("socket", char * 104), ("group", char * 64),
                 ("control_gid", u32), ("pad2", u32)]
 
 
@@ -318,7 +318,7 @@ class Front:
         wire.send(self.control, ConfigMessage(
             hz=99, frames_max=1024, window_ns=60 * 10**9, symbolize=1, group=b"cprofd",
             use_max=1 << 30, files_max=200000, age_max_ns=7 * 86400 * 10**9, keep_free_ppm=150000,
-            cpu_ppm=10000, memory=1 << 28,
+            cpu_ppm=10000, memory=1 << 28, unwind_memory=1 << 26,
             directory=b"/var/lib/cprofd/profiles", socket=str(self.path).encode(),
             control_gid=gid).pack())
 

@@ -114,7 +114,7 @@ def mapped(data):
     return ident, status, list(RANGE.iter_unpack(rest))
 
 
-CONFIG_BODY = struct.Struct("<II32s4096s4096sQQQQII1024sIIQ104s64sII")
+CONFIG_BODY = struct.Struct("<II32s4096s4096sQQQQII1024sIIQQ104s64sII")
 LISTEN_BODY = struct.Struct("<II")
 ROLES_BODY = struct.Struct("<II")
 COST = struct.Struct("<QQIIII")
@@ -129,7 +129,7 @@ def config(data):
     fields = CONFIG_BODY.unpack_from(data, HEAD.size)
     assert len(data) == HEAD.size + CONFIG_BODY.size, len(data)
     return {"hz": fields[0], "directory": fields[11].rstrip(b"\0").decode(),
-            "socket": fields[15].rstrip(b"\0").decode(), "gid": fields[17]}
+            "socket": fields[16].rstrip(b"\0").decode(), "gid": fields[18]}
 
 
 def costs(data):
