@@ -5,7 +5,7 @@
  * unwind_info — how the frames of an ELF file's code are undone, as a block of rows (cprof/rows.h).
  *
  * Reads files of strangers, as symtab.h does and under the same rules. Call frame information is what
- * .eh_frame and .debug_frame say; beside it, code is known by itself where C libraries have none for it:
+ * .eh_frame and .debug_frame say; Go programs have a table of functions instead (docs/adr/0029); beside them, code is known by itself where C libraries have none for it:
  * where a program or a thread begins, and where a signal handler returns to.
  */
 
