@@ -27,6 +27,7 @@ enum regs_at {
 	REGS_DX = 96,
 	REGS_SI = 104,
 	REGS_DI = 112,
+	REGS_ORIG_AX = 120,
 	REGS_IP = 128,
 	REGS_CS = 136,
 	REGS_SP = 152,
@@ -63,6 +64,19 @@ static __always_inline __u64 regs_word(void *ctx, int off)
 		(w)->pc = word(REGS_IP);        \
 	} while (0)
 
+/*
+ * 1 + the number of the system call that a task is in, 0 for none. The number is also there while the task
+ * leaves for a signal's handler: its pc is then no longer behind the instruction (0f 05).
+ */
+static __always_inline __u32 regs_syscall(__u64 orig_ax, __u64 pc)
+{
+	__u16 instruction = 0;
+
+	if ((__s64)orig_ax < 0 || kenv_read_user(&instruction, sizeof(instruction), pc - 2))
+		return 0;
+	return instruction == 0x050f ? 1 + (__u32)orig_ax : 0;
+}
+
 /* 0 or a negative error. After it the walk is in the frame that was interrupted. */
 static __always_inline int regs_read(void *ctx, struct task_struct *task, bool user_mode,
 				     struct scratch *s, __u64 *ret_cs)
@@ -73,6 +87,7 @@ static __always_inline int regs_read(void *ctx, struct task_struct *task, bool u
 	w->known = WALK_ALL;
 	w->exact = 1;
 	w->guessed = 0;
+	w->syscall = 0;
 	w->end = CPROF_END_NONE;
 	if (user_mode) {
 #define REGS_CTX(off) regs_word(ctx, off)
@@ -87,6 +102,7 @@ static __always_inline int regs_read(void *ctx, struct task_struct *task, bool u
 #define REGS_SAVED(off) (s->saved[(off) / 8])
 	REGS_FILL(w, REGS_SAVED);
 #undef REGS_SAVED
+	w->syscall = regs_syscall(s->saved[REGS_ORIG_AX / 8], w->pc);
 	*ret_cs = s->saved[REGS_CS / 8];
 	return 0;
 }

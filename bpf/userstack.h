@@ -24,9 +24,9 @@ static __always_inline bool put_frame(struct scratch *s)
 	if (pos > sizeof(s->bytes) - sizeof(*f))
 		return false;
 	f = (void *)(s->bytes + pos);
-	f->offset = s->at.offset + !s->walk.exact;
+	f->offset = s->at.offset + walk_is_behind(&s->walk);
 	f->object = s->at.object;
-	f->flags = s->walk.exact ? CPROF_FRAME_EXACT : 0;
+	f->flags = walk_is_behind(&s->walk) ? 0 : CPROF_FRAME_EXACT;
 	s->pos = pos + sizeof(*f);
 	s->user_cnt++;
 	if (s->at.object == CPROF_OBJECT_NONE || s->at.object == CPROF_OBJECT_ANON)
@@ -57,6 +57,8 @@ __noinline int userstack_step(void)
 	found = find_rule(s);
 	if (found == ROWS_FOUND)
 		return walk_by_rule(&s->walk, &s->rule);
+	if (found == ROWS_GAP && walk_is_clone(&s->walk))
+		return walk_by_clone(&s->walk);
 	if (found == ROWS_STALE)
 		return walk_ends(&s->walk, CPROF_END_STALE);
 	if (found == ROWS_UNKNOWN)
@@ -113,7 +115,7 @@ static __always_inline void capture_user(void *ctx, struct task_struct *task, st
 		return;
 	}
 	check_sample(s, task, s->walk.pc, walk_sp(&s->walk));
-	locate(s, s->walk.pc, &s->at);
+	locate(s, walk_lookup_pc(&s->walk), &s->at);
 	put_frame(s);
 	s->user_end = CPROF_END_LIMIT;
 	kenv_loop(CPROF_USER_FRAMES_MAX, userstack_turn, &s);

@@ -30,8 +30,9 @@
 struct walk {
 	__u64 regs[16]; /* by enum cprof_reg, but for the pc */
 	__u64 pc;
-	__u32 known; /* a bit for each of the registers */
-	__u8 exact;  /* the pc is that of the instruction itself, not of a return */
+	__u32 known;   /* a bit for each of the registers */
+	__u32 syscall; /* 1 + the number of the system call that the frame is in; 0: in none */
+	__u8 exact;    /* the pc is that of the instruction itself, not of a return */
 	__u8 guessed; /* the interrupted code had no information: its frame pointer may be its caller's */
 	__u8 by_fp; /* the last step was by the frame pointer */
 	__u8 end;   /* enum cprof_stack_end, once a step returned false */
@@ -58,10 +59,19 @@ static __always_inline __u64 walk_sp(const struct walk *w)
 	return w->regs[CPROF_REG_RSP];
 }
 
-/* The place whose rule undoes the frame: a return address may lie behind the function that called last. */
+/* The pc is behind the instruction that runs: a call or a system call. */
+static __always_inline bool walk_is_behind(const struct walk *w)
+{
+	return !w->exact || w->syscall;
+}
+
+/*
+ * The place whose rule undoes the frame: a return address may lie behind the function that called last,
+ * and so may what follows a system call (that of __restore_rt is all that there is of it).
+ */
 static __always_inline __u64 walk_lookup_pc(const struct walk *w)
 {
-	return w->pc - !w->exact;
+	return w->pc - walk_is_behind(w);
 }
 
 static __always_inline bool walk_ends(struct walk *w, enum cprof_stack_end end)
@@ -103,6 +113,7 @@ static __always_inline bool walk_signal(struct walk *w)
 	w->pc = gregs[16];
 	w->known = WALK_ALL;
 	w->exact = 1;
+	w->syscall = 0;
 	w->by_fp = 0;
 	return true;
 }
@@ -200,6 +211,7 @@ static __always_inline bool walk_by_rule(struct walk *w, const struct cprof_rule
 	w->pc = pc;
 	w->known = known;
 	w->exact = !!(r->flags & CPROF_RULE_EXACT);
+	w->syscall = 0;
 	w->by_fp = 0;
 	return true;
 }
@@ -241,6 +253,49 @@ static __always_inline bool walk_by_fp(struct walk *w, bool known_file)
 	w->pc = frame[1];
 	w->known = WALK_ABOVE;
 	w->exact = 0;
+	w->syscall = 0;
 	w->by_fp = 1;
 	return true;
+}
+
+#define WALK_NR_CLONE 56
+#define WALK_NR_CLONE3 435
+
+/* `mov $nr, %eax; syscall`, as the lower seven bytes of a word. */
+#define WALK_SYSCALL(nr) (0x00050f00000000b8ull | (__u64)(nr) << 8)
+#define WALK_BEHIND_MAX 8
+
+/*
+ * In clone() and clone3() C libraries say nothing from the system call on, where one of the two that return
+ * has another stack: the new thread's is empty, and who called it has pushed nothing since. Behind the call
+ * they look at rax, and rcx is still what the processor left there: the address behind the instruction.
+ */
+static __always_inline bool walk_is_clone(struct walk *w)
+{
+	__u64 behind = w->regs[2], code;
+
+	if (w->syscall)
+		return w->syscall == 1 + WALK_NR_CLONE || w->syscall == 1 + WALK_NR_CLONE3;
+	if (!w->exact || w->known != WALK_ALL || w->pc - behind > WALK_BEHIND_MAX ||
+	    behind >= WALK_TOP || walk_memory(w, &code, sizeof(code), behind - sizeof(code)))
+		return false;
+	code >>= 8;
+	return code == WALK_SYSCALL(WALK_NR_CLONE) || code == WALK_SYSCALL(WALK_NR_CLONE3);
+}
+
+static __always_inline bool walk_by_clone(struct walk *w)
+{
+	static const struct cprof_rule caller = {
+		.cfa = CPROF_CFA_REG,
+		.cfa_reg = CPROF_REG_RSP,
+		.cfa_off = 8,
+		.ra = CPROF_WHERE_CFA,
+		.ra_off = -8,
+		.sp = CPROF_WHERE_SAME,
+		.fp = CPROF_WHERE_SAME,
+	};
+
+	if (w->regs[CPROF_REG_RAX] == 0)
+		return walk_ends(w, CPROF_END_ROOT);
+	return walk_by_rule(w, &caller);
 }

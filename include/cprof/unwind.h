@@ -16,6 +16,7 @@
 #include "cprof/abi.h"
 
 enum cprof_reg {
+	CPROF_REG_RAX = 0,
 	CPROF_REG_RBP = 6,
 	CPROF_REG_RSP = 7,
 	CPROF_REG_RIP = 16, /* as a rule's column: the return address */

@@ -112,6 +112,92 @@ TEST(expressions_of_libc_libcrypto_and_of_the_linker)
 	CHECK_EQ(walk_sp(&w), STACK + 16);
 }
 
+/* The pc behind the last instruction of a function, as __restore_rt's in rt_sigreturn. */
+TEST(a_system_call_is_looked_up_where_it_is)
+{
+	struct cprof_rule r = rule(CPROF_CFA_REG, CPROF_REG_RSP, 8);
+	struct walk w = begin(STACK, 0);
+
+	CHECK_EQ(walk_lookup_pc(&w), PC);
+	w.syscall = 1; /* read() */
+	CHECK_EQ(walk_lookup_pc(&w), PC - 1);
+	CHECK(!walk_is_clone(&w));
+	stack[0] = PC + 100;
+	CHECK(walk_by_rule(&w, &r));
+	CHECK_EQ(w.syscall, 0);
+	CHECK_EQ(walk_lookup_pc(&w), PC + 99);
+
+	w = begin(STACK, 0);
+	w.syscall = 1;
+	r = rule(CPROF_CFA_SIGNAL, 0, 0);
+	CHECK(walk_by_rule(&w, &r));
+	CHECK_EQ(w.syscall, 0);
+
+	w = begin(STACK, STACK + 16);
+	w.syscall = 1;
+	stack[3] = PC + 7;
+	CHECK(walk_by_fp(&w, true));
+	CHECK_EQ(w.syscall, 0);
+	CHECK(w.guessed);
+}
+
+TEST(who_clones_and_who_is_cloned)
+{
+	const uint32_t calls[] = { WALK_NR_CLONE, WALK_NR_CLONE3 };
+
+	for (int i = 0; i < 2; i++) {
+		struct walk w = begin(STACK, 0x77);
+
+		w.syscall = 1 + calls[i];
+		CHECK(walk_is_clone(&w));
+		w.regs[CPROF_REG_RAX] = (uint64_t)-38; /* -ENOSYS, until it is done */
+		stack[0] = PC + 100;
+		CHECK(walk_by_clone(&w));
+		CHECK_EQ(w.pc, PC + 100);
+		CHECK_EQ(walk_sp(&w), STACK + 8);
+		CHECK_EQ(w.regs[CPROF_REG_RBP], 0x77);
+
+		w = begin(OTHER, 0);
+		w.syscall = 1 + calls[i];
+		w.regs[CPROF_REG_RAX] = 0;
+		other[0] = PC + 100; /* what the new thread shall run, which nobody called */
+		CHECK(!walk_by_clone(&w));
+		CHECK_EQ(w.end, CPROF_END_ROOT);
+	}
+}
+
+/* `mov $0x1b3, %eax; syscall`, then a look at the result. */
+TEST(behind_a_clone_that_has_returned)
+{
+	uint8_t code[32] = { [5] = 0xb8, 0xb3, 0x01, 0, 0, 0x0f, 0x05, 0x48, 0x85, 0xc0, 0x7c };
+	struct walk w = begin(STACK, 0);
+	uint64_t behind = PC + 12;
+
+	kenv_map(PC, code, sizeof(code));
+	w.regs[2] = behind;
+	for (w.pc = behind; w.pc <= behind + 7; w.pc++)
+		CHECK(walk_is_clone(&w));
+	w.pc = behind + 9;
+	CHECK(!walk_is_clone(&w));
+	w.pc = behind - 1;
+	CHECK(!walk_is_clone(&w));
+	w.pc = behind;
+	w.exact = 0;
+	CHECK(!walk_is_clone(&w));
+	w.exact = 1;
+	w.known = WALK_ABOVE;
+	CHECK(!walk_is_clone(&w));
+	w.known = WALK_ALL;
+	code[6] = 0xb4; /* another call */
+	CHECK(!walk_is_clone(&w));
+	code[6] = 56;
+	CHECK(!walk_is_clone(&w));
+	code[7] = 0;
+	CHECK(walk_is_clone(&w));
+	w.pc = w.regs[2] = 3;
+	CHECK(!walk_is_clone(&w));
+}
+
 TEST(a_return_address_in_a_register_as_in_vfork)
 {
 	struct cprof_rule r = {
