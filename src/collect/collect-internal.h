@@ -51,6 +51,8 @@ struct collect {
 	const char *walk_why; /* it is switched off since the start; NULL: not then */
 };
 
+/* Maps or programs could not be had. */
+int collect_load_failed(struct collect_failure *failure, int r);
 /* Writes one line into @failure and returns @r. */
 int collect_fail(struct collect_failure *failure, int r, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -39,7 +39,7 @@ static int check_btf(struct collect *c, struct collect_failure *failure)
 	return 0;
 }
 
-static int load_failed(struct collect_failure *failure, int r)
+int collect_load_failed(struct collect_failure *failure, int r)
 {
 	if (r == -EPERM || r == -EACCES)
 		return collect_fail(failure, r,
@@ -69,7 +69,7 @@ static int learn_self(struct collect *c, bool *ret_layouts_ok, struct collect_fa
 
 	r = bpf_prog_test_run_opts(bpf_program__fd(c->bpf->progs.cprof_self), &opts);
 	if (r < 0)
-		return load_failed(failure, r);
+		return collect_load_failed(failure, r);
 	if (fstatat(c->opts.root->fd, "proc/self/ns/pid", &st, 0) < 0)
 		return collect_fail(failure, -errno,
 				    "cannot read /proc/self/ns/pid: %m; mount /proc");
@@ -126,7 +126,7 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 
 	c->bpf = cprof_bpf__open();
 	if (!c->bpf)
-		return load_failed(failure, -errno);
+		return collect_load_failed(failure, -errno);
 	c->bpf->rodata->frames_max = c->opts.frames_max;
 	c->bpf->rodata->filter_all = c->opts.all;
 	c->bpf->rodata->filter_tree = c->opts.tree;
@@ -145,7 +145,7 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 	if (r == 0 && c->opts.pool)
 		r = collect_pool_share(c->opts.pool, c->bpf);
 	if (r < 0)
-		return load_failed(failure, r);
+		return collect_load_failed(failure, r);
 	return 0;
 }
 
@@ -162,7 +162,7 @@ int collect_load(struct collect *c, struct collect_failure *failure)
 		return r;
 	r = cprof_bpf__load(c->bpf);
 	if (r < 0)
-		return load_failed(failure, r);
+		return collect_load_failed(failure, r);
 	r = learn_self(c, &layouts_ok, failure);
 	if (r < 0)
 		return r;
@@ -174,6 +174,6 @@ int collect_load(struct collect *c, struct collect_failure *failure)
 		return r;
 	r = cprof_bpf__attach(c->bpf);
 	if (r < 0)
-		return load_failed(failure, r);
+		return collect_load_failed(failure, r);
 	return 0;
 }

@@ -137,10 +137,7 @@ int collect_pool_new(struct collect_pool **ret, struct collect_failure *failure)
 	cp->memory.ctx = cp;
 	r = make_maps(cp);
 	if (r < 0)
-		return collect_fail(failure, r,
-				    "cannot make the maps for unwinding information: %s; "
-				    "CAP_BPF (or root) is needed, and memory",
-				    strerror(-r));
+		return collect_load_failed(failure, r);
 	*ret = TAKE_PTR(cp);
 	return 0;
 }
