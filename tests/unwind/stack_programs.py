@@ -148,6 +148,12 @@ def tools(_):
     yield Program("gzip", ("gzip", "-c"), stdin="/dev/urandom")
 
 
+# Down into C, and back into Go: nothing of either is between these but the runtime's and what cgo makes.
+OTHERS = r"(?:(?!cDown > |main\.goBack > )\S+ > )+"
+CALLBACKS = rf"runtime\.goexit\S* > runtime\.main > main\.main > ({OTHERS}cDown > {OTHERS}main\.goBack > )*" \
+    rf"{OTHERS}cDown > cWork"
+
+
 def go_programs(out, go, version, env):
     """Both programs by one toolchain, and the first without its tables for debuggers."""
     env = dict(os.environ, GOENV="off", GO111MODULE="off", GOTOOLCHAIN="local", GOPROXY="off",
@@ -156,7 +162,8 @@ def go_programs(out, go, version, env):
                               ("callback", ", cgo callbacks", ())):
         path = out / re.sub(r"\W+", "-", f"go-{version}-{name}{says}")
         run([go, "build", *flags, "-o", path, HERE / "golang" / f"{name}.go"], env=env, cwd="/")
-        yield Program(f"Go {version}{says}", (path,))
+        exact = {"exact": CALLBACKS, "bottom": "cWork"} if name == "callback" else {}
+        yield Program(f"Go {version}{says}", (path,), **exact)
 
 
 def go_installed(out):

@@ -141,10 +141,10 @@ def judge(checks, row):
 def markdown(rows):
     """The page of the documentation."""
     lines = ["# Which stacks are whole", "",
-             "Made by `tests/unwind/stacks --markdown docs/stacks.md`, on a kernel " + os.uname().release +
-             ". A stack is whole when it reached the", "outermost frame of its thread; the reasons are those of"
-             " [profile.md](formats/profile.md). Programs in *italics* run code without", "unwinding information.",
-             "", "| Program | Samples | Whole | Why not |", "|---|---|---|---|"]
+             "Rows of `tests/unwind/stacks --markdown FILE`; of Go's versions with `--go-cache DIR`. A stack is whole when it",
+             "reached the outermost frame of its thread; the reasons are those of [profile.md](formats/profile.md). Programs in",
+             "*italics* run code without unwinding information. Fewer than 1,000 samples cannot show a share of 99.9 %.", "",
+             "| Program | Samples | Whole | Why not |", "|---|---|---|---|"]
     for row in rows:
         name = row.program.name if row.program.whole else f"*{row.program.name}* ({row.program.says})"
         if row.program.missing:
