@@ -12,6 +12,7 @@
 
 /* One object's file at a time is enough: it is read off the path of samples, and the next tick is soon. */
 #define WANTED_PER_TICK 4
+#define BYTES_MIN (2 * CPROF_SLAB_BYTES)
 
 int unwinding_begin(struct sampler *s, struct collect_failure *failure)
 {
@@ -39,7 +40,7 @@ void unwinding_done(struct sampler *s)
 
 void unwinding_limit(struct sampler *s, uint64_t bytes_max)
 {
-	s->unwinding.bytes_max = (size_t)bytes_max >> CPROF_BOUNDS_SHIFT;
+	s->unwinding.bytes_max = MAX((size_t)bytes_max >> CPROF_BOUNDS_SHIFT, (size_t)BYTES_MIN);
 	if (s->unwinding.pool)
 		pool_limit(s->unwinding.pool, s->unwinding.bytes_max);
 }

@@ -112,10 +112,12 @@ def same_functions(bench):
                              None if way == "walk" else "proc")
     for name in PROGRAMS:
         compare(bench, rows, name)
-        # Addresses on the stack are taken for callers: /proc must find out which are none.
+        # Frame pointers alone lead there, and not as far; but addresses on the stack are taken for callers,
+        # and /proc must find out which are none.
         if ("walk", name) in depths and ("proc", name) in depths:
-            checks.within(f"{name}: mean depth, /proc against the walk", depths["proc", name],
-                          depths["walk", name], 0.15 * depths["walk", name] + 0.3)
+            checks.at_most(f"{name}: mean depth, /proc against the walk", depths["proc", name],
+                           1.15 * depths["walk", name] + 0.3)
+            checks.at_least(f"{name}: mean depth by /proc", depths["proc", name], 1)
     if "walk" in frames and "proc" in frames:
         named = {w: f["symbolized"] / max(f["total"], 1) for w, f in frames.items()}
         checks.within("frames with names, /proc against the walk", named["proc"], named["walk"], 0.1)
