@@ -21,7 +21,7 @@ int unwinding_begin(struct sampler *s, struct collect_failure *failure)
 
 	if (s->unwinding.pool)
 		return 0;
-	r = collect_pool_new(&maps, failure);
+	r = collect_pool_new(&s->root, &maps, failure);
 	if (r < 0)
 		return r;
 	r = pool_new(collect_pool_memory(maps), s->unwinding.bytes_max, rng_seed(),

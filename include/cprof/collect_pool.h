@@ -13,8 +13,9 @@
 
 struct collect_pool;
 
-/* Without slabs at first. 0, or -errno with @failure. */
-int collect_pool_new(struct collect_pool **ret, struct collect_failure *failure);
+/* Without slabs at first. 0, or -errno with @failure. @root has to outlive it. */
+int collect_pool_new(const struct root *root, struct collect_pool **ret,
+		     struct collect_failure *failure);
 /* After the struct pool on it. Collections that were given it go on, and find what is there. */
 struct collect_pool *collect_pool_free(struct collect_pool *cp);
 /* The memory, for pool_new(). */

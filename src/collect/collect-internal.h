@@ -51,6 +51,8 @@ struct collect {
 	const char *walk_why; /* it is switched off since the start; NULL: not then */
 };
 
+/* What a map takes of the kernel's memory. */
+uint64_t collect_fd_bytes(const struct root *root, int fd);
 /* Maps or programs could not be had. */
 int collect_load_failed(struct collect_failure *failure, int r);
 /* Writes one line into @failure and returns @r. */

@@ -237,6 +237,18 @@ int collect_counters(const struct collect *c, struct counters *counters)
 	return 0;
 }
 
+uint64_t collect_fd_bytes(const struct root *root, int fd)
+{
+	char path[64], text[1024];
+	const char *at;
+
+	(void)snprintf(path, sizeof(path), "proc/self/fdinfo/%d", fd);
+	if (root_read(root, path, text, sizeof(text)) < 0)
+		return 0;
+	at = strstr(text, "memlock:");
+	return at ? strtoull(at + strlen("memlock:"), NULL, 10) : 0;
+}
+
 uint64_t collect_map_bytes(const struct collect *c)
 {
 	const struct bpf_map *map;
@@ -244,17 +256,9 @@ uint64_t collect_map_bytes(const struct collect *c)
 
 	bpf_object__for_each_map(map, c->bpf->obj)
 	{
-		char path[64], text[1024];
-		const char *at;
-
 		if (c->opts.pool && strncmp(bpf_map__name(map), "cprof_unwind_", 13) == 0)
 			continue;
-		(void)snprintf(path, sizeof(path), "proc/self/fdinfo/%d", bpf_map__fd(map));
-		if (root_read(c->opts.root, path, text, sizeof(text)) < 0)
-			continue;
-		at = strstr(text, "memlock:");
-		if (at)
-			sum += strtoull(at + strlen("memlock:"), NULL, 10);
+		sum += collect_fd_bytes(c->opts.root, bpf_map__fd(map));
 	}
 	return sum;
 }

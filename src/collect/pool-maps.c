@@ -18,6 +18,8 @@ struct collect_pool {
 	struct pool_memory memory;
 	void *slabs[CPROF_UNWIND_SLABS_MAX];
 	uint32_t slabs_cnt;
+	uint64_t slab_bytes; /* of the kernel's memory, each */
+	const struct root *root;
 };
 
 /* In the order of enum pool_map. */
@@ -95,6 +97,7 @@ static int slab_new(void *ctx, uint32_t index, uint32_t **ret)
 	}
 	cp->slabs[index] = memory;
 	cp->slabs_cnt++;
+	cp->slab_bytes = collect_fd_bytes(cp->root, fd);
 	*ret = memory;
 	return 0;
 }
@@ -122,7 +125,8 @@ static int make_maps(struct collect_pool *cp)
 	return r < 0 ? r : 0;
 }
 
-int collect_pool_new(struct collect_pool **ret, struct collect_failure *failure)
+int collect_pool_new(const struct root *root, struct collect_pool **ret,
+		     struct collect_failure *failure)
 {
 	_cleanup_(collect_pool_freep) struct collect_pool *cp = calloc(1, sizeof(*cp));
 	int r;
@@ -135,6 +139,7 @@ int collect_pool_new(struct collect_pool **ret, struct collect_failure *failure)
 	cp->memory.slab_new = slab_new;
 	cp->memory.slab_free = slab_free;
 	cp->memory.ctx = cp;
+	cp->root = root;
 	r = make_maps(cp);
 	if (r < 0)
 		return collect_load_failed(failure, r);
@@ -171,10 +176,10 @@ const struct pool_memory *collect_pool_memory(const struct collect_pool *cp)
 
 uint64_t collect_pool_bytes(const struct collect_pool *cp)
 {
-	uint64_t sum = (uint64_t)cp->slabs_cnt * CPROF_SLAB_BYTES;
+	uint64_t sum = (uint64_t)cp->slabs_cnt * cp->slab_bytes;
 
 	for (int i = 0; i < POOL_MAPS_CNT; i++)
-		sum += (uint64_t)shapes[i].value_sz * shapes[i].cnt;
+		sum += collect_fd_bytes(cp->root, cp->fds[i]);
 	return sum;
 }
 

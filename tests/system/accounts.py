@@ -43,6 +43,22 @@ def _fdinfo(pid):
             yield dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
 
+ARRAY_OF_MAPS = 12  # BPF_MAP_TYPE_ARRAY_OF_MAPS
+
+
+def maps_within(ident):
+    """{id: bytes} of the maps that lie in a map of maps, of which nobody need have a descriptor."""
+    found = {}
+    for entry in harness.bpftool("map", "dump", "id", ident) or ():
+        inner = entry.get("value", entry.get("inner_map_id"))
+        if isinstance(inner, list):
+            inner = int.from_bytes(bytes(int(byte, 16) for byte in inner), "little")
+        shown = harness.bpftool("map", "show", "id", inner) if isinstance(inner, int) and inner else None
+        if shown:
+            found[str(inner)] = shown["bytes_memlock"]
+    return found
+
+
 class Bpf:
     """Programs and maps that processes hold descriptors of, each counted once."""
 
@@ -54,6 +70,8 @@ class Bpf:
                     programs[info["prog_id"]] = int(info["run_time_ns"]), int(info["run_cnt"])
                 elif "map_id" in info and "memlock" in info:
                     maps[info["map_id"]] = int(info["memlock"])
+                    if int(info["map_type"]) == ARRAY_OF_MAPS:
+                        maps |= maps_within(info["map_id"])
         self.programs = {ident: ns for ident, (ns, _) in programs.items()}
         self.run_ns = sum(self.programs.values())
         self.runs = sum(runs for _, runs in programs.values())

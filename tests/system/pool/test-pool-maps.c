@@ -186,10 +186,10 @@ int main(void)
 
 	if (geteuid() != 0)
 		check_skip("needs root");
-	r = collect_pool_new(&cp, &failure);
+	CHECK_EQ(root_open(&root, "/"), 0);
+	r = collect_pool_new(&root, &cp, &failure);
 	if (r < 0)
 		CHECK_FAIL("%s", failure.text);
-	CHECK_EQ(root_open(&root, "/"), 0);
 	CHECK_EQ(pool_new(collect_pool_memory(cp), 64 << 20, 9, &pool), 0);
 	empty = collect_pool_bytes(cp);
 	check_shared(&root, cp, pool);
