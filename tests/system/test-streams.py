@@ -156,7 +156,8 @@ def learnt(bench):
     checks.at_least("frames of processes of 1 ms", frames, 100)
     checks.at_least("of these, with a name", named / max(frames, 1), 0.99)
     checks.at_least("files announced at first", first.counters["announce_sent"], 1)
-    checks.equal("and to the second, whose BPF knows them all", second.counters["announce_sent"], 0)
+    # Its BPF knows them all; stacks of the shell may lead to a file that the first did not meet.
+    checks.at_most("and to the second", second.counters["announce_sent"], 2)
 
 
 HIDING = """
