@@ -10,11 +10,10 @@
 
 #include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <fcntl.h>
 
 #include "always.h"
 #include "cprof/base/clock.h"
+#include "cprof/base/sealed.h"
 #include "cprof/base/seqpacket.h"
 #include "cprof/control.h"
 #include "recording.h"
@@ -46,26 +45,11 @@ static int send_status(struct sampler *s, uint64_t id)
 	return seqpacket_send(s->front_fd, m, sizeof(*m), -EBADF);
 }
 
-/* Each asker has a file of his own: the position in it is shared with whom it is passed on to. */
-static int make_memfd(const struct always_processes *p)
-{
-	_cleanup_close_ int fd = memfd_create("cprof-processes", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = writing_write(p->v.v, p->v.cnt * sizeof(*p->v.v), &fd);
-	if (r < 0)
-		return r;
-	if (lseek(fd, 0, SEEK_SET) < 0 || fcntl(fd, F_ADD_SEALS, SAMPLER_SEALS) < 0)
-		return -errno;
-	return TAKE_FD(fd);
-}
-
 static int send_processes(struct sampler *s, uint64_t id)
 {
 	const struct always_processes *p = &s->always->processes;
-	_cleanup_close_ int fd = make_memfd(p);
+	/* Each asker has a file of his own: the position in it is shared with whom it is passed on to. */
+	_cleanup_close_ int fd = sealed_new("cprof-processes", p->v.v, p->v.cnt * sizeof(*p->v.v));
 	const struct control_processes m = {
 		.head = { .size = sizeof(m), .type = CONTROL_PROCESSES, .id = id },
 		.window_ns = p->window_ns,

@@ -9,12 +9,12 @@
  * raw_lost; the profiles do not suffer.
  */
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "cprof/base/fd.h"
+#include "cprof/base/sealed.h"
 #include "cprof/replay.h"
 #include "recording.h"
 
@@ -183,8 +183,9 @@ static int make_file(struct recording *rec)
 	r = write_file(rec, fd);
 	if (r < 0)
 		return r;
-	if (fcntl(fd, F_ADD_SEALS, SAMPLER_SEALS) < 0)
-		return -errno;
+	r = sealed_finish(fd);
+	if (r < 0)
+		return r;
 	rec->writing.fd = TAKE_FD(fd);
 	return 0;
 }

@@ -54,9 +54,6 @@ struct interval;
 struct recording;
 struct stream;
 
-/* No more is written to what was handed over. */
-#define SAMPLER_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-
 #define SAMPLER_BOOT_ID_SZ 40 /* a UUID, and what ends it */
 
 /* Under emulation everything takes longer: tests in there are built with more. */

@@ -7,7 +7,6 @@
  * of its interval until it is told what became of its file.
  */
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +14,7 @@
 
 #include "cprof/base/clock.h"
 #include "cprof/base/fd.h"
+#include "cprof/base/sealed.h"
 #include "cprof/encode.h"
 #include "cprof/fold.h"
 #include "writing.h"
@@ -151,8 +151,9 @@ static int encode_one(struct writing *w, const struct parcel *parcel)
 		return r;
 	if (res.bytes > SESSION_PROFILE_BYTES_MAX)
 		return -EFBIG;
-	if (fcntl(fd, F_ADD_SEALS, SAMPLER_SEALS) < 0)
-		return -errno;
+	r = sealed_finish(fd);
+	if (r < 0)
+		return r;
 	counters->v[COUNTER_frames] += res.frames;
 	counters->v[COUNTER_frames_named] += res.frames_named;
 	w->profile.samples = res.samples;

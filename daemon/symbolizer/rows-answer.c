@@ -7,34 +7,13 @@
 
 #include "rows-answer.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-
-#include "cprof/base/fd.h"
+#include "cprof/base/sealed.h"
 #include "cprof/unwind_info.h"
-
-#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-
-/* The sealed file of these bytes, or -errno. */
-static int seal(const void *bytes, size_t sz)
-{
-	_cleanup_close_ int fd = memfd_create("cprof-rows", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = fd_write_all(fd, bytes, sz);
-	if (r < 0)
-		return r;
-	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-		return -errno;
-	return TAKE_FD(fd);
-}
 
 static int make(uint32_t object, enum wire_rows_status status, const void *bytes, size_t sz,
 		struct rows_answer *ret)
 {
-	int fd = seal(bytes, sz);
+	int fd = sealed_new("cprof-rows", bytes, sz);
 
 	if (fd < 0)
 		return fd;

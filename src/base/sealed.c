@@ -14,7 +14,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cprof/base/cleanup.h"
 #include "cprof/base/fd.h"
+
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+int sealed_finish(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
+}
+
+int sealed_new(const char *name, const void *bytes, size_t sz)
+{
+	_cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = fd_write_all(fd, bytes, sz);
+	if (r < 0)
+		return r;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	r = sealed_finish(fd);
+	return r < 0 ? r : TAKE_FD(fd);
+}
 
 int sealed_check(int fd, uint64_t bytes)
 {

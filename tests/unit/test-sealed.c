@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* sealed: only a sealed file of exactly the announced size passes. */
+/* sealed: what is made stays as it is, and only a sealed file of exactly the announced size passes. */
 
 #include "check.h"
 
@@ -19,6 +19,58 @@ static int memory(const char *text, int seals)
 	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
 	CHECK_EQ(fcntl(fd, F_ADD_SEALS, seals), 0);
 	return fd;
+}
+
+/* Whoever holds it may try: by writing, cutting, lengthening, mapping, or more seals. */
+static void check_fixed(int fd, const char *text)
+{
+	const off_t sz = (off_t)strlen(text);
+	char bytes[8];
+
+	CHECK_EQ(pwrite(fd, "x", 1, 0), -1);
+	CHECK_EQ(errno, EPERM);
+	CHECK_EQ(ftruncate(fd, sz - 1), -1);
+	CHECK_EQ(ftruncate(fd, sz + 1), -1);
+	CHECK(mmap(NULL, 1, PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+	CHECK_EQ(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+	CHECK_EQ(sealed_check(fd, (uint64_t)sz), 0);
+	CHECK_EQ(pread(fd, bytes, sizeof(bytes), 0), sz);
+	CHECK_EQ(memcmp(bytes, text, (size_t)sz), 0);
+}
+
+TEST(new)
+{
+	_cleanup_close_ int fd = sealed_new("test", "text", 4);
+	_cleanup_close_ int empty = sealed_new("test", NULL, 0);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	CHECK_EQ(lseek(fd, 0, SEEK_CUR), 0);
+	check_fixed(fd, "text");
+	CHECK(empty >= 0);
+	CHECK_EQ(sealed_check(empty, 0), 0);
+}
+
+TEST(new_fails)
+{
+	char name[300];
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	CHECK_EQ(sealed_new(name, "text", 4), -EINVAL);
+	CHECK_EQ(sealed_new("test", (const void *)1, 4), -EFAULT);
+}
+
+TEST(finish)
+{
+	_cleanup_close_ int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_close_ int bare = memfd_create("test", MFD_CLOEXEC);
+
+	CHECK_EQ(write(fd, "text", 4), 4);
+	CHECK_EQ(sealed_finish(fd), 0);
+	check_fixed(fd, "text");
+	CHECK_EQ(sealed_finish(bare), -EPERM);
+	CHECK_EQ(sealed_finish(-1), -EBADF);
 }
 
 TEST(check)
