@@ -233,12 +233,12 @@ struct cfi_row cfi_row(const struct cfi *t, size_t i)
 
 size_t cfi_rules_cnt(const struct cfi *t)
 {
-	return t->rows.rules.cnt;
+	return t->rows.ruleset.rules.cnt;
 }
 
 const struct cprof_rule *cfi_rule(const struct cfi *t, uint16_t i)
 {
-	return &t->rows.rules.v[i];
+	return &t->rows.ruleset.rules.v[i];
 }
 
 const struct cfi_facts *cfi_facts(const struct cfi *t)

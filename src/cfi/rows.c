@@ -11,33 +11,9 @@
 #include <errno.h>
 #include <string.h>
 
-static bool same_rule(uint32_t value, const void *key, const void *ctx)
-{
-	const struct cfi_rows *rows = ctx;
-
-	return memcmp(&rows->rules.v[value], key, sizeof(struct cprof_rule)) == 0;
-}
-
-/* The rule's number, or -errno. */
 static int rule_number(struct cfi_rows *rows, const struct cprof_rule *rule)
 {
-	uint64_t hash = hash_bytes(rule, sizeof(*rule), 0);
-	uint32_t found;
-	int r;
-
-	if (map_find(&rows->index, hash, rule, same_rule, rows, &found))
-		return (int)found;
-	if (rows->rules.cnt >= MIN(rows->limits.rules, CFI_RULES_MAX))
-		return -E2BIG;
-	r = map_add(&rows->index, hash, (uint32_t)rows->rules.cnt);
-	if (r < 0)
-		return r;
-	r = vec_push(&rows->rules, *rule);
-	if (r < 0) {
-		(void)map_remove(&rows->index, hash, (uint32_t)rows->rules.cnt);
-		return r;
-	}
-	return (int)rows->rules.cnt - 1;
+	return ruleset_number(&rows->ruleset, rule, MIN(rows->limits.rules, CFI_RULES_MAX));
 }
 
 int cfi_rows_init(struct cfi_rows *rows, const struct cfi_limits *limits)
@@ -53,8 +29,7 @@ int cfi_rows_init(struct cfi_rows *rows, const struct cfi_limits *limits)
 void cfi_rows_done(struct cfi_rows *rows)
 {
 	vec_done(&rows->rows);
-	vec_done(&rows->rules);
-	map_done(&rows->index);
+	ruleset_done(&rows->ruleset);
 }
 
 static uint64_t row_addr(uint64_t row)

@@ -6,9 +6,9 @@
  * neighbours joined. A row is a 64-bit number (address, rule), so that sorting compares numbers only.
  */
 
-#include "cprof/base/map.h"
 #include "cprof/base/vec.h"
 #include "cprof/cfi.h"
+#include "cprof/ruleset.h"
 
 #define ROWS_RULE_BITS 16
 #define ROWS_ADDR_MAX (UINT64_MAX >> ROWS_RULE_BITS)
@@ -17,8 +17,7 @@
 struct cfi_rows {
 	struct cfi_limits limits;
 	VEC(uint64_t) rows;
-	VEC(struct cprof_rule) rules;
-	struct map index; /* rules by their bytes */
+	struct ruleset ruleset;
 	uint32_t unsupported;
 };
 

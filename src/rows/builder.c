@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cprof/base/map.h"
 #include "cprof/base/vec.h"
 #include "cprof/rows.h"
+#include "cprof/ruleset.h"
 
 #define GAP 0u			/* the number of the rule that says GAP */
 #define PLACES_END (1ull << 48) /* page numbers have 32 bits */
@@ -20,8 +20,7 @@
 #define PAGE_MASK ((1ull << CPROF_PAGE_SHIFT) - 1)
 
 struct rows_builder {
-	VEC(struct cprof_rule) rules;
-	struct map index; /* rules by their bytes */
+	struct ruleset ruleset;
 	VEC(uint32_t) page_rows;
 	VEC(uint32_t) rows;
 	uint64_t page_first;
@@ -32,40 +31,11 @@ struct rows_builder *rows_builder_free(struct rows_builder *b)
 {
 	if (!b)
 		return NULL;
-	vec_done(&b->rules);
-	map_done(&b->index);
+	ruleset_done(&b->ruleset);
 	vec_done(&b->page_rows);
 	vec_done(&b->rows);
 	free(b);
 	return NULL;
-}
-
-static bool same_rule(uint32_t value, const void *key, const void *ctx)
-{
-	const struct rows_builder *b = ctx;
-
-	return memcmp(&b->rules.v[value], key, sizeof(struct cprof_rule)) == 0;
-}
-
-/* The rule's number, or -errno. */
-static int rule_number(struct rows_builder *b, const struct cprof_rule *rule)
-{
-	uint64_t hash = hash_bytes(rule, sizeof(*rule), 0);
-	uint32_t found;
-	int r;
-
-	if (map_find(&b->index, hash, rule, same_rule, b, &found))
-		return (int)found;
-	if (b->rules.cnt >= ROWS_RULES_MAX)
-		return -E2BIG;
-	r = vec_reserve(&b->rules, 1);
-	if (r < 0)
-		return r;
-	r = map_add(&b->index, hash, (uint32_t)b->rules.cnt);
-	if (r < 0)
-		return r;
-	b->rules.v[b->rules.cnt++] = *rule;
-	return (int)b->rules.cnt - 1;
 }
 
 int rows_builder_new(struct rows_builder **ret)
@@ -75,7 +45,8 @@ int rows_builder_new(struct rows_builder **ret)
 
 	if (!b)
 		return -ENOMEM;
-	r = rule_number(b, &(struct cprof_rule){ .cfa = CPROF_CFA_GAP });
+	r = ruleset_number(&b->ruleset, &(struct cprof_rule){ .cfa = CPROF_CFA_GAP },
+			   ROWS_RULES_MAX);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(b);
@@ -134,7 +105,7 @@ int rows_add(struct rows_builder *b, uint64_t offset, uint64_t end, const struct
 	r = reserve(b, offset, end);
 	if (r < 0)
 		return r;
-	number = rule_number(b, rule);
+	number = ruleset_number(&b->ruleset, rule, ROWS_RULES_MAX);
 	if (number <= 0)
 		return number;
 	if (b->rows.cnt == 0)
@@ -158,6 +129,7 @@ static size_t append(void *dst, size_t at, const void *src, size_t sz)
 
 int rows_finish(struct rows_builder *b, void **ret_bytes, size_t *ret_sz)
 {
+	const struct ruleset *set = &b->ruleset;
 	struct rows_head head = { .magic = ROWS_MAGIC, .version = ROWS_VERSION };
 	size_t sz;
 	char *bytes;
@@ -166,15 +138,15 @@ int rows_finish(struct rows_builder *b, void **ret_bytes, size_t *ret_sz)
 		place_end(b);
 	head.page_first = (uint32_t)b->page_first;
 	head.pages_cnt = (uint32_t)b->page_rows.cnt;
-	head.rules_cnt = (uint32_t)b->rules.cnt;
+	head.rules_cnt = (uint32_t)set->rules.cnt;
 	head.rows_cnt = (uint32_t)b->rows.cnt;
-	sz = sizeof(head) + b->rules.cnt * sizeof(*b->rules.v) +
+	sz = sizeof(head) + set->rules.cnt * sizeof(*set->rules.v) +
 	     (b->page_rows.cnt + b->rows.cnt) * sizeof(uint32_t);
 	bytes = malloc(sz);
 	if (!bytes)
 		return -ENOMEM;
 	sz = append(bytes, 0, &head, sizeof(head));
-	sz = append(bytes, sz, b->rules.v, b->rules.cnt * sizeof(*b->rules.v));
+	sz = append(bytes, sz, set->rules.v, set->rules.cnt * sizeof(*set->rules.v));
 	sz = append(bytes, sz, b->page_rows.v, b->page_rows.cnt * sizeof(*b->page_rows.v));
 	sz = append(bytes, sz, b->rows.v, b->rows.cnt * sizeof(*b->rows.v));
 	*ret_bytes = bytes;
