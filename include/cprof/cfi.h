@@ -73,6 +73,8 @@ size_t cfi_rules_cnt(const struct cfi *t);
 const struct cprof_rule *cfi_rule(const struct cfi *t, uint16_t i);
 const struct cfi_facts *cfi_facts(const struct cfi *t);
 
+/* The first row behind this address; the number of rows when there is none. */
+size_t cfi_row_after(const struct cfi *t, uint64_t addr);
 /* The rule at this address: its number, or -ENOENT below the first row. */
 int cfi_find(const struct cfi *t, uint64_t addr);
 

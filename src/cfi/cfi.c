@@ -246,7 +246,7 @@ const struct cfi_facts *cfi_facts(const struct cfi *t)
 	return &t->facts;
 }
 
-int cfi_find(const struct cfi *t, uint64_t addr)
+size_t cfi_row_after(const struct cfi *t, uint64_t addr)
 {
 	size_t low = 0, high = t->rows.rows.cnt;
 
@@ -258,5 +258,12 @@ int cfi_find(const struct cfi *t, uint64_t addr)
 		else
 			high = mid;
 	}
-	return low == 0 ? -ENOENT : cfi_row(t, low - 1).rule;
+	return low;
+}
+
+int cfi_find(const struct cfi *t, uint64_t addr)
+{
+	size_t after = cfi_row_after(t, addr);
+
+	return after == 0 ? -ENOENT : cfi_row(t, after - 1).rule;
 }

@@ -107,22 +107,6 @@ static int64_t read_code(const struct elf_image *img, const struct object_segmen
 	return r == SYMTAB_OK ? (int64_t)sz : 0;
 }
 
-/* The first row behind the address; the number of rows when there is none. */
-static size_t row_after(const struct cfi *cfi, uint64_t addr)
-{
-	size_t low = 0, high = cfi ? cfi_rows_cnt(cfi) : 0;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (cfi_row(cfi, mid).addr <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
 static const struct cprof_rule *rule_at(const struct cfi *cfi, uint64_t addr)
 {
 	int r = cfi ? cfi_find(cfi, addr) : -ENOENT;
@@ -208,7 +192,7 @@ static bool ends_function(const struct cprof_rule *rule)
 static uint64_t end_by_rows(const struct cfi *cfi, uint64_t entry)
 {
 	bool gap = is_gap(rule_at(cfi, entry));
-	size_t i = row_after(cfi, entry);
+	size_t i = cfi ? cfi_row_after(cfi, entry) : 0;
 
 	while (cfi && i < cfi_rows_cnt(cfi) && !gap &&
 	       !ends_function(cfi_rule(cfi, cfi_row(cfi, i).rule)))
@@ -320,7 +304,7 @@ static int search_segment(struct window *w, const struct cfi *cfi, struct known_
 	int r = 0;
 
 	w->sz = 0;
-	for (size_t i = row_after(cfi, pos); r == 0 && pos < end; i++) {
+	for (size_t i = cfi ? cfi_row_after(cfi, pos) : 0; r == 0 && pos < end; i++) {
 		bool last = !cfi || i >= cfi_rows_cnt(cfi);
 		uint64_t next = last ? end : MIN(cfi_row(cfi, i).addr, end);
 

@@ -66,6 +66,11 @@ TEST(a_function)
 	CHECK_EQ(cfi_facts(t)->cies, 1);
 	CHECK_EQ(cfi_facts(t)->fdes, 1);
 	CHECK_EQ(cfi_facts(t)->bad, 0);
+	CHECK_EQ(cfi_row_after(t, CODE - 1), 0);
+	CHECK_EQ(cfi_row_after(t, CODE), 1);
+	CHECK_EQ(cfi_row_after(t, CODE + 0x1f), 2);
+	CHECK_EQ(cfi_row_after(t, CODE + 0x20), 3);
+	CHECK_EQ(cfi_row_after(t, UINT64_MAX), 5);
 }
 
 TEST(neighbours_in_any_order)
