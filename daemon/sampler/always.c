@@ -135,10 +135,18 @@ static void choose_names(struct always *a)
 	always_stream(a)->names_wait = a->ceiling.defer || !a->config.symbolize;
 }
 
+/* What the configuration says that it may take. */
+static void allow(struct always *a)
+{
+	const struct config *c = &a->config;
+
+	ceiling_allow(&a->ceiling, c->cpu_ppm, always_stream(a)->cpus, c->memory);
+	unwinding_limit(a->sampler, MIN(c->unwind_memory, c->memory / 4));
+}
+
 static void begin(struct always *a)
 {
 	struct collect_failure failure = { 0 };
-	uint32_t cpus;
 
 	if (a->phase != ALWAYS_NONE || !a->configured || !a->spooler)
 		return;
@@ -152,9 +160,7 @@ static void begin(struct always *a)
 	a->begun_ns = clock_mono_ns();
 	a->from_boot_ns = always_stream(a)->open->window->from_boot_ns;
 	a->second_ns = a->begun_ns + NSEC_PER_SEC;
-	cpus = always_stream(a)->cpus;
-	ceiling_allow(&a->ceiling, a->config.cpu_ppm, cpus, a->config.memory);
-	unwinding_limit(a->sampler, MIN(a->config.unwind_memory, a->config.memory / 4));
+	allow(a);
 	choose_names(a);
 	send_state(WIRE_STATE_SAMPLING, "");
 }
@@ -201,8 +207,7 @@ static void reload(struct always *a, const struct config *config)
 	}
 	a->rotate_ns = MIN(a->rotate_ns, clock_mono_ns() + a->config.window_ns);
 	spooler_set_limits(a->spooler, &limits);
-	ceiling_allow(&a->ceiling, a->config.cpu_ppm, always_stream(a)->cpus, a->config.memory);
-	unwinding_limit(a->sampler, MIN(a->config.unwind_memory, a->config.memory / 4));
+	allow(a);
 	loop_timer_set(a->timer, clock_mono_ns());
 	send_state(WIRE_STATE_RELOADED, a->problem);
 }
