@@ -84,13 +84,16 @@ static void send_failed(int fd, const struct session_failed *how, const char *te
 	(void)seqpacket_send(fd, &m, sizeof(m), -EBADF);
 }
 
+static void count_refused(const struct sampler *s)
+{
+	if (s->always)
+		s->always->counters.v[COUNTER_starts_refused]++;
+}
+
 /* Others are in the way, or too many were: it is no fault of the request. */
 static int refuse_start(struct recording *rec, uint32_t retry_s, const char *text)
 {
-	struct always *a = rec->sampler->always;
-
-	if (a)
-		a->counters.v[COUNTER_starts_refused]++;
+	count_refused(rec->sampler);
 	send_failed(rec->client_fd, &(struct session_failed){ .error = -EBUSY, .retry_s = retry_s },
 		    text);
 	session_lost(rec);
@@ -279,8 +282,7 @@ int session_attach(struct sampler *s, const struct session_peer *peer)
 	int r;
 
 	if (is_crowded(s, peer)) {
-		if (s->always)
-			s->always->counters.v[COUNTER_starts_refused]++;
+		count_refused(s);
 		send_failed(fd, &(struct session_failed){ .error = -EBUSY },
 			    "too many connections of recordings at once; close some, or try again "
 			    "in a few seconds");
