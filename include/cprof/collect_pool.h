@@ -13,7 +13,7 @@
 
 struct collect_pool;
 
-/* Without slabs at first. 0, or -errno with @failure. @root has to outlive it. */
+/* Without slabs at first. 0, or -errno with @failure. @root: where /proc is. */
 int collect_pool_new(const struct root *root, struct collect_pool **ret,
 		     struct collect_failure *failure);
 /* After the struct pool on it. Collections that were given it go on, and find what is there. */

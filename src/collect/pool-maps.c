@@ -18,8 +18,9 @@ struct collect_pool {
 	struct pool_memory memory;
 	void *slabs[CPROF_UNWIND_SLABS_MAX];
 	uint32_t slabs_cnt;
-	uint64_t slab_bytes; /* of the kernel's memory, each */
-	const struct root *root;
+	/* Of the kernel's memory: maps of one shape take the same always. */
+	uint64_t fixed_bytes;
+	uint64_t slab_bytes; /* each */
 };
 
 /* In the order of enum pool_map. */
@@ -47,13 +48,14 @@ static int create_slab(void)
 }
 
 /* What a slab is like is told by one. */
-static int create_slabs(void)
+static int create_slabs(const struct root *root, uint64_t *ret_slab_bytes)
 {
 	_cleanup_close_ int slab = create_slab();
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .inner_map_fd = (__u32)slab);
 
 	if (slab < 0)
 		return slab;
+	*ret_slab_bytes = collect_fd_bytes(root, slab);
 	return bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, shapes[POOL_SLABS].name, sizeof(__u32),
 			      sizeof(__u32), CPROF_UNWIND_SLABS_MAX, &opts);
 }
@@ -97,20 +99,22 @@ static int slab_new(void *ctx, uint32_t index, uint32_t **ret)
 	}
 	cp->slabs[index] = memory;
 	cp->slabs_cnt++;
-	cp->slab_bytes = collect_fd_bytes(cp->root, fd);
 	*ret = memory;
 	return 0;
 }
 
-static int make_maps(struct collect_pool *cp)
+static int make_maps(struct collect_pool *cp, const struct root *root)
 {
 	void *memory[POOL_SLABS];
 	int r = 0;
 
-	for (int i = 0; r >= 0 && i < POOL_MAPS_CNT; i++)
-		r = cp->fds[i] = i == POOL_SLABS ? create_slabs()
+	for (int i = 0; r >= 0 && i < POOL_MAPS_CNT; i++) {
+		r = cp->fds[i] = i == POOL_SLABS ? create_slabs(root, &cp->slab_bytes)
 						 : create_array(shapes[i].name, shapes[i].value_sz,
 								shapes[i].cnt);
+		if (r >= 0)
+			cp->fixed_bytes += collect_fd_bytes(root, r);
+	}
 	for (int i = 0; r >= 0 && i < POOL_SLABS; i++) {
 		r = map_memory(cp->fds[i], (size_t)shapes[i].value_sz * shapes[i].cnt, &memory[i]);
 		if (r < 0)
@@ -139,8 +143,7 @@ int collect_pool_new(const struct root *root, struct collect_pool **ret,
 	cp->memory.slab_new = slab_new;
 	cp->memory.slab_free = slab_free;
 	cp->memory.ctx = cp;
-	cp->root = root;
-	r = make_maps(cp);
+	r = make_maps(cp, root);
 	if (r < 0)
 		return collect_load_failed(failure, r);
 	*ret = TAKE_PTR(cp);
@@ -176,11 +179,7 @@ const struct pool_memory *collect_pool_memory(const struct collect_pool *cp)
 
 uint64_t collect_pool_bytes(const struct collect_pool *cp)
 {
-	uint64_t sum = (uint64_t)cp->slabs_cnt * cp->slab_bytes;
-
-	for (int i = 0; i < POOL_MAPS_CNT; i++)
-		sum += collect_fd_bytes(cp->root, cp->fds[i]);
-	return sum;
+	return cp->fixed_bytes + cp->slabs_cnt * cp->slab_bytes;
 }
 
 int collect_pool_share(const struct collect_pool *cp, struct cprof_bpf *bpf)

@@ -140,6 +140,21 @@ static void probe_all(const struct collect *c, struct pool *pool)
 	CHECK(answers[FOUND] > PROBES / 20 && answers[UNKNOWN] + answers[REFUSED] > 0);
 }
 
+/* What the kernel counts is what we use, and a little more. */
+static void check_bytes(const struct collect_pool *cp, const struct pool *pool)
+{
+	const uint64_t arrays = CPROF_UNWIND_OBJECTS_MAX * sizeof(struct cprof_unwind_object) +
+				CPROF_UNWIND_PAGES_MAX * sizeof(struct cprof_unwind_page) +
+				CPROF_UNWIND_RULES_MAX * sizeof(struct cprof_rule);
+	struct pool_facts facts;
+	uint64_t used;
+
+	pool_facts(pool, &facts);
+	used = arrays + facts.bytes;
+	CHECK(facts.bytes > 0);
+	CHECK(collect_pool_bytes(cp) >= used && collect_pool_bytes(cp) < used + used / 16);
+}
+
 /* One after the other comes and goes: who is left finds what is there. */
 static void check_shared(const struct root *root, const struct collect_pool *cp, struct pool *pool)
 {
@@ -150,6 +165,7 @@ static void check_shared(const struct root *root, const struct collect_pool *cp,
 	CHECK_EQ(find(a, FIRST, 0, &rule), UNKNOWN);
 	for (uint32_t i = 0; i < OBJECTS; i++)
 		CHECK_EQ(put(pool, FIRST + i, 1, 1), 0);
+	check_bytes(cp, pool);
 	for (uint32_t i = 0; i < OBJECTS; i++)
 		check_object(i % 2 ? a : b, FIRST + i, &rng);
 	CHECK_EQ(find(a, CPROF_UNWIND_OBJECTS_MAX, 0, &rule), REFUSED);
