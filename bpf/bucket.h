@@ -38,6 +38,7 @@ struct buckets {
 	struct bucket_pair slots[BUCKET_SLOTS];
 	struct bucket root;
 	struct bucket told; /* wake-ups for control groups (tell.h) */
+	struct bucket kept; /* stacks kept until rows come (kept.h) */
 };
 
 static __always_inline __u32 bucket_slot(__u32 uid)
@@ -60,21 +61,24 @@ static __always_inline struct bucket *bucket_of(struct buckets *b, __u32 uid, __
 	return first->due_ns < second->due_ns ? first : second;
 }
 
-/* Takes one out; 0 when there is none left. */
+/* Takes one out of @burst, for which @cost_ns later there is another one; 0 when there is none left. */
+static __always_inline int bucket_spend(struct bucket *b, __u64 cost_ns, __u64 burst, __u64 now)
+{
+	__u64 due = b->due_ns > now ? b->due_ns : now;
+
+	if (due - now + cost_ns > cost_ns * burst)
+		return 0;
+	b->due_ns = due + cost_ns;
+	return 1;
+}
+
+/* The same at the price that user @uid pays. */
 static __always_inline int bucket_charge(struct bucket *b, __u32 uid, __u64 now)
 {
-	__u64 cost = uid ? BUCKET_USER_NS : BUCKET_ROOT_NS;
-	__u64 room = cost * (uid ? BUCKET_USER_BURST : BUCKET_ROOT_BURST);
-	__u64 due = b->due_ns;
-
-	if (due <= now) {
-		due = now;
+	if (b->due_ns <= now)
 		b->uid = uid;
-	}
-	if (due - now + cost > room)
-		return 0;
-	b->due_ns = due + cost;
-	return 1;
+	return uid ? bucket_spend(b, BUCKET_USER_NS, BUCKET_USER_BURST, now)
+		   : bucket_spend(b, BUCKET_ROOT_NS, BUCKET_ROOT_BURST, now);
 }
 
 /* The same of @uid's announcements. */

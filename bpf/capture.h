@@ -3,7 +3,7 @@
 
 /*
  * capture — one tick to one record: filter, identity, kernel stack, user stack with object and offset
- * of each frame, and out into the ring.
+ * of each frame, and out into the ring, with what a later walk needs behind it (kept.h).
  *
  * The record is built in per-CPU scratch memory and copied out at its exact size: reserving would take
  * the largest size for each sample. A tick cannot interrupt a tick on the same CPU, so one scratch
@@ -13,6 +13,7 @@
 #include "maps.h"
 #include "announce.h"
 #include "check.h"
+#include "kept.h"
 #include "userstack.h"
 
 static __always_inline void capture_kernel(void *ctx, struct scratch *s, bool user_mode)
@@ -73,22 +74,8 @@ static __always_inline void fill_head(struct scratch *s, struct task_struct *tas
 	out->pad2 = 0;
 }
 
-/*
- * Samples are fetched on time, without a wake-up. When too many come between, the reader is woken, and
- * by the first one after it went to sleep.
- */
-static __always_inline __u64 ring_flags(void)
-{
-	if (reader_sleeps) {
-		reader_sleeps = 0;
-		return BPF_RB_FORCE_WAKEUP;
-	}
-	return bpf_ringbuf_query(&cprof_samples, BPF_RB_AVAIL_DATA) < ring_urgent
-		       ? BPF_RB_NO_WAKEUP
-		       : BPF_RB_FORCE_WAKEUP;
-}
-
-static __always_inline void emit(struct scratch *s, struct cpu_state *st, __u64 weight)
+/* Did it go out? */
+static __always_inline bool emit(struct scratch *s, struct cpu_state *st, __u64 weight)
 {
 	__u32 size = s->pos;
 
@@ -97,9 +84,10 @@ static __always_inline void emit(struct scratch *s, struct cpu_state *st, __u64 
 	    bpf_ringbuf_output(&cprof_samples, s->bytes, size, ring_flags())) {
 		count(COUNTER_drop_ring_full, 1);
 		count(COUNTER_weight_dropped_ns, weight);
-		return;
+		return false;
 	}
 	st->missed = 0; /* told with this record; a dropped one leaves it to the next */
+	return true;
 }
 
 static __always_inline void note_missed(struct cpu_state *st, __u64 missed)
@@ -139,5 +127,6 @@ static __always_inline void capture(void *ctx, struct task_struct *task, struct 
 	capture_user(ctx, task, s, user_mode);
 	put_keys(s);
 	fill_head(s, task, st, pid, weight);
-	emit(s, st, weight);
+	if (emit(s, st, weight) && s->keep)
+		kept_emit(s);
 }

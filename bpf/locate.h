@@ -119,8 +119,11 @@ static __always_inline int locate_walk(struct scratch *s, __u64 addr, struct vma
 	return vma_read(s, s->vma, addr, h);
 }
 
-/* The scratch is no argument: before 6.2 memory that was handed over is refused as a map's key. */
-__noinline int locate_new(__u64 addr)
+/*
+ * The scratch is no argument: before 6.2 memory that was handed over is refused as a map's key. Only of a
+ * frame is it told that there was nothing.
+ */
+__noinline int locate_new(__u64 addr, bool frame)
 {
 	struct scratch *s = scratch_get();
 	struct vma_hit *h;
@@ -138,7 +141,8 @@ __noinline int locate_new(__u64 addr)
 	}
 	if (r == 0)
 		return 0;
-	count(r == -KENV_ENOENT ? COUNTER_walk_none : COUNTER_walk_failed, 1);
+	if (frame)
+		count(r == -KENV_ENOENT ? COUNTER_walk_none : COUNTER_walk_failed, 1);
 	h->start = addr;
 	h->end = 0; /* never found again */
 	h->base = 0;
@@ -146,6 +150,19 @@ __noinline int locate_new(__u64 addr)
 	h->slot = 0;
 	h->exec = r != -KENV_ENOENT; /* a hole is no code; a failed walk proves nothing */
 	return 0;
+}
+
+/* The mapping, as it is known or is found now; @frame: code runs there. */
+static __always_inline struct vma_hit *locate_hit(struct scratch *s, __u64 addr, bool frame)
+{
+	for (int i = 0; i < HITS_MAX; i++) {
+		struct vma_hit *h = &s->hits[i];
+
+		if (addr >= h->start && addr < h->end)
+			return h;
+	}
+	locate_new(addr, frame);
+	return &s->hits[(s->hits_next - 1) & (HITS_MAX - 1)];
 }
 
 static __always_inline void locate(struct scratch *s, __u64 addr, struct place *p)
@@ -157,16 +174,7 @@ static __always_inline void locate(struct scratch *s, __u64 addr, struct place *
 		p->exec = plausible_code(addr);
 		return;
 	}
-	for (int i = 0; i < HITS_MAX; i++) {
-		struct vma_hit *h = &s->hits[i];
-
-		if (addr >= h->start && addr < h->end) {
-			place_at(p, h, addr);
-			return;
-		}
-	}
-	locate_new(addr);
-	place_at(p, &s->hits[(s->hits_next - 1) & (HITS_MAX - 1)], addr);
+	place_at(p, locate_hit(s, addr, true), addr);
 }
 
 /* The program of a task that gave up its address space already. Before any other key of the record. */

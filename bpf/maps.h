@@ -23,6 +23,7 @@ const volatile __u32 frames_max = CPROF_USER_FRAMES_MAX;
 const volatile bool filter_all = true;
 const volatile bool filter_tree = false;
 const volatile bool filter_groups = false;
+const volatile bool keep_all = false;	   /* every user stack, not only those that lack rows */
 const volatile bool event_counted = false; /* of an event that is no clock: one in so many */
 
 const volatile __u64 ring_urgent =
@@ -64,6 +65,14 @@ struct place {
 	__u32 pad;
 };
 
+/* The user's registers at the tick; all are known, and the pc is exact. */
+struct first_regs {
+	__u64 regs[16];
+	__u64 pc;
+	__u32 syscall;
+	__u32 pad;
+};
+
 struct scratch {
 	__u64 mm_root; /* 0: no address space */
 	__u64 vma;     /* found last */
@@ -74,6 +83,7 @@ struct scratch {
 	__u64 vdso;
 	__u64 now;
 	struct walk walk;
+	struct first_regs first;
 	struct place at;	/* of the frame that the walk is in */
 	struct cprof_rule rule; /* of that frame */
 	__u64 saved[21];	/* struct pt_regs */
@@ -85,6 +95,8 @@ struct scratch {
 	__u16 flags; /* CPROF_SAMPLE_* */
 	__u16 kernel_cnt, user_cnt, keys_cnt;
 	__u8 kernel_end, user_end;
+	__u8 late; /* the walk met code whose rows are not there yet */
+	__u8 keep; /* a record KEPT follows the sample */
 	struct maple_scratch maple;
 	struct vma_hit hits[HITS_MAX];
 	__u64 key_inodes[CPROF_KEYS_MAX];
@@ -240,6 +252,21 @@ struct {
 	__type(value, struct exiting);
 } cprof_exiting SEC(".maps");
 
+/*
+ * Samples are fetched on time, without a wake-up. When too many come between, the reader is woken, and
+ * by the first one after it went to sleep.
+ */
+static __always_inline __u64 ring_flags(void)
+{
+	if (reader_sleeps) {
+		reader_sleeps = 0;
+		return BPF_RB_FORCE_WAKEUP;
+	}
+	return bpf_ringbuf_query(&cprof_samples, BPF_RB_AVAIL_DATA) < ring_urgent
+		       ? BPF_RB_NO_WAKEUP
+		       : BPF_RB_FORCE_WAKEUP;
+}
+
 static __always_inline struct identity_ns our_ns(void)
 {
 	return (struct identity_ns){ .level = our_level, .inum = our_inum };
@@ -318,6 +345,8 @@ static __always_inline void scratch_reset(struct scratch *s, struct task_struct 
 	s->keys_cnt = 0;
 	s->kernel_end = CPROF_END_NONE;
 	s->user_end = CPROF_END_NONE;
+	s->late = 0;
+	s->keep = 0;
 	for (int i = 0; i < HITS_MAX; i++)
 		s->hits[i].end = 0;
 }

@@ -7,9 +7,11 @@
  *
  * A frame in a file goes by the file's rows. Where there is none for the code (JIT, assembly written by
  * hand, a file without unwinding information) its frame pointer is followed, checked. Where the rows may
- * still come (a file that user space does not know yet) too, and the sample says so.
+ * still come (a file that user space does not know yet) too, and what it takes to walk it again is kept
+ * (kept.h).
  */
 
+#include "kept.h"
 #include "locate.h"
 #include "regs.h"
 #include "rows.h"
@@ -59,6 +61,7 @@ __noinline int userstack_step(void)
 		return walk_by_rule(&s->walk, &s->rule);
 	if (found == ROWS_GAP && walk_is_clone(&s->walk))
 		return walk_by_clone(&s->walk);
+	s->late |= found == ROWS_STALE || found == ROWS_UNKNOWN;
 	if (found == ROWS_STALE)
 		return walk_ends(&s->walk, CPROF_END_STALE);
 	if (found == ROWS_UNKNOWN)
@@ -114,9 +117,11 @@ static __always_inline void capture_user(void *ctx, struct task_struct *task, st
 		s->cred |= CPROF_CRED_COMPAT;
 		return;
 	}
+	kept_remember(s);
 	check_sample(s, task, s->walk.pc, walk_sp(&s->walk));
 	locate(s, walk_lookup_pc(&s->walk), &s->at);
 	put_frame(s);
 	s->user_end = CPROF_END_LIMIT;
 	kenv_loop(CPROF_USER_FRAMES_MAX, userstack_turn, &s);
+	kept_choose(s);
 }

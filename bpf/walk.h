@@ -94,6 +94,16 @@ static __always_inline bool walk_read(struct walk *w, __u64 addr, __u64 *ret)
 	return true;
 }
 
+/* In the caller, whose rsp and rbp are set. */
+static __always_inline void walk_enter(struct walk *w, __u64 pc, __u32 known, bool exact)
+{
+	w->pc = pc;
+	w->known = known;
+	w->exact = exact;
+	w->syscall = 0;
+	w->by_fp = 0;
+}
+
 /* What the kernel pushed for a handler, behind the return address: struct ucontext, x86-64. */
 #define WALK_UCONTEXT_GREGS 40
 #define WALK_GREGS 17
@@ -110,11 +120,7 @@ static __always_inline bool walk_signal(struct walk *w)
 		return walk_ends(w, CPROF_END_FP_FAULT);
 	for (int i = 0; i < 16; i++)
 		w->regs[order[i] & 15] = gregs[i];
-	w->pc = gregs[16];
-	w->known = WALK_ALL;
-	w->exact = 1;
-	w->syscall = 0;
-	w->by_fp = 0;
+	walk_enter(w, gregs[16], WALK_ALL, true);
 	return true;
 }
 
@@ -146,7 +152,7 @@ static __always_inline bool walk_cfa(struct walk *w, const struct cprof_rule *r,
 	return walk_ends(w, CPROF_END_UNSUPPORTED);
 }
 
-/* Where a value of the caller's is; @same is what it is when it is still in its place. */
+/* Where a value of the caller's is, which is not still in its place. */
 struct walk_value {
 	__u8 where;
 	__u8 reg;
@@ -208,11 +214,7 @@ static __always_inline bool walk_by_rule(struct walk *w, const struct cprof_rule
 		return walk_ends(w, CPROF_END_SP_BAD);
 	w->regs[CPROF_REG_RSP] = sp;
 	w->regs[CPROF_REG_RBP] = fp;
-	w->pc = pc;
-	w->known = known;
-	w->exact = !!(r->flags & CPROF_RULE_EXACT);
-	w->syscall = 0;
-	w->by_fp = 0;
+	walk_enter(w, pc, known, r->flags & CPROF_RULE_EXACT);
 	return true;
 }
 
@@ -250,10 +252,7 @@ static __always_inline bool walk_by_fp(struct walk *w, bool known_file)
 		return walk_ends(w, known_file && end != CPROF_END_FP_ZERO ? CPROF_END_GAP : end);
 	w->regs[CPROF_REG_RSP] = w->regs[CPROF_REG_RBP] + sizeof(frame);
 	w->regs[CPROF_REG_RBP] = frame[0];
-	w->pc = frame[1];
-	w->known = WALK_ABOVE;
-	w->exact = 0;
-	w->syscall = 0;
+	walk_enter(w, frame[1], WALK_ABOVE, false);
 	w->by_fp = 1;
 	return true;
 }

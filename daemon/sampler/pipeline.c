@@ -199,6 +199,8 @@ int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)
 		take_exit(st, rec.exit);
 		return 0;
 	}
+	if (r == 0 && (rec.type == CPROF_RECORD_KEPT || rec.type == CPROF_RECORD_REST))
+		return 0;
 #ifdef CPROF_DROP_ONE_IN
 	if (++st->drop_count % CPROF_DROP_ONE_IN == 0)
 		return 0;

@@ -30,6 +30,10 @@ enum cprof_record_type {
 		3, /* event ring: struct cprof_announce, the new executable not known yet */
 	CPROF_RECORD_EXIT = 4,	 /* sample ring: struct cprof_exit, a process is gone */
 	CPROF_RECORD_CGROUP = 5, /* event ring: struct cprof_cgroup, a control group came or went */
+	CPROF_RECORD_KEPT =
+		6, /* sample ring: struct cprof_kept, what a later walk of a stack needs */
+	CPROF_RECORD_REST =
+		7, /* sample ring: struct cprof_rest, a user stack that was walked again */
 };
 
 /* The first 8 bytes of every record. */
@@ -114,7 +118,9 @@ enum cprof_hierarchy {
 #define CPROF_SAMPLE_OWN 1u
 /* The walk is switched off: every user frame is CPROF_OBJECT_NONE with its address. */
 #define CPROF_SAMPLE_RAW 2u
-#define CPROF_SAMPLE_FLAGS (CPROF_SAMPLE_OWN | CPROF_SAMPLE_RAW)
+/* The user stack may still get better: a record KEPT or REST of the same cpu and seq may follow. */
+#define CPROF_SAMPLE_LATE 4u
+#define CPROF_SAMPLE_FLAGS (CPROF_SAMPLE_OWN | CPROF_SAMPLE_RAW | CPROF_SAMPLE_LATE)
 
 /*
  * A sample. Followed by kernel_cnt addresses (__u64, leaf first), user_cnt frames (struct
@@ -151,6 +157,52 @@ struct cprof_sample {
 	__u32 pad2;
 	char comm[CPROF_COMM_SZ];	  /* the thread's */
 	char process_comm[CPROF_COMM_SZ]; /* the group leader's */
+};
+
+/* A mapping of the sample's process: offset = address - start + base. */
+struct cprof_kept_map {
+	__u64 start;
+	__u64 end;
+	__u64 base;
+	__u32 object; /* a reference, as in frames */
+	__u32 exec;   /* it is executable */
+};
+
+#define CPROF_KEPT_MAPS_MAX 64
+#define CPROF_KEPT_STACK_MAX 24576
+
+/* Not all mappings that code addresses of the stack lie in are told. */
+#define CPROF_KEPT_MAPS_CUT 1u
+#define CPROF_KEPT_FLAGS CPROF_KEPT_MAPS_CUT
+
+/*
+ * What it takes to walk the user stack of the sample (cpu, seq) again, when more rows are there. Followed by
+ * maps_cnt mappings (struct cprof_kept_map), keys_cnt keys (struct cprof_key), and the stack: stack_sz bytes,
+ * a multiple of 8, that stood from stack_addr up.
+ */
+struct cprof_kept {
+	struct cprof_head head;
+	__u64 seq;
+	__u64 pc;	/* exact */
+	__u64 regs[16]; /* by DWARF's numbers, of the frame that was interrupted */
+	__u64 stack_addr;
+	__u32 stack_sz;
+	__u32 syscall; /* 1 + the number of the system call that the frame is in; 0: in none */
+	__u16 cpu;
+	__u16 maps_cnt;
+	__u16 keys_cnt;
+	__u16 flags; /* CPROF_KEPT_* */
+};
+
+/* The whole user stack of the sample (cpu, seq), walked again: user_cnt frames, then keys_cnt keys. */
+struct cprof_rest {
+	struct cprof_head head;
+	__u64 seq;
+	__u16 cpu;
+	__u16 user_cnt;
+	__u16 keys_cnt;
+	__u8 user_end; /* enum cprof_stack_end */
+	__u8 pad;
 };
 
 /* A file that user space does not know yet, to be opened while a process still maps it. */
@@ -225,6 +277,9 @@ CPROF_ASSERT(sizeof(struct cprof_key) == 56);
 CPROF_ASSERT(sizeof(struct cprof_known) == 8);
 CPROF_ASSERT(sizeof(struct cprof_frame) == 16);
 CPROF_ASSERT(sizeof(struct cprof_sample) == 136);
+CPROF_ASSERT(sizeof(struct cprof_kept_map) == 32);
+CPROF_ASSERT(sizeof(struct cprof_kept) == 176);
+CPROF_ASSERT(sizeof(struct cprof_rest) == 24);
 CPROF_ASSERT(sizeof(struct cprof_announce) == 128);
 CPROF_ASSERT(sizeof(struct cprof_exit) == 40);
 CPROF_ASSERT(sizeof(struct cprof_cgroup) == 288);

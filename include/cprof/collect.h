@@ -30,14 +30,14 @@ struct collect_opts {
 	const struct event *event;
 	uint64_t event_count; /* a sample for every so many of it; 0: by hz */
 	uint32_t hz;
-	size_t ring_bytes;   /* of the sample ring; a power of two */
-	uint32_t frames_max; /* of a user stack */
-	bool all;	     /* every process; else only those added */
-	bool tree;	     /* those added are recorded with their descendants */
-	bool groups;	     /* control groups are added */
-	bool walk_off;	     /* begin with the walk of the mapping tree switched off */
-	uint32_t
-		check_every; /* one sample in so many compares the walk with bpf_find_vma(); 0: none */
+	size_t ring_bytes;    /* of the sample ring; a power of two */
+	uint32_t frames_max;  /* of a user stack */
+	bool all;	      /* every process; else only those added */
+	bool tree;	      /* those added are recorded with their descendants */
+	bool groups;	      /* control groups are added */
+	bool keep_all;	      /* a record KEPT behind every sample of a user stack */
+	bool walk_off;	      /* begin with the walk of the mapping tree switched off */
+	uint32_t check_every; /* one sample in so many is compared with bpf_find_vma(); 0: none */
 	/* For tests: no comparison at the start; a walk that looks so many bytes beside the slots. */
 	bool walk_trusted;
 	uint32_t walk_skew;

@@ -8,7 +8,8 @@
  * fold_find_stack() first, and only for a new one locates the frames and calls fold_add_stack().
  * A stack of CPROF_SAMPLE_OWN is equal to others of the same process (pid, start, exec) only.
  * A stack of CPROF_SAMPLE_RAW with user frames, to be located later, is equal to others of the same
- * second (CLOCK_BOOTTIME) only: other code may be mapped there by then.
+ * second (CLOCK_BOOTTIME) only: other code may be mapped there by then. One of CPROF_SAMPLE_LATE is equal to
+ * none, and its process's own.
  * Each function leaves the window as it was when it fails (-ENOMEM).
  */
 

@@ -17,6 +17,17 @@ struct record {
 			const struct cprof_frame *interp; /* head->interp_cnt */
 			const struct cprof_key *keys;	  /* head->keys_cnt */
 		} sample;
+		struct {
+			const struct cprof_kept *head;
+			const struct cprof_kept_map *maps; /* head->maps_cnt */
+			const struct cprof_key *keys;	   /* head->keys_cnt */
+			const void *stack;		   /* head->stack_sz bytes */
+		} kept;
+		struct {
+			const struct cprof_rest *head;
+			const struct cprof_frame *user; /* head->user_cnt, leaf first */
+			const struct cprof_key *keys;	/* head->keys_cnt */
+		} rest;
 		const struct cprof_announce *announce; /* OBJECT and EXEC */
 		const struct cprof_exit *exit;
 		const struct cprof_cgroup *cgroup;

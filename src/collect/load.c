@@ -134,6 +134,7 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 	c->bpf->rodata->check_every = c->opts.check_every;
 	c->bpf->rodata->maple_skew = c->opts.walk_skew;
 	c->bpf->rodata->ring_urgent = c->opts.ring_bytes / 4;
+	c->bpf->rodata->keep_all = c->opts.keep_all;
 	c->bpf->rodata->event_counted = c->opts.event_count > 0;
 	c->bpf->bss->tree_growing = c->opts.tree;
 	choose_programs(c);

@@ -13,15 +13,15 @@
 
 #include "cprof/decode.h"
 
-static bool is_reference(const struct cprof_sample *s, __u32 object)
+static bool is_reference(__u16 keys_cnt, __u32 object)
 {
-	return object < CPROF_OBJECT_KEY || object - CPROF_OBJECT_KEY < s->keys_cnt;
+	return object < CPROF_OBJECT_KEY || object - CPROF_OBJECT_KEY < keys_cnt;
 }
 
-static bool are_references(const struct cprof_sample *s, const struct cprof_frame *frames, int cnt)
+static bool are_references(__u16 keys_cnt, const struct cprof_frame *frames, int cnt)
 {
 	for (int i = 0; i < cnt; i++)
-		if (!is_reference(s, frames[i].object))
+		if (!is_reference(keys_cnt, frames[i].object))
 			return false;
 	return true;
 }
@@ -51,8 +51,8 @@ static int decode_sample(const void *bytes, size_t sz, struct record *ret)
 	user = (const void *)(kernel + s->kernel_cnt);
 	interp = user + s->user_cnt;
 	keys = (const void *)(interp + s->interp_cnt);
-	if (!is_reference(s, s->exe) || !are_references(s, user, s->user_cnt) ||
-	    !are_references(s, interp, s->interp_cnt))
+	if (!is_reference(s->keys_cnt, s->exe) || !are_references(s->keys_cnt, user, s->user_cnt) ||
+	    !are_references(s->keys_cnt, interp, s->interp_cnt))
 		return -EBADMSG;
 
 	*ret = (struct record){ .type = CPROF_RECORD_SAMPLE };
@@ -61,6 +61,62 @@ static int decode_sample(const void *bytes, size_t sz, struct record *ret)
 	ret->sample.user = user;
 	ret->sample.interp = interp;
 	ret->sample.keys = keys;
+	return 0;
+}
+
+static bool is_mapping(const struct cprof_kept *k, const struct cprof_kept_map *m)
+{
+	return m->start < m->end && m->exec <= 1 && is_reference(k->keys_cnt, m->object);
+}
+
+static int decode_kept(const void *bytes, size_t sz, struct record *ret)
+{
+	const struct cprof_kept *k = bytes;
+	const struct cprof_kept_map *maps;
+	const struct cprof_key *keys;
+
+	if (sz < sizeof(*k) || k->maps_cnt > CPROF_KEPT_MAPS_MAX || k->keys_cnt > CPROF_KEYS_MAX ||
+	    k->stack_sz > CPROF_KEPT_STACK_MAX || k->stack_sz % sizeof(__u64) != 0 ||
+	    k->stack_addr % sizeof(__u64) != 0 || k->stack_addr > UINT64_MAX - k->stack_sz ||
+	    (k->flags & ~CPROF_KEPT_FLAGS) != 0)
+		return -EBADMSG;
+	if (sz !=
+	    sizeof(*k) + k->maps_cnt * sizeof(*maps) + k->keys_cnt * sizeof(*keys) + k->stack_sz)
+		return -EBADMSG;
+	maps = (const void *)(k + 1);
+	keys = (const void *)(maps + k->maps_cnt);
+	for (int i = 0; i < k->maps_cnt; i++)
+		if (!is_mapping(k, &maps[i]))
+			return -EBADMSG;
+
+	*ret = (struct record){ .type = CPROF_RECORD_KEPT };
+	ret->kept.head = k;
+	ret->kept.maps = maps;
+	ret->kept.keys = keys;
+	ret->kept.stack = keys + k->keys_cnt;
+	return 0;
+}
+
+static int decode_rest(const void *bytes, size_t sz, struct record *ret)
+{
+	const struct cprof_rest *r = bytes;
+	const struct cprof_frame *user;
+	const struct cprof_key *keys;
+
+	if (sz < sizeof(*r) || r->user_cnt > CPROF_USER_FRAMES_MAX ||
+	    r->keys_cnt > CPROF_KEYS_MAX || r->user_end >= CPROF_END_MAX || r->pad != 0)
+		return -EBADMSG;
+	if (sz != sizeof(*r) + r->user_cnt * sizeof(*user) + r->keys_cnt * sizeof(*keys))
+		return -EBADMSG;
+	user = (const void *)(r + 1);
+	keys = (const void *)(user + r->user_cnt);
+	if (!are_references(r->keys_cnt, user, r->user_cnt))
+		return -EBADMSG;
+
+	*ret = (struct record){ .type = CPROF_RECORD_REST };
+	ret->rest.head = r;
+	ret->rest.user = user;
+	ret->rest.keys = keys;
 	return 0;
 }
 
@@ -99,6 +155,10 @@ int decode_record(const void *bytes, size_t sz, struct record *ret)
 		return 0;
 	case CPROF_RECORD_CGROUP:
 		return decode_cgroup(bytes, sz, ret);
+	case CPROF_RECORD_KEPT:
+		return decode_kept(bytes, sz, ret);
+	case CPROF_RECORD_REST:
+		return decode_rest(bytes, sz, ret);
 	default:
 		return -EBADMSG;
 	}

@@ -59,7 +59,7 @@ static bool end_is_complete(uint8_t end)
 
 static struct window_owner owner_of(const struct cprof_sample *s)
 {
-	if (!(s->flags & CPROF_SAMPLE_OWN))
+	if (!(s->flags & (CPROF_SAMPLE_OWN | CPROF_SAMPLE_LATE)))
 		return (struct window_owner){ 0 };
 	return (struct window_owner){ .start_ns = s->start_ns, .pid = s->pid, .exec = s->exec };
 }
@@ -147,6 +147,8 @@ bool fold_find_stack(const struct window *w, const struct record *rec, uint32_t 
 	struct raw_parts raw;
 	uint32_t i;
 
+	if (rec->sample.head->flags & CPROF_SAMPLE_LATE)
+		return false;
 	raw_parts_init(&raw, rec);
 	if (!map_find(&w->raw_map, raw_hash(&raw, w->seed), &raw, raw_eq, w, &i))
 		return false;
@@ -190,24 +192,31 @@ static int reserve_stack(struct window *w)
 	return map_reserve(&w->raw_map, 1);
 }
 
+/* A new one; there must be room. */
+static int push_stack(struct window *w, struct window_stack *s, uint32_t *ret_stack)
+{
+	s->frames = arena_dup(&w->arena, s->frames, s->cnt * sizeof(*s->frames));
+	if (!s->frames)
+		return -ENOMEM;
+	*ret_stack = (uint32_t)w->stacks.cnt;
+	w->stacks.v[w->stacks.cnt++] = *s;
+	return 0;
+}
+
 /* The id of an equal stack, if @shared, or of the new one; there must be room. */
 static int intern_stack(struct window *w, struct window_stack *s, bool shared, uint32_t *ret_stack)
 {
 	const uint64_t hash = stack_hash(s, w->seed);
-	uint32_t id = (uint32_t)w->stacks.cnt;
 	int r;
 
 	if (shared && map_find(&w->stack_map, hash, s, stack_eq, w, ret_stack))
 		return 0;
-	s->frames = arena_dup(&w->arena, s->frames, s->cnt * sizeof(*s->frames));
-	if (!s->frames)
-		return -ENOMEM;
-	r = map_add(&w->stack_map, hash, id);
+	r = push_stack(w, s, ret_stack);
 	if (r < 0)
 		return r;
-	w->stacks.v[w->stacks.cnt++] = *s;
-	*ret_stack = id;
-	return 0;
+	r = map_add(&w->stack_map, hash, *ret_stack);
+	assert(r == 0);
+	return r;
 }
 
 int fold_add_stack(struct window *w, const struct record *rec, const struct window_frame *frames,
@@ -232,6 +241,9 @@ int fold_add_stack(struct window *w, const struct record *rec, const struct wind
 	r = reserve_stack(w);
 	if (r < 0)
 		return r;
+	/* Whoever mends it changes no other's: nobody finds it. */
+	if (s->flags & CPROF_SAMPLE_LATE)
+		return push_stack(w, &stack, ret_stack);
 	bytes = raw_copy(w, &raw);
 	if (!bytes)
 		return -ENOMEM;

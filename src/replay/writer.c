@@ -365,7 +365,7 @@ static void fill_head(struct replay_writer *w, struct cprof_sample *s, uint32_t 
 	s->user_cnt = shown->user_cnt;
 	s->interp_cnt = 0;
 	s->keys_cnt = 0;
-	s->flags &= CPROF_SAMPLE_OWN;
+	s->flags = s->flags & (CPROF_SAMPLE_OWN | CPROF_SAMPLE_LATE) ? CPROF_SAMPLE_OWN : 0;
 	s->pad2 = 0;
 }
 

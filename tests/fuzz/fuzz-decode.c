@@ -31,6 +31,31 @@ static void touch_sample(const struct record *rec)
 	fuzz_touch(rec->sample.keys, s->keys_cnt * sizeof(*rec->sample.keys));
 }
 
+static void touch_kept(const struct record *rec)
+{
+	const struct cprof_kept *k = rec->kept.head;
+
+	fuzz_touch(k, sizeof(*k));
+	fuzz_touch(rec->kept.maps, k->maps_cnt * sizeof(*rec->kept.maps));
+	fuzz_touch(rec->kept.keys, k->keys_cnt * sizeof(*rec->kept.keys));
+	fuzz_touch(rec->kept.stack, k->stack_sz);
+	for (int i = 0; i < k->maps_cnt; i++) {
+		FUZZ_CHECK(rec->kept.maps[i].start < rec->kept.maps[i].end);
+		FUZZ_CHECK(rec->kept.maps[i].object < CPROF_OBJECT_KEY + k->keys_cnt);
+	}
+}
+
+static void touch_rest(const struct record *rec)
+{
+	const struct cprof_rest *r = rec->rest.head;
+
+	fuzz_touch(r, sizeof(*r));
+	fuzz_touch(rec->rest.user, r->user_cnt * sizeof(*rec->rest.user));
+	fuzz_touch(rec->rest.keys, r->keys_cnt * sizeof(*rec->rest.keys));
+	for (int i = 0; i < r->user_cnt; i++)
+		FUZZ_CHECK(rec->rest.user[i].object < CPROF_OBJECT_KEY + r->keys_cnt);
+}
+
 static void take_sample(struct pipeline *p, const struct record *rec)
 {
 	struct window_frame frames[CPROF_KERNEL_FRAMES_MAX + CPROF_USER_FRAMES_MAX];
@@ -44,7 +69,10 @@ static void take_sample(struct pipeline *p, const struct record *rec)
 		FUZZ_CHECK(objects_get(p->objects, frames[i].object));
 	if (!fold_find_stack(p->window, rec, &stack))
 		FUZZ_CHECK(fold_add_stack(p->window, rec, frames, (uint32_t)cnt, &stack) == 0);
-	FUZZ_CHECK(fold_find_stack(p->window, rec, &again) && again == stack);
+	if (s->flags & CPROF_SAMPLE_LATE)
+		FUZZ_CHECK(!fold_find_stack(p->window, rec, &again));
+	else
+		FUZZ_CHECK(fold_find_stack(p->window, rec, &again) && again == stack);
 	FUZZ_CHECK(p->window->stacks.v[stack].cnt == (uint32_t)cnt);
 	FUZZ_CHECK(memcmp(p->window->stacks.v[stack].frames, frames,
 			  (size_t)cnt * sizeof(*frames)) == 0);
@@ -77,6 +105,12 @@ static void take_record(struct pipeline *p, const void *bytes, size_t sz)
 	case CPROF_RECORD_CGROUP:
 		FUZZ_CHECK(rec.cgroup->name_len <= sizeof(rec.cgroup->name));
 		fuzz_touch(rec.cgroup, sizeof(*rec.cgroup));
+		break;
+	case CPROF_RECORD_KEPT:
+		touch_kept(&rec);
+		break;
+	case CPROF_RECORD_REST:
+		touch_rest(&rec);
 		break;
 	}
 }

@@ -68,6 +68,43 @@ static int write_group(const struct corpus *to)
 	return write_seed(to, "cgroup", &group, sizeof(group));
 }
 
+/* What is kept of the sample above, and the stack that another walk made of it. */
+static int write_late(const struct corpus *to)
+{
+	const struct cprof_kept kept = { .seq = 1,
+					 .pc = 0x401234,
+					 .regs = { [CPROF_REG_RSP] = 0x7ffc00001000 },
+					 .stack_addr = 0x7ffc00001000,
+					 .stack_sz = 32,
+					 .maps_cnt = 2,
+					 .keys_cnt = 1,
+					 .flags = CPROF_KEPT_MAPS_CUT };
+	const struct kept_body kept_body = {
+		.maps = (const struct cprof_kept_map[]){ { 0x401000, 0x402000, 0x1000,
+							   CPROF_OBJECT_KEY, 1 },
+							 { 0x7f0000001000, 0x7f0000002000,
+							   0x7f0000001000, CPROF_OBJECT_ANON, 1 } },
+		.keys = (const struct cprof_key[]){ { .sb = 1, .ino = 7 } },
+		.stack = (const __u64[]){ 0, 0x401300, 0, 0x7f0000001100 },
+	};
+	const struct cprof_rest rest = {
+		.seq = 1, .user_cnt = 2, .keys_cnt = 1, .user_end = CPROF_END_ROOT
+	};
+	const struct rest_body rest_body = {
+		.user = (const struct cprof_frame[]){ { 0x1000, CPROF_OBJECT_KEY, 1 },
+						      { 0x2000, 17, 0 } },
+		.keys = kept_body.keys,
+	};
+	static struct kept k;
+	static struct rest r;
+	int e;
+
+	kept_build(&k, &kept, &kept_body);
+	rest_build(&r, &rest, &rest_body);
+	e = write_seed(to, "kept", k.bytes, k.sz);
+	return e == 0 ? write_seed(to, "rest", r.bytes, r.sz) : e;
+}
+
 static int write_decode(const struct corpus *to)
 {
 	const struct cprof_sample head = { .weight_ns = 10101010,
@@ -125,6 +162,8 @@ static int write_decode(const struct corpus *to)
 		r = write_seed(to, "exit", &gone, sizeof(gone));
 	if (r == 0)
 		r = write_group(to);
+	if (r == 0)
+		r = write_late(to);
 	/* The same stack twice, a kernel thread, and the end of the first process. */
 	for (int i = 0; i < 2; i++, sz += s.sz)
 		memcpy(both + sz, s.bytes, s.sz);

@@ -17,6 +17,10 @@ static const __u64 kernel[CPROF_KERNEL_FRAMES_MAX + 1];
 static const struct cprof_frame frames[CPROF_USER_FRAMES_MAX + 1];
 static const struct cprof_key keys[CPROF_KEYS_MAX + 1];
 static const struct sample_body zeroes = { kernel, frames, frames, keys };
+static const struct cprof_kept_map maps[CPROF_KEPT_MAPS_MAX + 1] = {
+	[0 ... CPROF_KEPT_MAPS_MAX] = { .start = 0x1000, .end = 0x2000, .exec = 1 },
+};
+static const __u64 words[CPROF_KEPT_STACK_MAX / 8 + 1];
 
 /* The result for a copy of just these bytes. */
 static int decode_copy(const void *bytes, size_t sz)
@@ -222,6 +226,131 @@ TEST(sample_bits)
 	head = (struct cprof_sample){ .cgroup_hierarchy = CPROF_HIERARCHY_MAX };
 	sample_build(&s, &head, &zeroes);
 	CHECK_EQ(decode_copy(s.bytes, s.sz), -EBADMSG);
+}
+
+TEST(kept)
+{
+	const struct cprof_kept head = {
+		.seq = 9, .stack_addr = 0x7000, .stack_sz = 16, .maps_cnt = 2, .keys_cnt = 1
+	};
+	const struct cprof_kept_map m[] = { maps[0], { 0x3000, 0x3001, 5, CPROF_OBJECT_KEY, 0 } };
+	const struct cprof_key key[] = { { .ino = 1 } };
+	const __u64 stack[] = { 1, 2 };
+	struct record rec;
+	struct kept k;
+
+	kept_build(&k, &head, &(struct kept_body){ m, key, stack });
+	CHECK_EQ(decode_record(k.bytes, k.sz, &rec), 0);
+	CHECK_EQ(rec.type, CPROF_RECORD_KEPT);
+	CHECK(rec.kept.head == &k.head);
+	CHECK(memcmp(rec.kept.maps, m, sizeof(m)) == 0);
+	CHECK(memcmp(rec.kept.keys, key, sizeof(key)) == 0);
+	CHECK(memcmp(rec.kept.stack, stack, sizeof(stack)) == 0);
+	check_sizes(k.bytes, k.sz);
+}
+
+TEST(limits_of_kept)
+{
+	static const struct {
+		struct cprof_kept head;
+		int result;
+	} cases[] = {
+		{ { .seq = 0 }, 0 },
+		{ { .maps_cnt = CPROF_KEPT_MAPS_MAX,
+		    .keys_cnt = CPROF_KEYS_MAX,
+		    .stack_sz = CPROF_KEPT_STACK_MAX },
+		  0 },
+		{ { .maps_cnt = CPROF_KEPT_MAPS_MAX + 1 }, -EBADMSG },
+		{ { .keys_cnt = CPROF_KEYS_MAX + 1 }, -EBADMSG },
+		{ { .stack_sz = CPROF_KEPT_STACK_MAX + 8 }, -EBADMSG },
+		{ { .stack_sz = 4 }, -EBADMSG },
+		{ { .stack_addr = 4, .stack_sz = 8 }, -EBADMSG },
+		{ { .stack_addr = UINT64_MAX - 7 }, 0 },
+		{ { .stack_addr = UINT64_MAX - 7, .stack_sz = 8 }, -EBADMSG },
+		{ { .stack_addr = UINT64_MAX - 15, .stack_sz = 8 }, 0 },
+		{ { .flags = CPROF_KEPT_FLAGS }, 0 },
+		{ { .flags = CPROF_KEPT_FLAGS + 1 }, -EBADMSG },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		struct kept k;
+
+		kept_build(&k, &cases[i].head, &(struct kept_body){ maps, keys, words });
+		if (decode_copy(k.bytes, k.sz) != cases[i].result)
+			CHECK_FAIL("case %zu", i);
+	}
+}
+
+/* The last one of three. */
+TEST(mappings_of_kept)
+{
+	static const struct {
+		struct cprof_kept_map map;
+		int result;
+	} cases[] = {
+		{ { 0, UINT64_MAX, UINT64_MAX, CPROF_OBJECT_KEY - 1, 0 }, 0 },
+		{ { 0x1000, 0x1000, 0, 0, 0 }, -EBADMSG },
+		{ { 0x1001, 0x1000, 0, 0, 0 }, -EBADMSG },
+		{ { 0x1000, 0x1001, 0, 0, 2 }, -EBADMSG },
+		{ { 0x1000, 0x1001, 0, CPROF_OBJECT_KEY + 1, 0 }, 0 },
+		{ { 0x1000, 0x1001, 0, CPROF_OBJECT_KEY + 2, 0 }, -EBADMSG },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		const struct cprof_kept_map m[] = { maps[0], maps[0], cases[i].map };
+		const struct cprof_kept head = { .maps_cnt = 3, .keys_cnt = 2 };
+		struct kept k;
+
+		kept_build(&k, &head, &(struct kept_body){ m, keys, words });
+		if (decode_copy(k.bytes, k.sz) != cases[i].result)
+			CHECK_FAIL("case %zu", i);
+	}
+}
+
+TEST(rest)
+{
+	const struct cprof_rest head = {
+		.seq = 9, .user_cnt = 2, .keys_cnt = 1, .user_end = CPROF_END_ROOT
+	};
+	const struct cprof_frame user[] = { { 0x1000, CPROF_OBJECT_KEY, 1 }, { 0x2000, 17, 0 } };
+	const struct cprof_key key[] = { { .ino = 1 } };
+	struct record rec;
+	struct rest r;
+
+	rest_build(&r, &head, &(struct rest_body){ user, key });
+	CHECK_EQ(decode_record(r.bytes, r.sz, &rec), 0);
+	CHECK_EQ(rec.type, CPROF_RECORD_REST);
+	CHECK(rec.rest.head == &r.head);
+	CHECK(memcmp(rec.rest.user, user, sizeof(user)) == 0);
+	CHECK(memcmp(rec.rest.keys, key, sizeof(key)) == 0);
+	check_sizes(r.bytes, r.sz);
+}
+
+TEST(limits_of_rest)
+{
+	static const struct cprof_frame beyond[] = { [2] = { .object = CPROF_OBJECT_KEY + 1 } };
+	static const struct {
+		struct cprof_rest head;
+		const struct cprof_frame *user;
+		int result;
+	} cases[] = {
+		{ { .user_cnt = CPROF_USER_FRAMES_MAX, .keys_cnt = CPROF_KEYS_MAX }, frames, 0 },
+		{ { .user_cnt = CPROF_USER_FRAMES_MAX + 1 }, frames, -EBADMSG },
+		{ { .keys_cnt = CPROF_KEYS_MAX + 1 }, frames, -EBADMSG },
+		{ { .user_end = CPROF_END_MAX - 1 }, frames, 0 },
+		{ { .user_end = CPROF_END_MAX }, frames, -EBADMSG },
+		{ { .pad = 1 }, frames, -EBADMSG },
+		{ { .user_cnt = 3, .keys_cnt = 1 }, beyond, -EBADMSG },
+		{ { .user_cnt = 3, .keys_cnt = 2 }, beyond, 0 },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		struct rest r;
+
+		rest_build(&r, &cases[i].head, &(struct rest_body){ cases[i].user, keys });
+		if (decode_copy(r.bytes, r.sz) != cases[i].result)
+			CHECK_FAIL("case %zu", i);
+	}
 }
 
 TEST(heads)

@@ -237,6 +237,27 @@ TEST(stacks_to_be_located_later_belong_to_their_second)
 	CHECK_EQ(second, first);
 }
 
+TEST(stacks_that_may_get_better_are_nobody_else_s)
+{
+	_cleanup_(window_freep) struct window *w = window_new(0, 0, 9);
+	struct fixture f;
+	uint32_t id, again;
+
+	fixture_init(&f);
+	f.head.flags = CPROF_SAMPLE_LATE;
+	for (uint32_t i = 0; i < 2; i++) {
+		CHECK_EQ(fold_add_stack(w, &f.rec, f.located, 4, &id), 0);
+		CHECK_EQ(id, i);
+		CHECK(!fold_find_stack(w, &f.rec, &again));
+		CHECK_EQ(w->stacks.v[i].owner.pid, 100);
+	}
+	/* Nor is one of them found for another that is as it is. */
+	f.head.flags = CPROF_SAMPLE_OWN;
+	CHECK_EQ(add_stack(w, &f), 2);
+	f.head.flags = 0;
+	CHECK_EQ(add_stack(w, &f), 3);
+}
+
 TEST(empty_stacks)
 {
 	_cleanup_(window_freep) struct window *w = window_new(0, 0, 9);
