@@ -239,6 +239,14 @@ def full_disk(args, checks, tmp):
         subprocess.run(["umount", "-l", str(mount)], check=True)
 
 
+def is_full(filler, status):
+    """What older windows had is taken as soon as they make room for new ones: until one finds none."""
+    with contextlib.suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
+    return status.counters["discard_spool"] > 0
+
+
 def fill_and_free(args, checks, mount):
     with contextlib.ExitStack() as stack:
         spool = mount / "profiles"
@@ -246,16 +254,14 @@ def fill_and_free(args, checks, mount):
         launcher, _ = stack.enter_context(running(args, mount, "profiles"))
         stack.enter_context(Work(args.workloads / "spin", 0, 30))
         watch(checks, "full: before", launcher, 20, lambda s: s.spool["windows"] >= 1)
-        with contextlib.suppress(OSError), open(mount / "filler", "wb", buffering=0) as f:
-            while f.write(bytes(4096)):
-                pass
-        status = watch(checks, "full", launcher, 30, lambda s: s.counters["discard_spool"] > 0)
+        filler = stack.enter_context(open(mount / "filler", "wb", buffering=0))
+        status = watch(checks, "full", launcher, 30, lambda s: is_full(filler, s))
         checks.at_least("full: samples that the disk did not take",
                         status.counters["discard_spool"], 1)
         checks.check("full: status says so", any("not kept" in t for t in status.degraded),
                      status.degraded)
         checks.at_least("full: it samples on", len(launcher.progress), 1)
-        (mount / "filler").unlink()
+        filler.truncate(0)
         kept = status.spool["windows"]
         status = watch(checks, "full: after", launcher, 30, lambda s: s.spool["windows"] > kept)
         checks.check("full: windows are kept again", status.spool["windows"] > kept,
