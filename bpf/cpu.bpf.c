@@ -32,6 +32,15 @@ static __always_inline __u64 sched_lead_ns(struct task_struct *idle, __u64 now)
 	return now - idle->se.cfs_rq->rq->clock;
 }
 
+/*
+ * A task was woken here and nobody has run since: the scheduler charges it from then on, so this is busy
+ * time without anyone to look at.
+ */
+static __always_inline bool is_woken(struct task_struct *idle)
+{
+	return bpf_core_field_exists(idle->se.cfs_rq) && idle->se.cfs_rq->rq->nr_running > 0;
+}
+
 /* A tick of a CPU's clock. */
 SEC("perf_event")
 int cprof_tick(void *ctx)
@@ -46,7 +55,7 @@ int cprof_tick(void *ctx)
 		return 0;
 	if (task->pid == 0) {
 		grid_tick(&st->grid, rate, now, 1, ran_ns(st));
-		count(COUNTER_idle, 1);
+		count(is_woken(task) ? COUNTER_idle_woken : COUNTER_idle, 1);
 		count_time(now);
 		return 0;
 	}

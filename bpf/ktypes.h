@@ -140,6 +140,7 @@ struct signal_struct {
 /* A CPU's queue. Its clock is the scheduler's: read when something happens, and not each time. */
 struct rq {
 	unsigned long long clock;
+	unsigned int nr_running;
 };
 
 struct cfs_rq {

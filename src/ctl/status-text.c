@@ -26,6 +26,7 @@ static const bool counts_work[COUNTER_MAX] = {
 	[COUNTER_missed] = true, /* stands in the line of samples */
 	[COUNTER_filtered] = true,
 	[COUNTER_idle] = true,
+	[COUNTER_idle_woken] = true,
 	[COUNTER_outside_namespace] = true,
 	[COUNTER_weight_ns] = true,
 	[COUNTER_weight_dropped_ns] = true, /* the drops stand in the line of samples */

@@ -314,11 +314,13 @@ class Campaign:
     def check_time(self, what, first, last):
         """Ticks and the time that they stand for, against the kernel's account of the CPUs."""
         busy = last.busy - first.busy
-        runs, missed, weight = (last.bpf[n] - first.bpf[n] for n in ("runs", "missed", "weight_ns"))
+        runs, missed, woken, weight = (last.bpf[n] - first.bpf[n]
+                                       for n in ("runs", "missed", "idle_woken", "weight_ns"))
         expected, unsure = busy * HZ / NSEC, first.unsure + last.unsure
         # Ticks are a sample of the time: their number has a standard error of its root at most.
-        self.checks.within(f"{what}: ticks on {busy / NSEC:.1f} busy seconds", runs + missed, expected,
-                           4 * math.sqrt(expected) + 2 + unsure * HZ / NSEC)
+        # Between the waking of a task and its turn it is charged already.
+        self.checks.within(f"{what}: ticks on {busy / NSEC:.1f} busy seconds, {woken} of them too early",
+                           runs + missed + woken, expected, 4 * math.sqrt(expected) + 2 + unsure * HZ / NSEC)
         # What a tick stands for ends with it. What is left on each CPU at both ends is a period on
         # average, and where ticks meet an idle CPU as often as not, as much more as chance will have it.
         edge = unsure + 5 * math.sqrt(2 * os.cpu_count()) * NSEC / HZ + \
