@@ -186,6 +186,11 @@ enum cgroup_subsys_id {
 	pids_cgrp_id,
 };
 
+/* x86-64 */
+struct thread_struct {
+	unsigned long fsbase;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
@@ -202,6 +207,7 @@ struct task_struct {
 	char comm[CPROF_COMM_SZ];
 	unsigned long long self_exec_id;
 	unsigned int in_execve : 1;
+	struct thread_struct thread;
 };
 
 /* before 5.7, and some backports */

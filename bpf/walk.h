@@ -30,6 +30,7 @@
 struct walk {
 	__u64 regs[16]; /* by enum cprof_reg, but for the pc */
 	__u64 pc;
+	__u64 thread;  /* the thread pointer; 0: not known */
 	__u32 known;   /* a bit for each of the registers */
 	__u32 syscall; /* 1 + the number of the system call that the frame is in; 0: in none */
 	__u8 exact;    /* the pc is that of the instruction itself, not of a return */
@@ -181,6 +182,44 @@ static __always_inline int walk_value(struct walk *w, struct walk_value v, __u64
 	return 0;
 }
 
+/* Of Go's g and m, in 1.16 to 1.27; what differs between them the rule tells. */
+#define WALK_G_STACK 0 /* its bounds */
+#define WALK_G_M 48
+#define WALK_G_SCHED 56 /* rsp and pc when it was left */
+
+static __always_inline bool walk_has(struct walk *w, void *dst, __u64 sz, __u64 addr)
+{
+	return addr < WALK_TOP && walk_memory(w, dst, sz, addr) == 0;
+}
+
+/*
+ * Where the goroutine was left. Nothing on this stack leads there. The register is that of the frame that was
+ * interrupted: code of C's that uses it for its own is found out by the goroutine's bounds.
+ */
+static __always_inline bool walk_goroutine(struct walk *w, const struct cprof_rule *r)
+{
+	__u64 g = w->regs[r->cfa_reg & 15], m, bounds[2], sched[2], fp;
+
+	if (r->cfa_reg == CPROF_REG_RIP &&
+	    !(w->thread && walk_has(w, &g, sizeof(g), w->thread + (__s64)r->cfa_add)))
+		return walk_ends(w, CPROF_END_UNSUPPORTED);
+	if (!walk_has(w, &m, sizeof(m), g + WALK_G_M) ||
+	    !walk_has(w, &g, sizeof(g), m + (__s64)r->cfa_off) ||
+	    !walk_has(w, bounds, sizeof(bounds), g + WALK_G_STACK) ||
+	    !walk_has(w, sched, sizeof(sched), g + WALK_G_SCHED) ||
+	    !walk_has(w, &fp, sizeof(fp), g + (__s64)r->fp_off) || sched[0] <= bounds[0] ||
+	    sched[0] > bounds[1])
+		return walk_ends(w, CPROF_END_UNSUPPORTED);
+	w->regs[CPROF_REG_RSP] = sched[0];
+	w->regs[CPROF_REG_RBP] = fp;
+	w->pc = sched[1];
+	w->known = WALK_ABOVE;
+	w->exact = 0;
+	w->syscall = 0;
+	w->by_fp = 0;
+	return true;
+}
+
 /* The caller's registers by a rule that is no GAP; false at the end of the walk. */
 static __always_inline bool walk_by_rule(struct walk *w, const struct cprof_rule *r)
 {
@@ -190,6 +229,8 @@ static __always_inline bool walk_by_rule(struct walk *w, const struct cprof_rule
 
 	if (r->cfa == CPROF_CFA_SIGNAL)
 		return walk_signal(w);
+	if (r->cfa == CPROF_CFA_GOROUTINE)
+		return walk_goroutine(w, r);
 	if (r->ra == CPROF_WHERE_UNDEFINED)
 		return walk_ends(w, CPROF_END_ROOT);
 	if (!walk_cfa(w, r, &cfa))

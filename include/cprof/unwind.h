@@ -32,6 +32,12 @@ enum cprof_cfa {
 	CPROF_CFA_PLT,
 	CPROF_CFA_SIGNAL,      /* a signal frame: all registers lie in the ucontext at rsp */
 	CPROF_CFA_UNSUPPORTED, /* there is an entry, and it says what cannot be said here */
+	/*
+	 * Go's runtime on a thread's own stack: the goroutine that it works for, as the runtime keeps it. The
+	 * running g is in register cfa_reg, which Go never uses for anything else, or of RIP at the thread pointer
+	 * + cfa_add; its m tells of the goroutine at cfa_off, and that one of its rbp at fp_off.
+	 */
+	CPROF_CFA_GOROUTINE,
 	CPROF_CFA_MAX,
 };
 

@@ -119,17 +119,25 @@ static size_t switch_len(const uint8_t *p)
 	return len;
 }
 
+/* All that is looked at of a function. 0, -ENODATA, -E2BIG, or -errno of a read. */
+static int code_all(struct tables *t, const struct gopclntab_func *f, const uint8_t **ret,
+		    size_t *ret_sz)
+{
+	uint64_t cnt = MIN(f->end - f->start, (uint64_t)SEARCH_MAX);
+
+	if (!tables_may(t, cnt / BYTES_PER_WORK))
+		return -E2BIG;
+	return code_peek(t, f->start, (size_t)cnt, ret, ret_sz);
+}
+
 int code_switches(struct tables *t, const struct gopclntab_func *f, uint64_t *ret_first,
 		  uint64_t *ret_last)
 {
-	uint64_t cnt = MIN(f->end - f->start, (uint64_t)SEARCH_MAX);
 	const uint8_t *p;
 	int found = 0, r;
 	size_t sz;
 
-	if (!tables_may(t, cnt / BYTES_PER_WORK))
-		return -E2BIG;
-	r = code_peek(t, f->start, (size_t)cnt, &p, &sz);
+	r = code_all(t, f, &p, &sz);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i + SWITCH_MIN <= sz; i++) {
@@ -143,4 +151,50 @@ int code_switches(struct tables *t, const struct gopclntab_func *f, uint64_t *re
 		found = 1;
 	}
 	return found;
+}
+
+int code_curg(struct tables *t, const struct gopclntab_func *f, int32_t *ret)
+{
+	static const uint8_t compares[] = { REX_W, 0x3b, 0x83 }; /* CMPQ AX, curg(BX) */
+	const uint8_t *p;
+	size_t sz;
+	int r = code_all(t, f, &p, &sz);
+
+	*ret = 0;
+	if (r < 0)
+		return r == -ENODATA ? 0 : r;
+	for (size_t i = 0; i + sizeof(compares) + sizeof(*ret) <= sz; i++) {
+		if (memcmp(p + i, compares, sizeof(compares)) == 0) {
+			memcpy(ret, p + i + sizeof(compares), sizeof(*ret));
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* MOVQ BP, off(REG), where the offset is one byte. */
+static bool keeps_fp(const uint8_t *p)
+{
+	return p[0] == REX_W && p[1] == MOV_TO_RM && MODRM_MOD(p[2]) == 1 && MODRM_REG(p[2]) == 5 &&
+	       MODRM_RM(p[2]) != MODRM_SP;
+}
+
+int code_growth(struct tables *t, const struct gopclntab_func *f, struct growth *ret)
+{
+	/* MOVQ (TLS), REG: %fs:, and an address of four bytes. */
+	static const uint8_t thread[] = { 0x64, REX_W, MOV_TO_REG };
+	const uint8_t *p;
+	size_t sz;
+	int r = code_all(t, f, &p, &sz);
+
+	*ret = (struct growth){ 0 };
+	if (r < 0)
+		return r == -ENODATA ? 0 : r;
+	if (sz >= 9 && memcmp(p, thread, sizeof(thread)) == 0 && (p[3] & 0xc7) == 4 && p[4] == 0x25)
+		memcpy(&ret->tls, p + 5, sizeof(ret->tls));
+	for (size_t i = 0; i + 4 <= sz && ret->fp == 0; i++) {
+		if (keeps_fp(p + i))
+			ret->fp = (int8_t)p[i + 3];
+	}
+	return 0;
 }

@@ -28,5 +28,17 @@ unsigned int code_save_len(int64_t delta);
 int code_switches(struct tables *t, const struct gopclntab_func *f, uint64_t *ret_first,
 		  uint64_t *ret_last);
 
+/* Where systemstack(), @f, finds the goroutine in its m. 0: it is not to be seen; or -errno of a read. */
+int code_curg(struct tables *t, const struct gopclntab_func *f, int32_t *ret);
+
+/* How morestack(), @f, leaves a goroutine. */
+struct growth {
+	int32_t fp;  /* where it keeps rbp, in g; 0: it is not to be seen */
+	int32_t tls; /* where g is, from the thread pointer; 0: it is not to be seen */
+};
+
+/* 0 or -errno of a read. */
+int code_growth(struct tables *t, const struct gopclntab_func *f, struct growth *ret);
+
 /* The register that the instruction before @pc took from the stack (POPQ R8 to R15); or -ENODATA, or -errno. */
 int code_popped(struct tables *t, uint64_t pc);

@@ -22,6 +22,7 @@
 
 #define WORD 8
 #define FP_OFF (-2 * WORD)
+#define REG_G 14
 
 static struct cprof_rule rule_rsp(int64_t delta, bool saved)
 {
@@ -79,9 +80,42 @@ static struct cprof_rule rule_above(const struct frame *fr, const struct step *s
 	};
 }
 
+/* In 1.16 no register has g, in 1.17 to 1.27 r14 has it. */
+static struct cprof_rule rule_goroutine(const struct frame *fr)
+{
+	bool by_thread = fr->tables->head.version < GOPCLNTAB_118 && fr->growth.tls != 0;
+
+	if (fr->growth.fp <= 0 || fr->tables->curg <= 0)
+		return rule_unsupported();
+	return (struct cprof_rule){
+		.cfa = CPROF_CFA_GOROUTINE,
+		.cfa_reg = by_thread ? CPROF_REG_RIP : REG_G,
+		.cfa_off = fr->tables->curg,
+		.cfa_add = by_thread ? fr->growth.tls : 0,
+		.fp_off = fr->growth.fp,
+		.flags = CPROF_RULE_SWITCH,
+	};
+}
+
 static struct cprof_rule rule_signal(void)
 {
 	return (struct cprof_rule){ .cfa = CPROF_CFA_SIGNAL, .flags = CPROF_RULE_EXACT };
+}
+
+static bool is_switch(enum seam seam)
+{
+	return seam == SEAM_FRAME || seam == SEAM_BOTTOM || seam == SEAM_LOST ||
+	       seam == SEAM_GROWTH || seam == SEAM_SYSTEM;
+}
+
+/* What the two functions' code tells that know where the runtime keeps goroutines. */
+static int learn(struct frame *fr)
+{
+	if (fr->seam == SEAM_GROWTH)
+		return code_growth(fr->tables, fr->func, &fr->growth);
+	if (fr->seam == SEAM_SYSTEM)
+		return code_curg(fr->tables, fr->func, &fr->tables->curg);
+	return 0;
 }
 
 int frame_init(struct frame *fr, struct tables *t, const struct gopclntab_func *f)
@@ -99,7 +133,7 @@ int frame_init(struct frame *fr, struct tables *t, const struct gopclntab_func *
 	r = seam_of(t, f, &fr->seam);
 	if (r < 0)
 		return r;
-	if (fr->seam != SEAM_FRAME && fr->seam != SEAM_BOTTOM && fr->seam != SEAM_LOST)
+	if (!is_switch(fr->seam))
 		return 0;
 	r = code_switches(t, f, &fr->switched, &fr->back);
 	if (r == -ENODATA) { /* all of it, then */
@@ -109,7 +143,7 @@ int frame_init(struct frame *fr, struct tables *t, const struct gopclntab_func *
 	}
 	if (r == 0) /* a wrapper of the same name */
 		fr->seam = SEAM_NONE;
-	return MIN(r, 0);
+	return r < 0 ? r : learn(fr);
 }
 
 /* As the compiler's prologues are. */
@@ -192,11 +226,14 @@ static struct cprof_rule rule_at(const struct frame *fr, const struct step *step
 		rule.flags = CPROF_RULE_EXACT;
 		return rule;
 	case SEAM_FRAME:
+	case SEAM_SYSTEM:
 		return is_chained(fr, step, next, pc) ? rule_chain() : rule;
 	case SEAM_BOTTOM:
 		return pc >= fr->switched ? rule_root() : rule;
 	case SEAM_LOST:
 		return pc >= fr->switched ? rule_unsupported() : rule;
+	case SEAM_GROWTH:
+		return pc >= fr->switched ? rule_goroutine(fr) : rule;
 	case SEAM_UNKNOWN:
 		return fr->entered && step->delta == 0 ? rule : rule_unsupported();
 	case SEAM_NONE:

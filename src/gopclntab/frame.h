@@ -15,6 +15,7 @@ struct frame {
 	int popped;		  /* the register that took the return address; negative: none */
 	uint64_t switched;	  /* from here on another stack; UINT64_MAX: never */
 	uint64_t back;		  /* from here on its own again */
+	struct growth growth;
 };
 
 /* 0 or -errno: of a read, or -E2BIG. */

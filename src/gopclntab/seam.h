@@ -12,8 +12,10 @@ enum seam {
 	SEAM_SIGRETURN, /* where signal handlers return to */
 	SEAM_EXACT,	/* its caller did not call it: it was interrupted */
 	SEAM_FRAME, /* goes to another stack and keeps its own frame's, or its caller's, address in rbp */
-	SEAM_BOTTOM,  /* after the switch it is the outermost frame of the other stack */
-	SEAM_LOST,    /* after the switch nothing leads back */
+	SEAM_BOTTOM, /* after the switch it is the outermost frame of the other stack */
+	SEAM_LOST,   /* after the switch nothing leads back */
+	SEAM_GROWTH, /* after the switch only the runtime's own memory leads back to the goroutine */
+	SEAM_SYSTEM,  /* a FRAME, whose code shows where the goroutine is kept */
 	SEAM_UNKNOWN, /* writes the stack pointer, nobody knows how */
 };
 

@@ -21,6 +21,7 @@ struct tables {
 	struct window names;
 	struct window pcs;
 	struct window code;
+	int32_t curg; /* where an m tells of its goroutine; 0: not known (yet) */
 };
 
 /* 0; -EBADMSG: there is no table; -errno of a read. */

@@ -246,6 +246,59 @@ TEST(a_signal_gives_back_every_register_and_the_exact_pc)
 	CHECK_EQ(w.regs[2], 1014);  /* rcx */
 }
 
+/* Of a thread's own stack Go knows the goroutine only by g, m and what is kept in g. */
+TEST(go_keeps_where_a_goroutine_was_left)
+{
+	struct cprof_rule r = { .cfa = CPROF_CFA_GOROUTINE,
+				.cfa_reg = 14,
+				.cfa_off = 0xb8,
+				.fp_off = 0x60,
+				.flags = CPROF_RULE_SWITCH };
+	uint64_t *g = stack, *m = stack + 64, *curg = stack + 128;
+
+	for (int by_thread = 0; by_thread < 2; by_thread++) {
+		struct walk w = begin(STACK + 2048, 0);
+
+		g[6] = STACK + 512; /* m */
+		m[0xb8 / 8] = STACK + 1024;
+		curg[0] = OTHER;
+		curg[1] = OTHER + sizeof(other);
+		curg[7] = OTHER + 96;
+		curg[8] = PC + 3;
+		curg[0x60 / 8] = OTHER + 200;
+		stack[500] = STACK;
+		w.regs[14] = by_thread ? 0 : STACK;
+		w.known = WALK_ABOVE; /* further up it is as it was */
+		w.thread = STACK + 4008;
+		r.cfa_reg = by_thread ? CPROF_REG_RIP : 14;
+		r.cfa_add = by_thread ? -8 : 0;
+		CHECK(walk_by_rule(&w, &r));
+		CHECK_EQ(w.pc, PC + 3);
+		CHECK_EQ(walk_lookup_pc(&w), PC + 2);
+		CHECK_EQ(walk_sp(&w), OTHER + 96);
+		CHECK_EQ(w.regs[CPROF_REG_RBP], OTHER + 200);
+		CHECK_EQ(w.known, WALK_ABOVE);
+
+		/* C's own use of the register, or another thread pointer. */
+		w.regs[14] = STACK + 64;
+		w.thread = by_thread ? 0 : w.thread;
+		CHECK(!walk_by_rule(&w, &r));
+		CHECK_EQ(w.end, CPROF_END_UNSUPPORTED);
+		w.regs[14] = STACK;
+		w.thread = STACK + 4008;
+		curg[1] = OTHER + 95; /* not on its stack */
+		CHECK(!walk_by_rule(&w, &r));
+		CHECK_EQ(w.end, CPROF_END_UNSUPPORTED);
+		curg[1] = OTHER + 96; /* empty, as a stack is at its beginning */
+		CHECK(walk_by_rule(&w, &r));
+		curg[0] = OTHER + 96;
+		CHECK(!walk_by_rule(&w, &r));
+		m[0xb8 / 8] = 0;
+		CHECK(!walk_by_rule(&w, &r));
+		CHECK_EQ(w.end, CPROF_END_UNSUPPORTED);
+	}
+}
+
 TEST(the_outermost_frame_is_the_root)
 {
 	struct cprof_rule r = { .cfa = CPROF_CFA_REG,

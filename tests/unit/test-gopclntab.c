@@ -289,6 +289,45 @@ TEST(other_stacks)
 	CHECK_EQ(at(&found, 128).cfa, CPROF_CFA_UNSUPPORTED);
 }
 
+#define COMPARED "\x48\x3b\x83\xc0\x00\x00\x00"		 /* CMPQ AX, 0xc0(BX) */
+#define BY_THREAD "\x64\x48\x8b\x1c\x25\xf8\xff\xff\xff" /* MOVQ (TLS), BX */
+#define KEPT "\x48\x89\x6e\x68"				 /* MOVQ BP, 0x68(SI) */
+
+/* Where the goroutine is kept is read from the code of two functions. */
+TEST(growth_of_stacks)
+{
+	const struct fake_func f[] = {
+		{ "runtime.systemstack", 48, SP_WRITE,
+		  CODE("\x48\x3b\x43\x50" COMPARED LOADED "\x48\x3b\x83\x11\x11\x00\x00" BACK
+		       "\xc3") },
+		{ "runtime.morestack", 48, SP_WRITE,
+		  CODE(BY_THREAD "\x48\x89\x6c\x24\x08" KEPT "\x48\x89\x6e\x70" LOADED) },
+	};
+	struct found found = { 0 };
+	struct fake_table t;
+
+	fake_table(&t, GOPCLNTAB_120, f, 2);
+	walk(&t, true, &found);
+	CHECK_CHAIN(&found, 20);
+	CHECK_RSP(&found, 48 + 25, 8, CPROF_WHERE_SAME);
+	CHECK_EQ(at(&found, 48 + 26).cfa, CPROF_CFA_GOROUTINE);
+	CHECK_EQ(at(&found, 48 + 26).cfa_reg, 14);
+	CHECK_EQ(at(&found, 48 + 26).cfa_off, 0xc0);
+	CHECK_EQ(at(&found, 48 + 26).fp_off, 0x68);
+	CHECK_EQ(found.facts.unsupported, 0);
+
+	/* Of 1.16, where no register has g. */
+	fake_table(&t, GOPCLNTAB_116, f, 2);
+	walk(&t, true, &found);
+	CHECK_EQ(at(&found, 48 + 26).cfa_reg, CPROF_REG_RIP);
+	CHECK_EQ(at(&found, 48 + 26).cfa_add, -8);
+
+	/* One of the two is not to be seen. */
+	fake_table(&t, GOPCLNTAB_120, f + 1, 1);
+	walk(&t, true, &found);
+	CHECK_EQ(at(&found, 26).cfa, CPROF_CFA_UNSUPPORTED);
+}
+
 /* A wrapper has the name, and is a function like others. */
 TEST(wrappers)
 {

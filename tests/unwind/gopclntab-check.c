@@ -54,6 +54,8 @@ static void print_rule(const struct cprof_rule *rule)
 {
 	if (rule->cfa == CPROF_CFA_SIGNAL)
 		printf("signal");
+	else if (rule->cfa == CPROF_CFA_GOROUTINE)
+		printf("goroutine %d %d", rule->cfa_off, rule->fp_off);
 	else if (rule->cfa != CPROF_CFA_REG)
 		printf("?");
 	else if (rule->ra == CPROF_WHERE_UNDEFINED)

@@ -29,7 +29,7 @@ TOOLCHAINS = ['1.16.15', '1.17.13', '1.18.10', '1.19.13', '1.20.14', '1.21.13', 
 
 # What differs from .debug_frame, which knows of one stack only: functions of the runtime, and the rules
 # that they have instead. docs/adr/0029 says why.
-ROOT, SWITCH, NONE, SIGNAL, POPPED = 'root', 'switch', '?', 'signal', 'popped'
+ROOT, SWITCH, NONE, SIGNAL, POPPED, GROWTH = 'root', 'switch', '?', 'signal', 'popped', 'goroutine'
 SEAMS = {
     **dict.fromkeys(['_rt0_amd64', '_rt0_amd64_linux', 'runtime.rt0_go', 'runtime.mstart', 'runtime.goexit',
                      'runtime.mcall', 'runtime.clone', 'runtime.gopreempt_m', 'runtime.goschedImpl',
@@ -38,10 +38,11 @@ SEAMS = {
                      'runtime.cgocallback', 'runtime.nanotime1', 'runtime.walltime', 'runtime.walltime1',
                      'time.now', 'runtime.vgetrandom1', 'runtime.sigfwd', 'runtime.callCgoMmap',
                      'runtime.callCgoMunmap', 'runtime.callCgoSigaction'], SWITCH),
-    **dict.fromkeys(['runtime.jmpdefer', 'runtime.morestack', 'runtime.switchToCrashStack0',
+    **dict.fromkeys(['runtime.jmpdefer', 'runtime.switchToCrashStack0',
                      'goshapes/asm.Aligned'], NONE),
     **dict.fromkeys(['runtime.sigreturn', 'runtime.sigreturn__sigaction'], SIGNAL),
     'syscall.rawVforkSyscall': POPPED,
+    'runtime.morestack': GROWTH,
 }
 # Assembly without a frame that uses rbp for something else: its callers' is lost while it runs.
 CLOBBERS = {'runtime.rt0_go', 'runtime.mcall', 'runtime.gogo', 'gogo', 'runtime.morestack'}
@@ -81,7 +82,7 @@ class Table:
 
 def kind_of(rule):
     ours = rule.split(' | ')[0]
-    for kind in (SWITCH, ROOT, SIGNAL, NONE):
+    for kind in (SWITCH, ROOT, SIGNAL, GROWTH, NONE):
         if kind in ours:
             return kind
     return POPPED if re.fullmatch(r'rsp\+0 r\d+', ours) else ours

@@ -30,7 +30,8 @@ class Missing(Exception):
 @dataclasses.dataclass
 class Program:
     """@whole: all code on its stacks has unwinding information. @exact: what a stack with @bottom is,
-    from the root, joined by " > "; the kernel's frames may follow. @loose: the share that may differ."""
+    from the root, joined by " > "; the kernel's frames may follow. @loose: the share that may differ.
+    @covered: at least this share of a whole program's stacks has information for every frame."""
 
     name: str
     argv: tuple
@@ -38,6 +39,7 @@ class Program:
     exact: str = None
     bottom: str = "bottom"
     loose: float = 0.0
+    covered: float = 0.98
     children: bool = False
     stdin: str = os.devnull
     missing: str = None
@@ -102,7 +104,9 @@ def shapes(out):
             ("threads", "C, threads", r"\S+ > \S+ > in_thread > bottom"),
             ("clones", "C, threads made and ended", None),
             ("libc", "C, libc's functions", None)):
-        yield Program(says, (path, name), exact=exact, children=name == "vfork")
+        # Of clone() C libraries say nothing from the system call on.
+        yield Program(says, (path, name), exact=exact, children=name == "vfork",
+                      covered=0.0 if name == "clones" else 0.98)
 
 
 def debug_frame(out):
@@ -154,16 +158,22 @@ CALLBACKS = rf"runtime\.goexit\S* > runtime\.main > main\.main > ({OTHERS}cDown 
     rf"{OTHERS}cDown > cWork"
 
 
+# A stack that grows is left on its way down, and goes on below that on the thread's own.
+GROWTH = r"runtime\.goexit\S* > (main\.main\.gowrap1 > )?main\.start > (main\.deep > )+" \
+    r"runtime\.morestack\S* > (\S+ > )*runtime\.copystack"
+GO_EXACT = {"callback": {"exact": CALLBACKS, "bottom": "cWork"},
+            "growth": {"exact": GROWTH, "bottom": "runtime.copystack"}}
+
+
 def go_programs(out, go, version, env):
     """Both programs by one toolchain, and the first without its tables for debuggers."""
     env = dict(os.environ, GOENV="off", GO111MODULE="off", GOTOOLCHAIN="local", GOPROXY="off",
                GOFLAGS="", CGO_ENABLED="1", **env)
     for name, says, flags in (("plain", "", ()), ("plain", ", stripped", ("-ldflags=-s -w",)),
-                              ("callback", ", cgo callbacks", ())):
+                              ("growth", ", growing stacks", ()), ("callback", ", cgo callbacks", ())):
         path = out / re.sub(r"\W+", "-", f"go-{version}-{name}{says}")
         run([go, "build", *flags, "-o", path, HERE / "golang" / f"{name}.go"], env=env, cwd="/")
-        exact = {"exact": CALLBACKS, "bottom": "cWork"} if name == "callback" else {}
-        yield Program(f"Go {version}{says}", (path,), **exact)
+        yield Program(f"Go {version}{says}", (path,), **GO_EXACT.get(name, {}))
 
 
 def go_installed(out):
