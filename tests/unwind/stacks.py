@@ -4,7 +4,8 @@
 Programs of all kinds of frames run one after the other under a daemon of the build tree. Each is
 recorded until its files' unwinding information is there (how soon that is is another test's matter), and
 then once more for the table. Where what a stack must be is known, every whole stack is compared
-with it, so that no stack is called whole that is not.
+with it, so that no stack is called whole that is not. Of each stack it is looked up whether all the code that
+it was seen in has unwinding information (informed.c): of those nearly all must be whole.
 """
 
 import collections
@@ -34,6 +35,8 @@ class Row:
     def __init__(self, program):
         self.program = program
         self.samples = self.whole = 0
+        self.informed = self.informed_whole = 0
+        self.unexplained = collections.Counter()
         self.reasons, self.ends, self.wrong = {}, collections.Counter(), collections.Counter()
         self.exact = 0
 
@@ -45,6 +48,16 @@ class Row:
                         (part.partition(":") for part in reasons.split(",") if part)}
         for sample in profile.samples:
             self.look(profile, sample)
+
+    def weigh(self, lines):
+        """What informed.c says: only what has information and is no whole stack is to be explained."""
+        for line in lines.splitlines():
+            informed, complete, end, samples, place = line.split(" ", 4)
+            if informed == "1":
+                self.informed += int(samples)
+                self.informed_whole += int(samples) * int(complete)
+                if complete == "0":
+                    self.unexplained[f"{end.lower()} at {place}"] += int(samples)
 
     def look(self, profile, sample):
         """One stack: does it end as threads end, and is it what it must be?"""
@@ -69,20 +82,30 @@ class Row:
     def share(self):
         return self.whole / self.samples if self.samples else 0.0
 
+    def informed_enough(self):
+        """A program that has information for all its code must not be judged by some of its stacks."""
+        return self.samples > 0 and (self.informed >= self.program.covered * self.samples or
+                                     not self.program.whole)
+
+    @property
+    def informed_share(self):
+        return self.informed_whole / self.informed if self.informed else 1.0
+
     def reasons_text(self):
         return ", ".join(f"{name} {cnt}" for name, cnt in
                          sorted(self.reasons.items(), key=lambda item: -item[1]))
 
     def as_json(self):
         return {"program": self.program.name, "skipped": self.program.missing, "samples": self.samples,
-                "complete": self.whole, "truncated_by": self.reasons, "must": self.program.whole,
+                "complete": self.whole, "informed": self.informed, "informed_complete": self.informed_whole,
+                "unexplained": self.unexplained.most_common(5), "truncated_by": self.reasons, "must": self.program.whole,
                 "exact": self.exact, "wrong": self.wrong.most_common(5), "ends": self.ends.most_common(8)}
 
 
-def record(daemon, program, pid, seconds, path):
+def record(daemon, program, pid, seconds, path, *options):
     """The profile; None where there were no samples."""
     done = daemon.ctl("record", "--pid", pid, *(["--children"] if program.children else []),
-                      "--seconds", seconds, "--hz", HZ, "-o", path)
+                      "--seconds", seconds, "--hz", HZ, "-o", path, *options)
     if done.returncode not in (0, 3):
         raise RuntimeError(f"{program.name}: {done.stderr.strip()[-500:]}")
     return pprof_file.Profile(path) if done.returncode == 0 else None
@@ -110,8 +133,11 @@ def measure(args, daemon, program):
             warm(daemon, program, process.pid)
             if process.poll() is not None:
                 program.missing = f"it ended with {process.returncode}"
-            elif profile := record(daemon, program, process.pid, args.seconds, path):
+            elif profile := record(daemon, program, process.pid, args.seconds, path,
+                                   "--raw", path.with_suffix(".raw")):
                 row.read(profile)
+                row.weigh(subprocess.run([args.informed, path.with_suffix(".raw")], capture_output=True,
+                                         text=True, check=True).stdout)
         finally:
             process.kill()
     return row
@@ -123,11 +149,13 @@ def judge(checks, row):
         checks.note(f"SKIP {program.name}: {program.missing}")
         return
     value = f"{row.share:.3%} of {row.samples}  {row.reasons_text()}"
-    if program.whole:
-        checks.check(f"{program.name}: stacks at their root", row.samples > 0 and row.share >= SHARE, value,
-                     f"at least {SHARE:.1%}")
-    else:
-        checks.note(f"{program.name}: {value} ({program.says})")
+    checks.check(f"{program.name}: stacks of code with information at their root",
+                 row.informed_share >= SHARE and row.informed_enough(),
+                 f"{row.informed_share:.3%} of {row.informed}; of all {value}", f"at least {SHARE:.1%}")
+    for text, cnt in row.unexplained.most_common(5):
+        checks.note(f"has information, {cnt}: {text}")
+    if not program.whole:
+        checks.note(f"{program.name}: {program.says}")
     if program.exact:
         checks.check(f"{program.name}: each stack is what it must be", row.as_it_must(),
                      f"{row.exact}, {sum(row.wrong.values())} not")
@@ -143,14 +171,17 @@ def markdown(rows):
     lines = ["# Which stacks are whole", "",
              "Rows of `tests/unwind/stacks --markdown FILE`; of Go's versions with `--go-cache DIR`. A stack is whole when it",
              "reached the outermost frame of its thread; the reasons are those of [profile.md](formats/profile.md). Programs in",
-             "*italics* run code without unwinding information. Fewer than 1,000 samples cannot show a share of 99.9 %.", "",
-             "| Program | Samples | Whole | Why not |", "|---|---|---|---|"]
+             "*italics* run code without unwinding information. *Informed* are the stacks all of whose frames, as far as they",
+             "were reached, lie in code that has some: entries that libdw finds, Go's text, the vDSO.",
+             "", "| Program | Samples | Whole | Why not | Informed | Whole of them | Why not |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         name = row.program.name if row.program.whole else f"*{row.program.name}* ({row.program.says})"
         if row.program.missing:
-            lines.append(f"| {name} | not run | | {row.program.missing.replace('|', '/')} |")
+            lines.append(f"| {name} | not run | | {row.program.missing.replace('|', '/')} | | | |")
         else:
-            lines.append(f"| {name} | {row.samples} | {row.share:.2%} | {row.reasons_text()} |")
+            share = f"{row.informed_share:.2%}" if row.informed else ""
+            why = ", ".join(f"{text} {cnt}" for text, cnt in row.unexplained.most_common(3))
+            lines.append(f"| {name} | {row.samples} | {row.share:.2%} | {row.reasons_text()} | {row.informed} | {share} | {why} |")
     return "\n".join(lines) + "\n"
 
 
@@ -171,5 +202,6 @@ def run(args, checks):
 if __name__ == "__main__":
     harness.main(run, __doc__, [
         (["--seconds"], {"type": int, "default": 3}), (["--json"], {"action": "store_true"}),
+        (["--informed"], {"type": harness.absolute, "required": True, "help": "the build tree's"}),
         (["--markdown"], {"help": "write the table here"}), (["--keep"], {"help": "where the profiles stay"}),
         (["--go-cache"], {"type": pathlib.Path, "help": "all of Go's toolchains, of this cache"})])
