@@ -315,7 +315,7 @@ int cprof_rows(struct cprof_rows_probe *probe)
 {
 	struct cprof_rule rule = { 0 };
 
-	probe->answer = rows_find(probe->object, probe->offset, &rule);
+	probe->answer = rows_find(probe->object.slot, probe->object.id, probe->offset, &rule);
 	probe->rule = rule;
 	return 0;
 }

@@ -102,19 +102,19 @@ static __always_inline int rows_answer_of(__u32 state)
 }
 
 /*
- * enum rows_answer; @out is set if ROWS_FOUND, and anything otherwise. A function of its own: the
- * verifier looks at it once.
+ * Of the object with this slot and id: enum rows_answer; @out is set if ROWS_FOUND, and anything
+ * otherwise. A function of its own: the verifier looks at it once.
  */
-__noinline int rows_find(__u32 object, __u64 offset, struct cprof_rule *out)
+__noinline int rows_find(__u32 slot, __u32 id, __u64 offset, struct cprof_rule *out)
 {
-	const struct cprof_unwind_object *o = kenv_unwind_object(object);
+	const struct cprof_unwind_object *o = kenv_unwind_object(slot);
 	__u32 gen, state;
 	int answer;
 
 	if (!out || !o)
 		return ROWS_REFUSED;
 	gen = kenv_load_acquire(&o->gen);
-	state = kenv_load(&o->state);
+	state = kenv_load(&o->id) == id ? kenv_load(&o->state) : CPROF_UNWIND_UNKNOWN;
 	answer = state == CPROF_UNWIND_ROWS ? rows_read(o, offset, out) : rows_answer_of(state);
 	kenv_fence_acquire();
 	return (gen & 1) || kenv_load(&o->gen) != gen ? ROWS_STALE : answer;

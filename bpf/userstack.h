@@ -40,7 +40,7 @@ static __always_inline bool put_frame(struct scratch *s)
 static __always_inline int find_rule(struct scratch *s)
 {
 	if (s->at.slot)
-		return rows_find(s->at.slot, s->at.offset, &s->rule);
+		return rows_find(s->at.slot, s->at.object, s->at.offset, &s->rule);
 	return s->at.object >= CPROF_OBJECT_KEY ? ROWS_UNKNOWN : -1;
 }
 

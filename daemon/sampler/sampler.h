@@ -78,7 +78,6 @@ struct unwinding {
 	struct collect_pool *maps; /* NULL: not begun yet */
 	struct pool *pool;
 	size_t bytes_max;
-	uint32_t objects[CPROF_UNWIND_OBJECTS_MAX]; /* by slot, who had rows last */
 };
 
 struct sampler {

@@ -49,12 +49,14 @@ void unwinding_on_rows(uint32_t object, const struct rows_view *rows, void *ctx)
 {
 	struct sampler *s = ctx;
 	const struct object *o = objects_get(s->objects, object);
-	uint32_t slot = objects_slot(s->objects, object);
+	const struct cprof_known known = {
+		.id = object,
+		.slot = objects_slot(s->objects, object),
+	};
 
-	if (!s->unwinding.pool || !o || slot >= CPROF_UNWIND_OBJECTS_MAX)
+	if (!s->unwinding.pool || !o || known.slot >= CPROF_UNWIND_OBJECTS_MAX)
 		return;
-	s->unwinding.objects[slot] = object;
-	(void)pool_put(s->unwinding.pool, slot, o->owner, rows, clock_mono_ns());
+	(void)pool_put(s->unwinding.pool, known, o->owner, rows, clock_mono_ns());
 }
 
 void unwinding_use(struct sampler *s, const struct window_frame *frames, uint32_t cnt)
@@ -85,12 +87,12 @@ void unwinding_forget(struct sampler *s, uint32_t object)
 void unwinding_tick(struct sampler *s, uint64_t now_ns)
 {
 	struct pool_facts facts;
-	uint32_t slot;
+	uint32_t object;
 
 	if (!s->unwinding.pool)
 		return;
-	for (int i = 0; i < WANTED_PER_TICK && pool_is_wanted(s->unwinding.pool, &slot); i++)
-		symbolize_read_again(s->symbolize, s->unwinding.objects[slot], now_ns);
+	for (int i = 0; i < WANTED_PER_TICK && pool_is_wanted(s->unwinding.pool, &object); i++)
+		symbolize_read_again(s->symbolize, object, now_ns);
 	pool_facts(s->unwinding.pool, &facts);
 	s->counters.v[COUNTER_rows_evicted] = facts.evicted;
 	s->counters.v[COUNTER_rows_refused] = facts.refused;

@@ -9,7 +9,8 @@
  * files of one user never push out all of those of others (cprof/base/share.h), and no object has more
  * than a quarter. Rules are shared by all and counted, an owner has a share of them too. Walks run at any
  * time on any CPU, so each change follows the protocol of gen. Deterministic: knows no map and no time
- * but what it is given.
+ * but what it is given. An object is a number below CPROF_UNWIND_OBJECTS_MAX, its slot; its id is for walks
+ * (cprof/unwind.h), and to say who is wanted.
  *
  * What was pushed out or refused and is used again is wanted: its file is to be read once more. Of a
  * working set larger than the limit each object would push out the next one for ever, so one that was
@@ -62,20 +63,20 @@ struct pool *pool_free(struct pool *p);
 void pool_limit(struct pool *p, size_t bytes_max);
 
 /*
- * Rows of an object from a checked block, in the place of what it had. A block without pages: it has none.
+ * Rows of the object with this id and slot from a checked block, in the place of what it had. A block without pages: it has none.
  * 0; -ENOSPC: refused, and walks are told; -ENOMEM or what slab_new() said: the object is as one not read.
  */
-int pool_put(struct pool *p, uint32_t object, uint32_t owner, const struct rows_view *rows,
-	     uint64_t now_ns);
-/* Forgets the object: walks take it for one that was not read yet. */
+int pool_put(struct pool *p, struct cprof_known object, uint32_t owner,
+	     const struct rows_view *rows, uint64_t now_ns);
+/* Forgets the object: walks take it for one that was not read yet. Before the slot is given on. */
 void pool_drop(struct pool *p, uint32_t object);
 /* A sample has frames of it. */
 void pool_use(struct pool *p, uint32_t object, uint64_t now_ns);
 /*
- * Takes one that was pushed out or refused and is wanted again, the one that waits longest. It is told
- * again only after its pause, if it was not put meanwhile.
+ * Takes the id of one that was pushed out or refused and is wanted again, the one that waits longest. It is
+ * told again only after its pause, if it was not put meanwhile.
  */
-bool pool_is_wanted(struct pool *p, uint32_t *ret_object);
+bool pool_is_wanted(struct pool *p, uint32_t *ret_id);
 void pool_facts(const struct pool *p, struct pool_facts *ret);
 
 DEFINE_CLEANUP(struct pool *, pool_free);

@@ -80,10 +80,13 @@ CPROF_ASSERT(sizeof(struct cprof_rule) == 32);
 
 /*
  * The pool: the rows of all objects, in maps that user space alone writes, by plain stores, and BPF only
- * reads. For an object's slot (struct cprof_known) there is a struct cprof_unwind_object; of its pages (64 KiB of the file
- * each, from page_first on, one after the other) the struct cprof_unwind_page; of a page the rows, all in
- * one slab, by ascending pc, the first of them at 0. The row for a place is the last one that is not
- * behind it. Rule 0 is a GAP, and so is a page without rows.
+ * reads. For an object's slot (struct cprof_known) there is a struct cprof_unwind_object; of its pages (64 KiB
+ * of the file each, from page_first on, one after the other) the struct cprof_unwind_page; of a page the
+ * rows, all in one slab, by ascending pc, the first of them at 0. The row for a place is the last one that is
+ * not behind it. Rule 0 is a GAP, and so is a page without rows.
+ *
+ * A slot is given on when its object is forgotten, and a walk may have read that it is another's just before:
+ * it looks by id, too, and what is said of another object is nothing (CPROF_UNWIND_UNKNOWN).
  *
  * An object's gen is odd while something of it is changed, and never the same again. A walk reads it
  * before and after all that it used of the object, the rule too: another one means that it may have read
@@ -118,7 +121,7 @@ struct cprof_unwind_object {
 	__u32 page_first;
 	__u32 pages_cnt;
 	__u32 pages_at; /* the first one's place among all pages */
-	__u32 pad;
+	__u32 id;	/* whose all this is (struct cprof_known); 0: nobody's */
 };
 
 struct cprof_unwind_page {
@@ -132,9 +135,10 @@ CPROF_ASSERT(sizeof(struct cprof_unwind_page) == 8);
 /* What a walk would find (program cprof_rows), for tests and checks. */
 struct cprof_rows_probe {
 	__u64 offset;
-	__u32 object;
+	struct cprof_known object;
 	__s32 answer; /* enum rows_answer of bpf/rows.h */
+	__u32 pad;
 	struct cprof_rule rule;
 };
 
-CPROF_ASSERT(sizeof(struct cprof_rows_probe) == 48);
+CPROF_ASSERT(sizeof(struct cprof_rows_probe) == 56);

@@ -37,6 +37,7 @@ struct pool_list {
 
 struct pool_object {
 	uint32_t prev, next;
+	uint32_t id;
 	uint32_t owner;
 	uint32_t pages_at;
 	uint32_t pages_cnt;

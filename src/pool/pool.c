@@ -272,23 +272,26 @@ static int put(struct pool *p, uint32_t object, const struct rows_view *rows)
 	return r;
 }
 
-int pool_put(struct pool *p, uint32_t object, uint32_t owner, const struct rows_view *rows,
-	     uint64_t now_ns)
+int pool_put(struct pool *p, struct cprof_known object, uint32_t owner,
+	     const struct rows_view *rows, uint64_t now_ns)
 {
+	struct pool_object *o;
 	int r = 0;
 
 	p->now_ns = MAX(p->now_ns, now_ns);
-	if (object >= CPROF_UNWIND_OBJECTS_MAX) {
+	if (object.slot >= CPROF_UNWIND_OBJECTS_MAX) {
 		p->refused++;
 		return -ENOSPC;
 	}
-	pool_release(p, object, CPROF_UNWIND_UNKNOWN);
-	p->objects[object].owner = owner;
+	pool_release(p, object.slot, CPROF_UNWIND_UNKNOWN);
+	o = &p->objects[object.slot];
+	o->id = object.id;
+	o->owner = owner;
 	if (rows->head->pages_cnt > 0) {
-		r = put(p, object, rows);
+		r = put(p, object.slot, rows);
 	} else {
-		p->objects[object].gone = false;
-		pool_publish(p, object, CPROF_UNWIND_NONE, 0);
+		o->gone = false;
+		pool_publish(p, object.slot, CPROF_UNWIND_NONE, 0);
 	}
 	slabs_trim(p);
 	return r;
@@ -298,6 +301,7 @@ void pool_drop(struct pool *p, uint32_t object)
 {
 	if (object >= CPROF_UNWIND_OBJECTS_MAX)
 		return;
+	p->objects[object].id = CPROF_OBJECT_NONE;
 	pool_release(p, object, CPROF_UNWIND_UNKNOWN);
 	p->objects[object] = (struct pool_object){ 0 };
 	slabs_trim(p);

@@ -43,6 +43,7 @@ void pool_publish(struct pool *p, uint32_t object, enum cprof_unwind_state state
 	bool rows = state == CPROF_UNWIND_ROWS;
 
 	pool_change_begin(p, object);
+	__atomic_store_n(&to->id, o->id, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->state, state, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->page_first, rows ? page_first : 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->pages_cnt, rows ? o->pages_cnt : 0, __ATOMIC_RELAXED);

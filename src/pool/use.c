@@ -141,7 +141,7 @@ void pool_use(struct pool *p, uint32_t object, uint64_t now_ns)
 	}
 }
 
-bool pool_is_wanted(struct pool *p, uint32_t *ret_object)
+bool pool_is_wanted(struct pool *p, uint32_t *ret_id)
 {
 	uint32_t object = p->lists[PLACE_WANTED].first;
 	struct pool_object *o;
@@ -151,6 +151,6 @@ bool pool_is_wanted(struct pool *p, uint32_t *ret_object)
 	o = &p->objects[object];
 	pool_list_remove(p, object);
 	o->retry_ns = p->now_ns + MAX(o->pause_ns, POOL_PAUSE_MIN_NS);
-	*ret_object = object;
+	*ret_id = o->id;
 	return true;
 }

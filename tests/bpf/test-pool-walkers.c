@@ -3,7 +3,8 @@
 /*
  * test-pool-walkers — walks read rows (bpf/rows.h) while objects are put, pushed out and moved together.
  *
- * Whatever is found must be right for a version of that object: its rules tell whose they are. The
+ * Whatever is found must be right for a version of that object: its rules tell whose they are. Slots are
+ * given on from one object to another, and walks ask for those too that do not have theirs any more. The
  * argument is the number of lookups.
  */
 
@@ -18,7 +19,8 @@ struct kenv_pool kenv_pool;
 
 #include "../unit/pool-fixture.h"
 
-#define OBJECTS 80u
+#define OBJECTS 120u
+#define SLOTS 80u /* 80 of the objects share one with another */
 #define FIRST 16u
 #define WALKERS 2
 #define TURNS 1000u /* that many changes at least, before walks begin and while they go on */
@@ -50,6 +52,28 @@ static void slab_free(void *ctx, uint32_t index)
 	image_slab_free(ctx, index);
 }
 
+static uint32_t slot_of(uint32_t object)
+{
+	return FIRST + (object - FIRST) % SLOTS;
+}
+
+static int find(uint32_t object, uint64_t offset, struct cprof_rule *ret)
+{
+	return rows_find(slot_of(object), object, offset, ret);
+}
+
+static int put(struct pool *pool, const struct content *c, uint32_t owner, uint64_t now)
+{
+	const struct cprof_known known = { .id = c->object, .slot = slot_of(c->object) };
+	struct made m;
+	int r;
+
+	make(&m, c);
+	r = pool_put(pool, known, owner, &m.view, now);
+	made_done(&m);
+	return r;
+}
+
 static bool is_right(uint32_t object, uint64_t offset, int answer, const struct cprof_rule *rule)
 {
 	if (answer == ROWS_FOUND || answer == ROWS_GAP)
@@ -68,7 +92,7 @@ static void *walk(void *arg)
 		uint32_t object = FIRST + (uint32_t)(random >> 40) % OBJECTS;
 		uint64_t offset = random % CONTENT_OFFSETS;
 		struct cprof_rule rule;
-		int answer = rows_find(object, offset, &rule);
+		int answer = find(object, offset, &rule);
 
 		w->answers[answer]++;
 		w->wrong += !is_right(object, offset, answer, &rule);
@@ -88,19 +112,16 @@ static void turn(struct changer *ch)
 	uint64_t random = rng_next(&ch->rng);
 	uint32_t object = FIRST + (uint32_t)(random >> 40) % OBJECTS;
 	struct content c = content_of(object, ++ch->version);
-	struct made m;
 
 	ch->now += 1000000;
 	if (random % 16 == 0) {
-		pool_drop(ch->pool, object);
+		pool_drop(ch->pool, slot_of(object));
 	} else if (random % 256 == 1) {
 		pool_limit(ch->pool, (4 + (random >> 32) % 8) << 20);
 	} else if (random % 4 == 2) {
-		pool_use(ch->pool, object, ch->now);
+		pool_use(ch->pool, slot_of(object), ch->now);
 	} else {
-		make(&m, &c);
-		(void)pool_put(ch->pool, object, random % 3 ? 0 : 1000, &m.view, ch->now);
-		made_done(&m);
+		(void)put(ch->pool, &c, random % 3 ? 0 : 1000, ch->now);
 	}
 }
 
@@ -122,6 +143,28 @@ static void start(struct pool **pool)
 	kenv_pool.pages = image.memory.pages;
 	kenv_pool.rules = image.memory.rules;
 	CHECK_EQ(pool_new(&image.memory, 5 << 20, 42, pool), 0);
+}
+
+/* As by a walk that read whose the slot is just before it was given on. */
+static void check_given_on(struct pool *pool)
+{
+	struct content a = content_of(FIRST, 1), b = content_of(FIRST + SLOTS, 1);
+	const uint64_t at = (uint64_t)a.page_first << CPROF_PAGE_SHIFT;
+	struct cprof_rule rule;
+
+	CHECK_EQ(slot_of(a.object), slot_of(b.object));
+	CHECK_EQ(put(pool, &a, 0, 1), 0);
+	CHECK_EQ(find(a.object, at, &rule), ROWS_FOUND);
+	CHECK_EQ(find(b.object, at, &rule), ROWS_UNKNOWN);
+	pool_drop(pool, slot_of(a.object));
+	CHECK_EQ(find(a.object, at, &rule), ROWS_UNKNOWN);
+	CHECK_EQ(put(pool, &b, 0, 1), 0);
+	CHECK_EQ(find(a.object, at, &rule), ROWS_UNKNOWN);
+	CHECK_EQ(find(b.object, at, &rule), ROWS_FOUND);
+	b.pages_cnt = 0;
+	CHECK_EQ(put(pool, &b, 0, 1), 0);
+	CHECK_EQ(find(a.object, at, &rule), ROWS_UNKNOWN);
+	CHECK_EQ(find(b.object, at, &rule), ROWS_NONE);
 }
 
 static uint64_t sum(const struct walker *w, enum rows_answer answer)
@@ -151,6 +194,7 @@ int main(int argc, char **argv)
 	pthread_t changer;
 
 	start(&ch.pool);
+	check_given_on(ch.pool);
 	for (uint32_t i = 0; i < TURNS; i++)
 		turn(&ch);
 	CHECK_EQ(pthread_create(&changer, NULL, change, &ch), 0);

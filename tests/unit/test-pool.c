@@ -8,7 +8,8 @@
 
 #define MIB ((size_t)1 << 20)
 #define SECOND UINT64_C(1000000000)
-#define STEP_ROWS 16 /* rows are given out in steps of so many */
+#define ID 0x01000000u /* an object's id is no slot */
+#define STEP_ROWS 16   /* rows are given out in steps of so many */
 
 static struct content plain(uint32_t object, uint32_t version, uint32_t pages, uint32_t rows)
 {
@@ -23,13 +24,27 @@ static struct content plain(uint32_t object, uint32_t version, uint32_t pages, u
 	};
 }
 
+static struct cprof_known known_of(uint32_t slot)
+{
+	return (struct cprof_known){ .id = ID + slot, .slot = slot };
+}
+
+/* The slot of one that is. */
+static bool is_wanted(struct pool *p, uint32_t *ret)
+{
+	if (!pool_is_wanted(p, ret))
+		return false;
+	*ret -= ID;
+	return true;
+}
+
 static int put(struct pool *p, uint32_t owner, const struct content *c, uint64_t now)
 {
 	struct made m;
 	int r;
 
 	make(&m, c);
-	r = pool_put(p, c->object, owner, &m.view, now);
+	r = pool_put(p, known_of(c->object), owner, &m.view, now);
 	made_done(&m);
 	return r;
 }
@@ -72,6 +87,7 @@ static void check_content(const struct image *im, const struct content *c)
 	const struct cprof_unwind_object *o = &im->memory.objects[c->object];
 
 	CHECK_EQ(o->state, CPROF_UNWIND_ROWS);
+	CHECK_EQ(o->id, ID + c->object);
 	CHECK_EQ(o->page_first, c->page_first);
 	CHECK_EQ(o->pages_cnt, c->pages_cnt);
 	for (uint32_t i = 0; i < c->pages_cnt; i++)
@@ -115,6 +131,7 @@ TEST(what_is_put_is_there)
 	check_content(&im, &a);
 	check_content(&im, &b);
 	CHECK_EQ(state_of(&im, 18), CPROF_UNWIND_NONE);
+	CHECK_EQ(im.memory.objects[18].id, ID + 18);
 	CHECK_EQ(state_of(&im, 19), CPROF_UNWIND_UNKNOWN);
 	a.version = 7;
 	a.pages_cnt = 9;
@@ -125,6 +142,7 @@ TEST(what_is_put_is_there)
 	pool_drop(p, 18);
 	CHECK_EQ(state_of(&im, 16), CPROF_UNWIND_UNKNOWN);
 	CHECK_EQ(state_of(&im, 18), CPROF_UNWIND_UNKNOWN);
+	CHECK_EQ(im.memory.objects[16].id, 0);
 	check_content(&im, &b);
 	pool_drop(p, 17);
 	CHECK_EQ(facts_of(p).rows, 0);
@@ -191,8 +209,10 @@ TEST(no_object_has_more_than_a_quarter)
 	CHECK_EQ(put(p, 0, &rules, 1), -ENOSPC);
 	rules.object = CPROF_UNWIND_OBJECTS_MAX;
 	CHECK_EQ(put(p, 0, &rules, 1), -ENOSPC);
-	for (uint32_t i = 16; i < 19; i++)
+	for (uint32_t i = 16; i < 19; i++) {
 		CHECK_EQ(state_of(&im, i), CPROF_UNWIND_REFUSED);
+		CHECK_EQ(im.memory.objects[i].id, ID + i);
+	}
 	check_content(&im, &fits);
 	CHECK_EQ(facts_of(p).refused, 4);
 	CHECK_EQ(facts_of(p).evicted, 0);
@@ -261,7 +281,7 @@ TEST(a_working_set_beyond_the_limit_does_not_thrash)
 	for (uint64_t second = 2; second < 2000; second++) {
 		for (uint32_t i = 0; i < 3000; i++)
 			pool_use(p, 16 + i, second * SECOND);
-		while (pool_is_wanted(p, &object)) {
+		while (is_wanted(p, &object)) {
 			struct content c = plain(object, 1, 4, 1000);
 
 			CHECK(!has_rows(&im, object));
@@ -293,28 +313,28 @@ TEST(what_was_there_for_long_comes_back_at_once)
 	pool_use(p, 16, now);
 	pool_limit(p, 0);
 	CHECK_EQ(state_of(&im, 16), CPROF_UNWIND_UNKNOWN); /* rows may come */
-	CHECK(!pool_is_wanted(p, &object));
+	CHECK(!is_wanted(p, &object));
 	pool_use(p, 16, now);
 	pool_use(p, 16, now);
-	CHECK(pool_is_wanted(p, &object) && object == 16);
-	CHECK(!pool_is_wanted(p, &object));
+	CHECK(is_wanted(p, &object) && object == 16);
+	CHECK(!is_wanted(p, &object));
 	pool_use(p, 16, now); /* it is being read */
-	CHECK(!pool_is_wanted(p, &object));
+	CHECK(!is_wanted(p, &object));
 	CHECK_EQ(put(p, 0, &a, now), -ENOSPC);
 	CHECK_EQ(state_of(&im, 16), CPROF_UNWIND_REFUSED);
 	/* More room: not after ten minutes, but now. */
 	pool_use(p, 16, now + SECOND);
-	CHECK(!pool_is_wanted(p, &object));
+	CHECK(!is_wanted(p, &object));
 	pool_limit(p, 4 * MIB);
 	pool_use(p, 16, now + SECOND);
-	CHECK(pool_is_wanted(p, &object) && object == 16);
+	CHECK(is_wanted(p, &object) && object == 16);
 	CHECK_EQ(put(p, 0, &a, now), 0);
 	check_content(&im, &a);
 	/* Who has it dropped does not want it. */
 	pool_limit(p, 0);
 	pool_drop(p, 16);
 	pool_use(p, 16, now + 10000 * SECOND);
-	CHECK(!pool_is_wanted(p, &object));
+	CHECK(!is_wanted(p, &object));
 	end(&im, p);
 }
 
@@ -329,7 +349,7 @@ TEST(pauses_get_longer_up_to_ten_minutes)
 	CHECK_EQ(put(p, 0, &a, now), -ENOSPC);
 	CHECK_EQ(facts_of(p).refused, 1);
 	/* Without any room it is larger than a quarter: no use to try soon. */
-	for (now = 2 * SECOND; !pool_is_wanted(p, &object); now += SECOND)
+	for (now = 2 * SECOND; !is_wanted(p, &object); now += SECOND)
 		pool_use(p, 16, now);
 	CHECK(now - last >= POOL_PAUSE_MAX_NS && now - last <= POOL_PAUSE_MAX_NS + 2 * SECOND);
 	end(&im, p);
@@ -345,7 +365,7 @@ TEST(pauses_get_longer_up_to_ten_minutes)
 			CHECK_EQ(put(p, 0, &a, now), 0);
 		}
 		last = now;
-		while (pool_use(p, 16, now), !pool_is_wanted(p, &object))
+		while (pool_use(p, 16, now), !is_wanted(p, &object))
 			now += SECOND / 2;
 		CHECK_EQ(object, 16);
 		CHECK_EQ(now - last, MIN(SECOND << i, POOL_PAUSE_MAX_NS));
@@ -423,7 +443,7 @@ TEST(no_memory)
 	make(&m, &a);
 	for (n = 0;; n++) {
 		fail_at(n);
-		r = pool_put(p, 16, 0, &m.view, 1);
+		r = pool_put(p, known_of(16), 0, &m.view, 1);
 		if (fail_over())
 			break;
 		CHECK_EQ(r, -ENOMEM);
@@ -603,7 +623,7 @@ static void act(struct model *m, bool limits)
 		put_any(m, i, random / 10);
 	}
 	check_evicted(m, true);
-	if (pool_is_wanted(m->p, &object))
+	if (is_wanted(m->p, &object))
 		CHECK(!has_rows(&m->im, object) && !m->live[object]);
 }
 

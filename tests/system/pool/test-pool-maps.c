@@ -15,6 +15,7 @@
 enum answer { FOUND, GAP, STALE, UNKNOWN, NO_INFORMATION, REFUSED, ANSWERS };
 
 #define FIRST 16u
+#define ID 0x01000000u /* an object's id is no slot */
 #define OBJECTS 40u
 #define PROBES 50000u
 
@@ -46,17 +47,19 @@ static struct collect *open_collect(const struct root *root, const struct collec
 
 static int put(struct pool *pool, uint32_t object, uint32_t version, uint64_t now)
 {
+	const struct cprof_known known = { .id = ID + object, .slot = object };
 	struct content c = content_of(object, version);
 	struct made m;
 	int r;
 
 	make(&m, &c);
-	r = pool_put(pool, object, object % 3 ? 0 : 1000, &m.view, now);
+	r = pool_put(pool, known, object % 3 ? 0 : 1000, &m.view, now);
 	made_done(&m);
 	return r;
 }
 
-static int find(const struct collect *c, uint32_t object, uint64_t offset, struct cprof_rule *ret)
+static int find_of(const struct collect *c, struct cprof_known object, uint64_t offset,
+		   struct cprof_rule *ret)
 {
 	struct cprof_rows_probe probe = { .object = object, .offset = offset };
 
@@ -64,6 +67,13 @@ static int find(const struct collect *c, uint32_t object, uint64_t offset, struc
 	CHECK(probe.answer >= 0 && probe.answer < ANSWERS);
 	*ret = probe.rule;
 	return probe.answer;
+}
+
+static int find(const struct collect *c, uint32_t object, uint64_t offset, struct cprof_rule *ret)
+{
+	const struct cprof_known known = { .id = ID + object, .slot = object };
+
+	return find_of(c, known, offset, ret);
 }
 
 static bool is_right(uint32_t object, uint64_t offset, int answer, const struct cprof_rule *rule)
@@ -169,6 +179,7 @@ static void check_shared(const struct root *root, const struct collect_pool *cp,
 	for (uint32_t i = 0; i < OBJECTS; i++)
 		check_object(i % 2 ? a : b, FIRST + i, &rng);
 	CHECK_EQ(find(a, CPROF_UNWIND_OBJECTS_MAX, 0, &rule), REFUSED);
+	CHECK_EQ(find_of(a, (struct cprof_known){ .id = ID, .slot = FIRST }, 0, &rule), UNKNOWN);
 	CHECK(collect_map_bytes(a) < 64 << 20);
 	collect_free(a);
 	check_object(b, FIRST + 3, &rng);
