@@ -5,25 +5,9 @@
  * alike, every rule holds what a walk may rely on, and what is asked for is found.
  */
 
-#include <errno.h>
-#include <string.h>
-
+#include "../unit/bytes.h"
 #include "cprof/cfi.h"
 #include "fuzz.h"
-
-struct bytes {
-	const uint8_t *p;
-	size_t sz;
-};
-
-static int read_bytes(void *ctx, uint64_t offset, void *dst, size_t sz)
-{
-	const struct bytes *b = ctx;
-
-	FUZZ_CHECK(offset <= b->sz && sz <= b->sz - offset);
-	memcpy(dst, b->p + offset, sz);
-	return 0;
-}
 
 static void check_rule(const struct cprof_rule *rule)
 {
@@ -60,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sz)
 	struct cfi_section s[3];
 
 	for (size_t i = 0; i < ELEMENTSOF(s); i++)
-		s[i] = (struct cfi_section){ .read = read_bytes,
+		s[i] = (struct cfi_section){ .read = bytes_read,
 					     .ctx = &b[i],
 					     .size = b[i].sz,
 					     .addr = 0x1000,

@@ -6,20 +6,13 @@
  * rely on, and the work is bounded by the input's size.
  */
 
-#include <errno.h>
-#include <string.h>
-
+#include "../unit/bytes.h"
 #include "cprof/gopclntab.h"
 #include "fuzz.h"
 
 #define TEXT 0x401000ULL
 /* Rows for each byte of the table: each costs work, of which there is so much, and a step has six at most. */
 #define ROWS_PER_BYTE 24
-
-struct bytes {
-	const uint8_t *p;
-	size_t sz;
-};
 
 struct seen {
 	uint64_t func_end;
@@ -28,13 +21,10 @@ struct seen {
 	uint64_t funcs;
 };
 
-static int read_bytes(void *ctx, uint64_t offset, void *dst, size_t sz)
+static int read_some(void *ctx, uint64_t offset, void *dst, size_t sz)
 {
-	const struct bytes *b = ctx;
-
-	FUZZ_CHECK(sz > 0 && offset <= b->sz && sz <= b->sz - offset);
-	memcpy(dst, b->p + offset, sz);
-	return 0;
+	FUZZ_CHECK(sz > 0);
+	return bytes_read(ctx, offset, dst, sz);
 }
 
 static int on_func(void *ctx, const struct gopclntab_func *f)
@@ -78,7 +68,7 @@ static void walk(const struct gopclntab_file *file)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sz)
 {
 	struct bytes b = { bytes, sz };
-	struct gopclntab_bytes all = { read_bytes, &b, sz };
+	struct gopclntab_bytes all = { read_some, &b, sz };
 	struct gopclntab_file file = { .table = all, .text = TEXT };
 	struct gopclntab_head head;
 	uint64_t text;

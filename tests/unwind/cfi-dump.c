@@ -5,12 +5,9 @@
  * "ADDRESS CFA RBP RA RSP" for each row, or "ADDRESS gap". The sections are found by libelf.
  */
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cprof/cfi.h"
 #include "elf-bytes.h"
@@ -108,7 +105,7 @@ static void find_sections(Elf *elf, const char *only, struct sections *ret)
 
 		if (only && strcmp(only, names[i]) != 0)
 			continue;
-		*s = (struct cfi_section){ .read = read_bytes, .ctx = b, .debug = i == 1 };
+		*s = (struct cfi_section){ .read = bytes_read, .ctx = b, .debug = i == 1 };
 		if (!elf_bytes_find(elf, names[i], b, &s->addr))
 			continue;
 		s->size = b->sz;
@@ -138,16 +135,10 @@ static int dump(const struct sections *s)
 
 int main(int argc, char *argv[])
 {
-	_cleanup_close_ int fd = -EBADF;
 	struct sections sections = { 0 };
-	Elf *elf = NULL;
+	Elf *elf = elf_bytes_open(argv[1]);
 	int r;
 
-	elf_version(EV_CURRENT);
-	if (argc > 1)
-		fd = open(argv[1], O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (!elf) {
 		fprintf(stderr, "usage: cfi-dump ELF [SECTION]\n");
 		return 2;

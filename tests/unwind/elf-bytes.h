@@ -3,26 +3,13 @@
 
 /* elf-bytes — sections of a file by name, inflated, as the parsers of unwinding information read them. */
 
-#include <errno.h>
+#include <fcntl.h>
 #include <gelf.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-struct bytes {
-	const uint8_t *p;
-	size_t sz;
-};
-
-static inline int read_bytes(void *ctx, uint64_t offset, void *dst, size_t sz)
-{
-	const struct bytes *b = ctx;
-
-	if (offset > b->sz || sz > b->sz - offset)
-		return -EIO;
-	memcpy(dst, b->p + offset, sz);
-	return 0;
-}
+#include "../unit/bytes.h"
 
 /* The section of this name, or of ".z" and the rest of it as Go compressed it up to 1.18. */
 static inline Elf_Scn *elf_bytes_scn(Elf *elf, const char *wanted, GElf_Shdr *ret)
@@ -66,4 +53,13 @@ static inline bool elf_bytes_find(Elf *elf, const char *wanted, struct bytes *re
 	*ret = (struct bytes){ .p = data->d_buf, .sz = data->d_size };
 	*ret_addr = shdr.sh_addr;
 	return true;
+}
+
+/* NULL: no file of that name (NULL: none was said), or no ELF. Ends with the program. */
+static inline Elf *elf_bytes_open(const char *path)
+{
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	elf_version(EV_CURRENT);
+	return fd >= 0 ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
 }

@@ -99,11 +99,11 @@ static void find_text(struct go_image *c, uint64_t addr)
 	for (size_t i = 0; i < c->image.segments_cnt; i++) {
 		const GElf_Phdr *p = &c->image.segments[i];
 		struct bytes b = { c->image.p + p->p_vaddr, p->p_filesz };
-		struct gopclntab_bytes data = { read_bytes, &b, b.sz };
+		struct gopclntab_bytes data = { bytes_read, &b, b.sz };
 
 		if (p->p_flags & PF_X) {
 			c->code_bytes = b;
-			c->file.code = (struct gopclntab_bytes){ read_bytes, &c->code_bytes, b.sz };
+			c->file.code = (struct gopclntab_bytes){ bytes_read, &c->code_bytes, b.sz };
 			c->file.code_addr = p->p_vaddr;
 		} else if (gopclntab_text(&c->head, addr, &data, &c->file.text) == 0 &&
 			   c->head.text != 0 && c->head.text != c->file.text) {
@@ -126,5 +126,5 @@ static void go_image_load(struct go_image *c, Elf *elf)
 	    named != addr)
 		die("the table is not where its section is");
 	find_text(c, addr);
-	c->file.table = (struct gopclntab_bytes){ read_bytes, &c->table_bytes, c->table_bytes.sz };
+	c->file.table = (struct gopclntab_bytes){ bytes_read, &c->table_bytes, c->table_bytes.sz };
 }

@@ -13,11 +13,9 @@
  * The table is looked for twice: by its section's name and, as in a file that has lost its names, by its head.
  */
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cprof/cfi.h"
 #include "go-image.h"
@@ -42,7 +40,7 @@ static void load(struct check *c, Elf *elf)
 
 	go_image_load(&c->go, elf);
 	if (elf_bytes_find(elf, ".debug_frame", &b, &addr)) {
-		struct cfi_section s = { read_bytes, &b, b.sz, addr, true };
+		struct cfi_section s = { bytes_read, &b, b.sz, addr, true };
 		struct cfi_limits limits = { .rows = 64 << 20, .rules = CFI_RULES_MAX };
 
 		if (cfi_load(&s, 1, &limits, &c->cfi) != CFI_OK)
@@ -169,15 +167,9 @@ static int run(Elf *elf)
 
 int main(int argc, char *argv[])
 {
-	_cleanup_close_ int fd = -EBADF;
-	Elf *elf = NULL;
+	Elf *elf = elf_bytes_open(argv[1]);
 	int r;
 
-	elf_version(EV_CURRENT);
-	if (argc > 1)
-		fd = open(argv[1], O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (!elf)
 		die("usage: gopclntab-check ELF");
 	r = run(elf);

@@ -134,7 +134,7 @@ static void load_reference(struct comparison *c, int fd)
 {
 	struct gopclntab_sink sink = { .row = keep, .ctx = &c->stretches };
 	struct gopclntab_facts facts;
-	struct cfi_section s = { .read = read_bytes };
+	struct cfi_section s = { .read = bytes_read };
 	struct bytes b;
 	Elf *elf;
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <zlib.h>
 
+#include "bytes.h"
 #include "cprof/base/rng.h"
 #include "cprof/cfi.h"
 #include "cprof/unwind_info.h"
@@ -26,20 +27,6 @@
 #define SHORT_MAX 24	 /* musl's */
 #define THREAD_BYTES 15	 /* of musl's __clone, from where the thread is alone */
 #define HANDLER_BYTES 11 /* of __restore_rt, and the ones before and behind it */
-
-struct bytes {
-	const uint8_t *p;
-	size_t sz;
-};
-
-static int read_bytes(void *ctx, uint64_t offset, void *dst, size_t sz)
-{
-	const struct bytes *b = ctx;
-
-	CHECK(offset <= b->sz && sz <= b->sz - offset);
-	memcpy(dst, b->p + offset, sz);
-	return 0;
-}
 
 static const Elf64_Shdr *section_of(const struct oracle *o, const char *name)
 {
@@ -75,7 +62,7 @@ struct reference {
 static void add_section(struct reference *r, const uint8_t *p, size_t sz, uint64_t addr, bool debug)
 {
 	r->bytes[r->cnt] = (struct bytes){ p, sz };
-	r->sections[r->cnt] = (struct cfi_section){ .read = read_bytes,
+	r->sections[r->cnt] = (struct cfi_section){ .read = bytes_read,
 						    .ctx = &r->bytes[r->cnt],
 						    .size = sz,
 						    .addr = addr,
@@ -135,7 +122,7 @@ static const struct cprof_rule *reference_at(const struct reference *r, uint64_t
 /* What was met that the file does not say. */
 struct known {
 	uint64_t entry_bytes;
-	uint64_t thread_bytes;
+	uint64_t thbytes_read;
 	uint64_t handler_bytes;
 	uint64_t covered; /* places that are no gap */
 };
@@ -171,7 +158,7 @@ static void check_known(struct comparison *c, uint64_t addr, const struct cprof_
 	if (addr >= entry && addr - entry < ENTRY_MAX)
 		c->known.entry_bytes++;
 	else
-		c->known.thread_bytes++;
+		c->known.thbytes_read++;
 }
 
 static void check_place(struct comparison *c, const Elf64_Phdr *p, uint64_t at)
@@ -251,7 +238,7 @@ static void check_kind(const char *kind, const struct known *known)
 		      known->entry_bytes <= (strstr(kind, "short") ? SHORT_MAX : ENTRY_MAX));
 	else
 		CHECK_EQ(known->entry_bytes, 0);
-	CHECK_EQ(known->thread_bytes, strstr(kind, "thread") ? THREAD_BYTES : 0);
+	CHECK_EQ(known->thbytes_read, strstr(kind, "thread") ? THREAD_BYTES : 0);
 	CHECK_EQ(known->handler_bytes, strstr(kind, "handler") ? HANDLER_BYTES : 0);
 }
 
