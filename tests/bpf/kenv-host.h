@@ -56,6 +56,12 @@ static inline void kenv_map(__u64 addr, const void *bytes, size_t sz)
 #define kenv_read_kernel(dst, sz, addr) kenv_read((dst), (sz), (addr))
 #define kenv_read_user(dst, sz, addr) kenv_read((dst), (sz), (addr))
 
+/* As a walk reads (bpf/walk.h): the image, whatever memory it is told. */
+static inline int kenv_read_image(const void *memory, void *dst, size_t sz, __u64 addr)
+{
+	return kenv_read_user(dst, sz, addr);
+}
+
 /* Loads of what other threads store meanwhile. */
 #define kenv_load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define kenv_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)

@@ -15,15 +15,10 @@ struct kenv_image kenv_image;
 
 static uint64_t stack[512], other[512];
 
-static int read_image(const void *memory, void *dst, size_t sz, __u64 addr)
-{
-	return kenv_read_user(dst, sz, addr);
-}
-
 /* In the frame that was interrupted, everything known: register n holds n * 0x1111. */
 static struct walk begin(uint64_t sp, uint64_t bp)
 {
-	struct walk w = { .pc = PC, .known = WALK_ALL, .exact = 1, .read = read_image };
+	struct walk w = { .pc = PC, .known = WALK_ALL, .exact = 1, .read = kenv_read_image };
 
 	memset(stack, 0, sizeof(stack));
 	memset(other, 0, sizeof(other));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 
-/* test-fpwalk — chains of frame pointers, whole and broken, in an image of a stack. */
+/* test-frame-pointers — chains of frame pointers, whole and broken, in an image of a stack. */
 
 #include "../unit/check.h"
 #include "kenv-host.h"
@@ -31,14 +31,9 @@ static void reset(void)
 	kenv_map(STACK, stack, sizeof(stack));
 }
 
-static int read_image(const void *memory, void *dst, size_t sz, __u64 addr)
-{
-	return kenv_read_user(dst, sz, addr);
-}
-
 static unsigned int walk(uint64_t fp, uint64_t low, __u8 *end)
 {
-	struct walk w = { .known = WALK_ALL, .exact = 1, .read = read_image };
+	struct walk w = { .known = WALK_ALL, .exact = 1, .read = kenv_read_image };
 	unsigned int n = 0;
 
 	w.regs[CPROF_REG_RBP] = fp;
