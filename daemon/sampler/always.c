@@ -431,7 +431,6 @@ static int on_timer(struct loop_source *src, uint64_t now_ns, void *ctx)
 	} else {
 		if (now_ns >= a->rotate_ns)
 			rotation_cut(a, now_ns);
-		/* Not within MIN(), which has what it takes twice: a second step may be the last. */
 		next = rotation_step(a, now_ns);
 		next = MIN(next, MIN(a->rotate_ns, a->second_ns));
 	}

@@ -153,8 +153,8 @@ static int build_id_string(struct encoder *e, uint32_t object, uint32_t *ret_id)
 	const struct object *o = objects_get(e->opts->objects, object);
 	char hex[2 * OBJECT_BUILD_ID_MAX + 1] = "";
 
-	for (unsigned int i = 0; o && i < MIN(o->build_id_sz, OBJECT_BUILD_ID_MAX); i++)
-		(void)snprintf(hex + 2 * i, sizeof(hex) - 2 * i, "%02x", o->build_id[i]);
+	for (int i = 0; o && i < MIN(o->build_id_sz, OBJECT_BUILD_ID_MAX); i++)
+		(void)snprintf(hex + 2 * i, sizeof(hex) - 2 * (size_t)i, "%02x", o->build_id[i]);
 	return set_string(e, hex, ret_id);
 }
 

@@ -62,5 +62,21 @@ static inline int fd_close(int fd)
 
 #define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
 #define CMP(a, b) (((a) > (b)) - ((a) < (b)))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/*
+ * Each takes its arguments once, in the type that both of them would be compared in. Only in functions, and
+ * no constant.
+ */
+#define MIN(a, b) CLEANUP_CHOOSE(a, b, <, __COUNTER__)
+#define MAX(a, b) CLEANUP_CHOOSE(a, b, >, __COUNTER__)
+
+/* With names of their own, for one may stand within another. */
+#define CLEANUP_CHOOSE(a, b, op, n) \
+	CLEANUP_CHOOSE_BY(a, b, op, CLEANUP_JOIN(_a, n), CLEANUP_JOIN(_b, n))
+#define CLEANUP_CHOOSE_BY(a, b, op, name_a, name_b)                   \
+	({                                                            \
+		__typeof__(1 ? (a) : (b)) name_a = (a), name_b = (b); \
+		name_a op name_b ? name_a : name_b;                   \
+	})
+#define CLEANUP_JOIN(a, b) CLEANUP_JOIN_BY(a, b)
+#define CLEANUP_JOIN_BY(a, b) a##b
