@@ -48,6 +48,8 @@ struct rows_builder *rows_builder_free(struct rows_builder *b);
  * comes next may fit; -ENOMEM.
  */
 int rows_add(struct rows_builder *b, uint64_t offset, uint64_t end, const struct cprof_rule *rule);
+/* How many bytes have a rule. */
+uint64_t rows_covered(const struct rows_builder *b);
 /* The block: *ret_bytes is the caller's, to be freed; the builder is used up. 0 or -ENOMEM. */
 int rows_finish(struct rows_builder *b, void **ret_bytes, size_t *ret_sz);
 

@@ -64,10 +64,14 @@ struct symtab_symbol {
 
 struct symtab;
 
+struct elf_file;
+
 /*
- * Reads an ELF file of @file_sz bytes (the descriptor stays the caller's). Returns an outcome, or
- * -errno when reading or memory failed. *ret is set for OK, UNNAMED, LIMIT and RESTRICTED.
+ * Reads an ELF file. Returns an outcome, or -errno when reading or memory failed. *ret is set for OK,
+ * UNNAMED, LIMIT and RESTRICTED.
  */
+int symtab_read(const struct elf_file *f, const struct symtab_limits *limits, struct symtab **ret);
+/* The same of an open file of @file_sz bytes (the descriptor stays the caller's). */
 int symtab_load(int fd, uint64_t file_sz, const struct symtab_limits *limits, struct symtab **ret);
 
 /* The same for /proc/kallsyms; the descriptor is rewound first, so that it serves again. */

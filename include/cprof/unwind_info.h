@@ -9,6 +9,7 @@
  * where a program or a thread begins, and where a signal handler returns to.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,11 +23,22 @@ enum unwind_info_outcome {
 /* What is inflated of one file at most; with a table's rows a load takes 112 MiB until it is done. */
 #define UNWIND_INFO_INFLATED_MAX (32ULL << 20)
 
+struct unwind_info {
+	void *bytes; /* the block; to be freed */
+	size_t sz;
+	bool part; /* of more than an eighth of the code nothing is said: a debug file may know more */
+};
+
+struct elf_file;
+
 /*
- * Reads an ELF file of @file_sz bytes (the descriptor stays the caller's). An outcome, or -errno when
- * reading or memory failed. The block, to be freed by the caller, is set for each but BAD; one without
- * pages says that there is nothing.
+ * Reads an ELF file, and what its separate debug file (NULL: there is none) adds where the file itself says
+ * nothing. An outcome, or -errno when reading or memory failed. *ret is set for each but BAD; a block
+ * without pages says that there is nothing.
  */
+int unwind_info_read(const struct elf_file *f, const struct elf_file *debug,
+		     struct unwind_info *ret);
+/* The same of an open file of @file_sz bytes (the descriptor stays the caller's). */
 int unwind_info_load(int fd, uint64_t file_sz, void **ret_bytes, size_t *ret_sz);
 
 /* A block without pages. 0 or -ENOMEM. */

@@ -25,6 +25,7 @@ struct rows_builder {
 	VEC(uint32_t) rows;
 	uint64_t page_first;
 	uint64_t end; /* of the last stretch */
+	uint64_t covered;
 };
 
 struct rows_builder *rows_builder_free(struct rows_builder *b)
@@ -116,7 +117,13 @@ int rows_add(struct rows_builder *b, uint64_t offset, uint64_t end, const struct
 	for (uint64_t page = PAGE_OF(offset) + 1; page <= PAGE_OF(end - 1); page++)
 		place(b, page << CPROF_PAGE_SHIFT, (uint32_t)number);
 	b->end = end;
+	b->covered += end - offset;
 	return 0;
+}
+
+uint64_t rows_covered(const struct rows_builder *b)
+{
+	return b->covered;
 }
 
 /* Where the next one goes. */

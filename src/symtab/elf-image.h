@@ -51,3 +51,5 @@ int elf_image_data(const struct elf_image *img, uint64_t offset, uint64_t sz, El
 
 /* Fills elf, segments and build id of @info; SYMTAB_OK, SYMTAB_BAD or -errno. */
 int elf_image_info(const struct elf_image *img, struct symtab_info *info);
+/* The build id alone, as it is the one thing of a separate debug file that can be asked for. 0 or -errno. */
+int elf_image_build_id(const struct elf_image *img, struct symtab_info *info);

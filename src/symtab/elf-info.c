@@ -65,7 +65,7 @@ static int build_id_at(const struct elf_image *img, uint64_t offset, uint64_t sz
 	return r == SYMTAB_OK && find_build_id(notes, info);
 }
 
-static int read_build_id(const struct elf_image *img, struct symtab_info *info)
+int elf_image_build_id(const struct elf_image *img, struct symtab_info *info)
 {
 	unsigned int tries = NOTES_MAX;
 
@@ -106,5 +106,5 @@ int elf_image_info(const struct elf_image *img, struct symtab_info *info)
 		if (r != SYMTAB_OK)
 			return r;
 	}
-	return read_build_id(img, info);
+	return elf_image_build_id(img, info);
 }

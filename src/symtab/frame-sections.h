@@ -12,7 +12,7 @@ struct frame_section {
 	uint8_t *bytes;	 /* of one that was compressed; NULL: it is read where it is */
 };
 
-#define FRAME_SECTIONS_MAX 2
+#define FRAME_SECTIONS_MAX 3
 
 /* Those that count first come first. */
 struct frame_sections {
@@ -24,6 +24,6 @@ struct frame_sections {
 
 /* .eh_frame. A section that lies about its place is as none. frame_sections_done() afterwards. */
 void frame_sections_find(const struct elf_image *img, struct frame_sections *ret);
-/* Behind it .debug_frame. 0 or -errno. */
+/* Behind it .debug_frame, of this image or of the separate debug file's. 0 or -errno. */
 int frame_sections_add_debug(const struct elf_image *img, struct frame_sections *s);
 void frame_sections_done(struct frame_sections *s);

@@ -1,45 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * One ELF file from descriptor to table: headers, what the file says about itself, symbols. The
- * image with libelf's handle and all that it read lives only in here; the table that is left holds 16
- * bytes for each range and the names of the symbols that were chosen.
+ * One ELF file from its image to a table: what the file says about itself, symbols. What libelf read lives
+ * with the image; the table that is left holds 16 bytes for each range and the names of the symbols that
+ * were chosen.
  */
 
+#include <errno.h>
 #include <string.h>
 
+#include "elf-file.h"
 #include "elf-symbols.h"
 #include "table.h"
 
-static int load(const struct elf_image *img, const struct symtab_limits *limits, struct symtab *t)
+int symtab_read(const struct elf_file *f, const struct symtab_limits *limits, struct symtab **ret)
 {
+	_cleanup_(symtab_freep) struct symtab *t = calloc(1, sizeof(*t));
 	int r;
 
-	r = elf_image_info(img, &t->info);
-	if (r != SYMTAB_OK)
-		return r;
-	r = elf_symbols_load(img, &t->info, limits, &t->ranges);
-	if (r != SYMTAB_OK)
-		return r;
-	return t->ranges.cnt > 0 ? SYMTAB_OK : SYMTAB_UNNAMED;
+	if (!t)
+		return -ENOMEM;
+	t->info = f->info;
+	r = elf_symbols_load(&f->img, &t->info, limits, &t->ranges);
+	if (r == SYMTAB_OK && t->ranges.cnt == 0)
+		r = SYMTAB_UNNAMED;
+	if (r >= 0 && r != SYMTAB_BAD)
+		*ret = TAKE_PTR(t);
+	return r;
 }
 
 int symtab_load(int fd, uint64_t file_sz, const struct symtab_limits *limits, struct symtab **ret)
 {
-	_cleanup_(elf_image_done) struct elf_image img = ELF_IMAGE_INIT;
-	_cleanup_(symtab_freep) struct symtab *t = NULL;
-	int r;
+	_cleanup_(elf_file_closep) struct elf_file *f = NULL;
+	int r = elf_file_open_copy(fd, file_sz, &f);
 
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return -ENOMEM;
-	r = elf_image_init(&img, fd, file_sz);
-	if (r != SYMTAB_OK)
-		return r;
-	r = load(&img, limits, t);
-	if (r >= 0 && r != SYMTAB_BAD)
-		*ret = TAKE_PTR(t);
-	return r;
+	return r == SYMTAB_OK ? symtab_read(f, limits, ret) : r;
 }
 
 struct symtab *symtab_free(struct symtab *t)

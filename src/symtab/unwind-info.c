@@ -12,9 +12,15 @@
 #include "cprof/unwind_info.h"
 
 #include "cprof/rows.h"
+#include "elf-file.h"
 #include "frame-sections.h"
 #include "go-table.h"
 #include "known-code.h"
+
+/* Of a file's code so much may be without a rule, as padding, before it counts as told in part. */
+#define PART_OF 8
+/* Of the C library's code that each program begins and ends with nobody says anything. */
+#define START_BYTES 320
 
 /* All that the rules of a file's code come from. */
 struct source {
@@ -31,10 +37,12 @@ static void source_done(struct source *s)
 	go_table_done(&s->go);
 }
 
-static int load_source(const struct elf_image *img, const struct symtab_info *info,
-		       struct source *ret)
+/* @debug: of the separate debug file; NULL: there is none. */
+static int load_source(const struct elf_image *img, const struct elf_image *debug,
+		       const struct symtab_info *info, struct source *ret)
 {
 	_cleanup_(frame_sections_done) struct frame_sections sections = { 0 };
+	bool more;
 	int r;
 
 	r = go_table_find(img, info, &ret->go);
@@ -43,9 +51,10 @@ static int load_source(const struct elf_image *img, const struct symtab_info *in
 	ret->limited = r == -E2BIG;
 	frame_sections_find(img, &sections);
 	ret->go_first = sections.cnt == 0;
-	r = 0;
-	if (!ret->go.segment || (ret->go_first && !ret->go.alone))
-		r = frame_sections_add_debug(img, &sections);
+	more = !ret->go.segment || (ret->go_first && !ret->go.alone);
+	r = more ? frame_sections_add_debug(img, &sections) : 0;
+	if (r == 0 && more && debug)
+		r = frame_sections_add_debug(debug, &sections);
 	if (r < 0)
 		return r;
 	r = cfi_load(sections.cfi, sections.cnt, &CFI_LIMITS_DEFAULT, &ret->cfi);
@@ -204,17 +213,32 @@ static int add_segments(struct rows_builder *b, struct source *source,
 	return r;
 }
 
-static int load(const struct elf_image *img, struct rows_builder *b)
+/* Of sections that hold code; where there are no sections, of segments. */
+static uint64_t code_bytes(const struct elf_file *f)
+{
+	const uint64_t code = SHF_ALLOC | SHF_EXECINSTR;
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < f->img.shdrs_cnt; i++) {
+		const Elf64_Shdr *s = &f->img.shdrs[i];
+
+		if (s->sh_type == SHT_PROGBITS && (s->sh_flags & code) == code &&
+		    elf_image_holds(&f->img, s->sh_offset, s->sh_size))
+			sum += s->sh_size;
+	}
+	for (uint32_t i = 0; f->img.shdrs_cnt == 0 && i < f->info.segments_cnt; i++)
+		sum += f->info.segments[i].filesz;
+	return sum;
+}
+
+static int load(const struct elf_file *f, const struct elf_file *debug, struct rows_builder *b)
 {
 	_cleanup_(source_done) struct source source = { 0 };
-	struct symtab_info info = { 0 };
+	struct symtab_info info = f->info;
 	int r;
 
-	r = elf_image_info(img, &info);
-	if (r != SYMTAB_OK)
-		return r < 0 ? r : UNWIND_INFO_BAD;
 	qsort(info.segments, info.segments_cnt, sizeof(*info.segments), compare_segments);
-	r = load_source(img, &info, &source);
+	r = load_source(&f->img, debug ? &debug->img : NULL, &info, &source);
 	if (r < 0)
 		return r;
 	if (!source.cfi && source.codes.cnt == 0 && !source.go.segment)
@@ -225,23 +249,41 @@ static int load(const struct elf_image *img, struct rows_builder *b)
 	return r < 0 ? r : UNWIND_INFO_OK;
 }
 
-int unwind_info_load(int fd, uint64_t file_sz, void **ret_bytes, size_t *ret_sz)
+int unwind_info_read(const struct elf_file *f, const struct elf_file *debug,
+		     struct unwind_info *ret)
 {
-	_cleanup_(elf_image_done) struct elf_image img = ELF_IMAGE_INIT;
 	_cleanup_(rows_builder_freep) struct rows_builder *b = NULL;
+	uint64_t covered, code = code_bytes(f);
 	int outcome, r;
 
-	r = elf_image_init(&img, fd, file_sz);
-	if (r != SYMTAB_OK)
-		return r < 0 ? r : UNWIND_INFO_BAD;
 	r = rows_builder_new(&b);
 	if (r < 0)
 		return r;
-	outcome = load(&img, b);
-	if (outcome < 0 || outcome == UNWIND_INFO_BAD)
+	outcome = load(f, debug, b);
+	if (outcome < 0)
 		return outcome;
-	r = rows_finish(b, ret_bytes, ret_sz);
-	return r < 0 ? r : outcome;
+	covered = rows_covered(b);
+	r = rows_finish(b, &ret->bytes, &ret->sz);
+	if (r < 0)
+		return r;
+	ret->part = outcome != UNWIND_INFO_LIMIT && covered + START_BYTES + code / PART_OF < code;
+	return outcome;
+}
+
+int unwind_info_load(int fd, uint64_t file_sz, void **ret_bytes, size_t *ret_sz)
+{
+	_cleanup_(elf_file_closep) struct elf_file *f = NULL;
+	struct unwind_info info = { 0 };
+	int r = elf_file_open_copy(fd, file_sz, &f);
+
+	if (r != SYMTAB_OK)
+		return r < 0 ? r : UNWIND_INFO_BAD;
+	r = unwind_info_read(f, NULL, &info);
+	if (r < 0)
+		return r;
+	*ret_bytes = info.bytes;
+	*ret_sz = info.sz;
+	return r;
 }
 
 int unwind_info_none(void **ret_bytes, size_t *ret_sz)

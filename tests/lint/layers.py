@@ -48,7 +48,7 @@ MODULES = {
     'spool': ('stages', ['spool.h'], ['src/spool'], ['base', 'output']),
     'cfi': ('workers', ['cfi.h'], ['src/cfi'], ['abi', 'base', 'rows']),
     'gopclntab': ('workers', ['gopclntab.h'], ['src/gopclntab'], ['abi', 'base']),
-    'symtab': ('workers', ['symtab.h', 'unwind_info.h'], ['src/symtab'],
+    'symtab': ('workers', ['symtab.h', 'elf_file.h', 'unwind_info.h'], ['src/symtab'],
                ['abi', 'base', 'model', 'rows', 'object', 'wire', 'cfi', 'gopclntab']),
     'report': ('workers', ['report.h'], ['src/report'], ['base', 'pprof']),
     'bpf': ('programs', [], ['bpf'], ['abi']),

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * elf_file — an ELF file of a stranger, opened once for all that is read of it: symbols (symtab.h), and how
+ * its code is undone (unwind_info.h).
+ *
+ * Its headers were checked against the file's real size; it is read with pread, never mapped (a truncation
+ * would be SIGBUS).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cprof/base/cleanup.h"
+
+#define ELF_FILE_LINK_MAX 255
+
+struct elf_file;
+
+/*
+ * Takes the descriptor, also when it fails; of the file @file_sz bytes are looked at. SYMTAB_OK, SYMTAB_BAD
+ * (enum symtab_outcome) or -errno.
+ */
+int elf_file_open(int fd, uint64_t file_sz, struct elf_file **ret);
+/* The same for a separate debug file, whose segments mean nothing. */
+int elf_file_open_debug(int fd, uint64_t file_sz, struct elf_file **ret);
+struct elf_file *elf_file_close(struct elf_file *f);
+
+/* What it takes in memory, about, beside what is made of it. */
+size_t elf_file_bytes(const struct elf_file *f);
+
+/*
+ * The name of the separate debug file that it says it has (.gnu_debuglink), without a directory, terminated,
+ * and that file's CRC. False: it says nothing, or no name.
+ */
+bool elf_file_link(const struct elf_file *f, char name[static ELF_FILE_LINK_MAX + 1],
+		   uint32_t *ret_crc);
+
+/*
+ * Is @debug the separate debug file of @f? Their build ids are equal; where one has none, the CRC is the one
+ * that @f says. 1 or 0; -EFBIG: it is too large to compute that; or -errno.
+ */
+#define ELF_FILE_CRC_MAX (256ULL << 20)
+int elf_file_is_debug_of(const struct elf_file *debug, const struct elf_file *f);
+
+DEFINE_CLEANUP(struct elf_file *, elf_file_close);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* elf-file — what is behind struct elf_file. */
+
+#include "cprof/elf_file.h"
+#include "elf-image.h"
+
+struct elf_file {
+	struct elf_image img;
+	struct symtab_info info; /* kind, segments, build id */
+	int fd;
+};
+
+/* Beside a descriptor that stays the caller's. */
+int elf_file_open_copy(int fd, uint64_t file_sz, struct elf_file **ret);
