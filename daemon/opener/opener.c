@@ -24,6 +24,7 @@
 #include "cprof/base/seqpacket.h"
 #include "cprof/base/str.h"
 #include "cprof/wire.h"
+#include "debug-file.h"
 #include "maps.h"
 #include "perf-map.h"
 #include "target.h"
@@ -43,6 +44,7 @@ struct opener {
 			struct wire_opened head;
 			char path[WIRE_PATH_MAX];
 		} opened;
+		struct wire_debug_opened debug;
 		struct maps_answer mapped;
 	} answer;
 	bool answer_waits;
@@ -96,6 +98,18 @@ static int opener_send_answer(struct opener *o)
 }
 
 /* The symbolizer is weaker: it is not waited for. */
+static enum wire_opened_status opener_pass(struct opener *o, const struct wire_head *m, int fd)
+{
+	int r;
+
+	if (o->symbolizer < 0)
+		return WIRE_OPENED_FAILED;
+	r = seqpacket_send(o->symbolizer, m, m->size, fd);
+	if (r == -EPIPE || r == -ECONNRESET)
+		o->symbolizer = fd_close(o->symbolizer);
+	return r < 0 ? WIRE_OPENED_FAILED : WIRE_OPENED_OK;
+}
+
 static enum wire_opened_status opener_send_file(struct opener *o, const struct wire_open *req,
 						const struct target *t)
 {
@@ -105,14 +119,8 @@ static enum wire_opened_status opener_send_file(struct opener *o, const struct w
 		.owner = req->owner,
 		.kind = req->kind,
 	};
-	int r;
 
-	if (o->symbolizer < 0)
-		return WIRE_OPENED_FAILED;
-	r = seqpacket_send(o->symbolizer, &m, sizeof(m), t->fd);
-	if (r == -EPIPE || r == -ECONNRESET)
-		o->symbolizer = fd_close(o->symbolizer);
-	return r < 0 ? WIRE_OPENED_FAILED : WIRE_OPENED_OK;
+	return opener_pass(o, &m.head, t->fd);
 }
 
 /* Its path is a stranger's text. */
@@ -153,11 +161,41 @@ static int opener_serve(struct opener *o, const struct wire_open *req)
 	return opener_send_answer(o);
 }
 
+static int opener_serve_debug(struct opener *o, const struct debug_request *req)
+{
+	struct target t = { .fd = -EBADF };
+	uint32_t place = req->m.from;
+	enum wire_opened_status status = debug_file_open(&o->root, req, &t, &place);
+
+	if (status == WIRE_OPENED_OK) {
+		struct wire_debug_file m = {
+			.head = { .size = sizeof(m),
+				  .type = WIRE_DEBUG_FILE,
+				  .id = req->m.head.id },
+			.file_sz = t.size,
+		};
+
+		status = opener_pass(o, &m.head, t.fd);
+	}
+	t.fd = fd_close(t.fd);
+	log_debug("object %u: its debug file (status %d, place %u)", (unsigned int)req->m.head.id,
+		  (int)status, (unsigned int)place);
+	o->answer.debug = (struct wire_debug_opened){
+		.head = { .size = sizeof(o->answer.debug),
+			  .type = WIRE_DEBUG_OPENED,
+			  .id = req->m.head.id },
+		.status = status,
+		.place = place,
+	};
+	return opener_send_answer(o);
+}
+
 static int opener_on_sampler(struct loop_source *s, uint32_t events, void *ctx)
 {
 	struct opener *o = ctx;
 	union {
 		struct wire_open open;
+		struct debug_request debug;
 		struct {
 			struct wire_maps head;
 			uint64_t addresses[WIRE_MAPS_MAX];
@@ -178,11 +216,15 @@ static int opener_on_sampler(struct loop_source *s, uint32_t events, void *ctx)
 	switch (wire_check(&req, (size_t)n)) {
 	case WIRE_OPEN:
 		return opener_serve(o, &req.open);
+	case WIRE_OPEN_DEBUG:
+		return opener_serve_debug(o, &req.debug);
 	case WIRE_MAPS:
 		maps_answer(&o->root, &req.maps.head, &o->answer.mapped);
 		return opener_send_answer(o);
 	default:
-		log_warning(0, "the sampler sent neither OPEN nor MAPS; its socket is closed");
+		log_warning(
+			0,
+			"the sampler sent what is no question to this role; its socket is closed");
 		opener_drop_sampler(o);
 		return 0;
 	}

@@ -21,23 +21,10 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "cprof/base/cleanup.h"
-#include "mounts.h"
+#include "local.h"
 #include "process.h"
-
-static int perf_map_openat(int dir, const char *name, uint64_t flags, uint64_t resolve)
-{
-	const struct open_how how = {
-		.flags = flags | O_PATH | O_CLOEXEC,
-		.resolve = resolve | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	int fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
-
-	return fd < 0 ? -errno : fd;
-}
 
 static enum wire_opened_status perf_map_status(int error)
 {
@@ -55,21 +42,6 @@ static enum wire_opened_status perf_map_status(int error)
 	}
 }
 
-static bool perf_map_is_local(const struct root *root, uint32_t pid, int dir)
-{
-	struct statx st;
-	struct procfs_mount m;
-	uint32_t id;
-
-	if (statx(dir, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0 ||
-	    !(st.stx_mask & STATX_MNT_ID))
-		return false;
-	id = (uint32_t)st.stx_mnt_id;
-	if (mount_find(root, 0, id, &m) <= 0 && mount_find(root, pid, id, &m) <= 0)
-		return false;
-	return mount_is_overlay(&m) ? mount_is_trusted(root, pid, &m) : mount_is_local(&m);
-}
-
 /* The process's /tmp, with O_PATH. */
 static enum wire_opened_status perf_map_find_tmp(const struct root *root, uint32_t pid,
 						 int *ret_dir)
@@ -83,12 +55,12 @@ static enum wire_opened_status perf_map_find_tmp(const struct root *root, uint32
 		return WIRE_OPENED_GONE; /* dead, or about to be: it will never have one */
 	if (top < 0)
 		return perf_map_status(top);
-	if (!perf_map_is_local(root, pid, top))
+	if (!local_is(root, pid, top))
 		return WIRE_OPENED_REFUSED;
-	tmp = perf_map_openat(top, "tmp", O_DIRECTORY, RESOLVE_IN_ROOT);
+	tmp = local_openat(top, "tmp", O_DIRECTORY, RESOLVE_IN_ROOT);
 	if (tmp < 0)
 		return perf_map_status(tmp);
-	if (!perf_map_is_local(root, pid, tmp))
+	if (!local_is(root, pid, tmp))
 		return WIRE_OPENED_REFUSED;
 	*ret_dir = TAKE_FD(tmp);
 	return WIRE_OPENED_OK;
@@ -110,7 +82,7 @@ static enum wire_opened_status perf_map_find(const struct root *root, const stru
 	if (status != WIRE_OPENED_OK)
 		return status;
 	(void)snprintf(name, sizeof(name), "perf-%" PRIu32 ".map", inner);
-	handle = perf_map_openat(tmp, name, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+	handle = local_openat(tmp, name, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
 	if (handle < 0)
 		return perf_map_status(handle);
 	if (statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,

@@ -133,6 +133,7 @@ static int begin_stream(struct always *a, struct collect_failure *failure)
 static void choose_names(struct always *a)
 {
 	always_stream(a)->names_wait = a->ceiling.defer || !a->config.symbolize;
+	symbolize_defer(a->sampler->symbolize, a->ceiling.defer);
 }
 
 /* What the configuration says that it may take. */

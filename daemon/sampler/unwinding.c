@@ -70,6 +70,7 @@ void unwinding_use(struct sampler *s, const struct window_frame *frames, uint32_
 		if (object == last || (object < CPROF_OBJECT_FIRST && object != CPROF_OBJECT_VDSO))
 			continue;
 		last = object;
+		symbolize_use(s->symbolize, object);
 		slot = objects_slot(s->objects, object);
 		if (slot < CPROF_UNWIND_OBJECTS_MAX)
 			pool_use(s->unwinding.pool, slot, now_ns);

@@ -9,6 +9,7 @@
 #include "answer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,19 +18,20 @@
 
 /* What reading a larger file leaves free in the heap is given back. */
 #define TRIM_FILE_BYTES (4u << 20)
+#define ROWS_PART 32 /* rows are about so much of a file */
 
 static uint32_t object_of(const struct wire_file *m)
 {
 	return (uint32_t)MIN(m->head.id, (uint64_t)UINT32_MAX);
 }
 
-/* Lets go of the descriptor before anything else is done: its file system may want to be unmounted. */
+/* *ret_elf: the file, if it is one of ours; another's descriptor is closed. */
 static int load_file(int fd, const struct wire_file *m, struct symtab_limits limits,
-		     struct symtab **ret, struct rows_answer *ret_rows)
+		     struct symtab **ret, struct elf_file **ret_elf)
 {
 	_cleanup_close_ int owned = fd;
 	struct stat st;
-	uint64_t sz;
+	int r;
 
 	if (fstat(owned, &st) < 0)
 		return -errno;
@@ -39,10 +41,8 @@ static int load_file(int fd, const struct wire_file *m, struct symtab_limits lim
 		limits.symbols = PERF_MAP_LINES_MAX;
 		return symtab_load_perf_map(owned, (uint64_t)st.st_size, &limits, ret);
 	}
-	/* One after the other: what one takes meanwhile the next one has again. */
-	sz = MIN(m->file_sz, (uint64_t)st.st_size);
-	(void)rows_answer_make(object_of(m), owned, sz, ret_rows);
-	return symtab_load(owned, sz, &limits, ret);
+	r = elf_file_open(TAKE_FD(owned), MIN(m->file_sz, (uint64_t)st.st_size), ret_elf);
+	return r == SYMTAB_OK ? symtab_read(*ret_elf, &limits, ret) : r;
 }
 
 /* Of an outcome or -errno. */
@@ -107,8 +107,15 @@ static struct symtab_limits limits_of(const struct tables *t, uint32_t owner)
 	return limits;
 }
 
+/* What reading a larger file left free in the heap is given back. */
+static void trim(uint64_t file_sz)
+{
+	if (file_sz > TRIM_FILE_BYTES)
+		(void)malloc_trim(0);
+}
+
 int answer_file(struct tables *t, const struct wire_file *m, int fd, union answer *ret,
-		struct rows_answer *ret_rows)
+		struct elf_file **ret_elf)
 {
 	struct symtab_limits limits = limits_of(t, m->owner);
 	struct table table = {
@@ -118,18 +125,56 @@ int answer_file(struct tables *t, const struct wire_file *m, int fd, union answe
 	bool cut;
 	int r;
 
-	*ret_rows = ROWS_ANSWER_INIT;
-	r = load_file(fd, m, limits, &table.symtab, ret_rows);
-	if (m->file_sz > TRIM_FILE_BYTES)
-		(void)malloc_trim(0);
+	*ret_elf = NULL;
+	r = load_file(fd, m, limits, &table.symtab, ret_elf);
+	trim(m->file_sz);
 	cut = r == SYMTAB_OK && symtab_info(table.symtab)->cut;
 	r = conclude(t, &table, r, ret);
 	if (cut && ret->object.status == WIRE_OBJECT_READY)
 		ret->object.status = WIRE_OBJECT_CUT;
-	/* A file of which nothing could be read is told, too. */
-	if (r == 0 && ret_rows->fd < 0 && m->kind != WIRE_FILE_PERF_MAP)
-		r = rows_answer_none(table.object, WIRE_ROWS_BAD, ret_rows);
 	return r;
+}
+
+int answer_rows(struct file *file, struct rows_answer *ret)
+{
+	int r;
+
+	if (!file->elf)
+		return rows_answer_none(file->object, file->status, ret);
+	r = rows_answer_make(file->object, file->elf, NULL, ret);
+	if (r < 0)
+		return r;
+	file->rows_sz = ret->m.bytes;
+	trim(ret->m.bytes * ROWS_PART);
+	return 0;
+}
+
+/* Is this the file's, and does it know more? */
+int answer_debug(const struct file *file, const struct wire_debug_file *m, int fd,
+		 struct rows_answer *ret)
+{
+	_cleanup_(elf_file_closep) struct elf_file *debug = NULL;
+	_cleanup_(rows_answer_done) struct rows_answer made = ROWS_ANSWER_INIT;
+	_cleanup_close_ int owned = fd;
+	struct stat st;
+	int r = -EBADF;
+
+	rows_answer_bare(file->object, WIRE_ROWS_OTHER, ret);
+	if (file->elf && fstat(owned, &st) == 0 && S_ISREG(st.st_mode))
+		r = elf_file_open_debug(TAKE_FD(owned), MIN(m->file_sz, (uint64_t)st.st_size),
+					&debug);
+	if (r != SYMTAB_OK || elf_file_is_debug_of(debug, file->elf) != 1)
+		return 0;
+	r = rows_answer_make(file->object, file->elf, debug, &made);
+	trim(m->file_sz);
+	if (r < 0 || made.m.bytes == file->rows_sz ||
+	    (made.m.status != WIRE_ROWS_OK && made.m.status != WIRE_ROWS_LIMIT))
+		return r;
+	*ret = made;
+	ret->m.part = 0;
+	ret->m.link_len = 0;
+	made.fd = -EBADF;
+	return 0;
 }
 
 int answer_kernel(struct tables *t, int fd, union answer *ret)
@@ -145,15 +190,18 @@ int answer_kernel(struct tables *t, int fd, union answer *ret)
 
 int answer_vdso(struct tables *t, int fd, union answer *ret, struct rows_answer *ret_rows)
 {
+	_cleanup_(elf_file_closep) struct elf_file *elf = NULL;
 	struct symtab_limits limits = limits_of(t, 0);
 	struct table table = { .object = CPROF_OBJECT_VDSO };
 	struct stat st;
 	int r = SYMTAB_UNNAMED;
 
 	*ret_rows = ROWS_ANSWER_INIT;
-	if (fd >= 0 && fstat(fd, &st) == 0) {
-		(void)rows_answer_make(table.object, fd, (uint64_t)st.st_size, ret_rows);
-		r = symtab_load(fd, (uint64_t)st.st_size, &limits, &table.symtab);
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		r = elf_file_open(fcntl(fd, F_DUPFD_CLOEXEC, 0), (uint64_t)st.st_size, &elf);
+	if (elf) {
+		(void)rows_answer_make(table.object, elf, NULL, ret_rows);
+		r = symtab_read(elf, &limits, &table.symtab);
 	}
 	r = conclude(t, &table, r, ret);
 	if (r == 0 && ret_rows->fd < 0)

@@ -3,6 +3,7 @@
 
 /* answer — files to tables, questions to answers. Knows no sockets: the caller sends what is made. */
 
+#include "files.h"
 #include "rows-answer.h"
 #include "tables.h"
 
@@ -14,9 +15,18 @@ union answer {
 	uint64_t words[WIRE_MESSAGE_MAX / sizeof(uint64_t)];
 };
 
-/* Loads the file (closing it at once) and makes the messages OBJECT and ROWS; 0 or -errno. */
+/*
+ * Loads the file's names and makes the message OBJECT; 0 or -errno. *ret_elf is the caller's: the file, from
+ * which its rows are made; NULL: there are none.
+ */
 int answer_file(struct tables *t, const struct wire_file *m, int fd, union answer *ret,
-		struct rows_answer *ret_rows);
+		struct elf_file **ret_elf);
+
+/* Makes the message ROWS of an open file; 0 or -errno. */
+int answer_rows(struct file *file, struct rows_answer *ret);
+/* The same with a separate debug file, whose descriptor it takes, if that is its and adds something. */
+int answer_debug(const struct file *file, const struct wire_debug_file *m, int fd,
+		 struct rows_answer *ret);
 
 /* Loads the kernel's table (@fd < 0: there is none) and makes its OBJECT message; 0 or -errno. */
 int answer_kernel(struct tables *t, int fd, union answer *ret);

@@ -7,6 +7,8 @@
 
 #include "rows-answer.h"
 
+#include <string.h>
+
 #include "cprof/base/sealed.h"
 #include "cprof/unwind_info.h"
 
@@ -17,13 +19,19 @@ static int make(uint32_t object, enum wire_rows_status status, const void *bytes
 
 	if (fd < 0)
 		return fd;
+	rows_answer_bare(object, status, ret);
+	ret->m.bytes = sz;
+	ret->fd = fd;
+	return 0;
+}
+
+void rows_answer_bare(uint32_t object, enum wire_rows_status status, struct rows_answer *ret)
+{
 	*ret = (struct rows_answer){
 		.m = { .head = { .size = sizeof(ret->m), .type = WIRE_ROWS, .id = object },
-		       .status = status,
-		       .bytes = sz },
-		.fd = fd,
+		       .status = status },
+		.fd = -EBADF,
 	};
-	return 0;
 }
 
 int rows_answer_none(uint32_t object, enum wire_rows_status status, struct rows_answer *ret)
@@ -36,23 +44,41 @@ int rows_answer_none(uint32_t object, enum wire_rows_status status, struct rows_
 	return r < 0 ? r : make(object, status, bytes, sz, ret);
 }
 
-int rows_answer_make(uint32_t object, int fd, uint64_t file_sz, struct rows_answer *ret)
+/* Where a file that knows more may be. */
+static void add_link(const struct elf_file *f, struct wire_rows *m)
+{
+	char name[ELF_FILE_LINK_MAX + 1];
+	uint32_t crc;
+
+	_Static_assert(ELF_FILE_LINK_MAX == WIRE_LINK_MAX, "the name goes in whole");
+	m->part = 1;
+	if (!elf_file_link(f, name, &crc))
+		return;
+	m->link_len = (uint32_t)strlen(name);
+	memcpy(m->link, name, m->link_len);
+}
+
+int rows_answer_make(uint32_t object, const struct elf_file *f, const struct elf_file *debug,
+		     struct rows_answer *ret)
 {
 	static const enum wire_rows_status statuses[] = {
 		[UNWIND_INFO_OK] = WIRE_ROWS_OK,
 		[UNWIND_INFO_NONE] = WIRE_ROWS_NONE,
 		[UNWIND_INFO_LIMIT] = WIRE_ROWS_LIMIT,
 	};
-	_cleanup_free_ void *bytes = NULL;
-	size_t sz;
+	struct unwind_info info = { 0 };
 	int r;
 
-	r = unwind_info_load(fd, file_sz, &bytes, &sz);
+	r = unwind_info_read(f, debug, &info);
 	if (r == -ENOMEM)
 		return rows_answer_none(object, WIRE_ROWS_LIMIT, ret);
-	if (r < 0 || r == UNWIND_INFO_BAD)
+	if (r < 0)
 		return rows_answer_none(object, WIRE_ROWS_BAD, ret);
-	return make(object, statuses[r], bytes, sz, ret);
+	r = make(object, statuses[r], info.bytes, info.sz, ret);
+	if (r == 0 && info.part)
+		add_link(f, &ret->m);
+	free(info.bytes);
+	return r;
 }
 
 void rows_answer_done(struct rows_answer *a)

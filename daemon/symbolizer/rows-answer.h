@@ -4,6 +4,7 @@
 /* rows-answer — how a file's code is undone, as the message that tells it. */
 
 #include "cprof/base/cleanup.h"
+#include "cprof/elf_file.h"
 #include "cprof/wire.h"
 
 struct rows_answer {
@@ -13,9 +14,13 @@ struct rows_answer {
 
 #define ROWS_ANSWER_INIT ((struct rows_answer){ .fd = -EBADF })
 
-/* Of an open file; what its bytes cause is in the message. 0 or -errno. */
-int rows_answer_make(uint32_t object, int fd, uint64_t file_sz, struct rows_answer *ret);
+/* Of an open file, and its separate debug file if there is one; what their bytes cause is in the message.
+ * 0 or -errno. */
+int rows_answer_make(uint32_t object, const struct elf_file *f, const struct elf_file *debug,
+		     struct rows_answer *ret);
 /* Of one that cannot be read: there is nothing. */
 int rows_answer_none(uint32_t object, enum wire_rows_status status, struct rows_answer *ret);
+/* A word about it, without a block. */
+void rows_answer_bare(uint32_t object, enum wire_rows_status status, struct rows_answer *ret);
 /* Lets go of what was made. */
 void rows_answer_done(struct rows_answer *a);

@@ -21,6 +21,7 @@
 
 #include "answer.h"
 #include "cprof/base/cleanup.h"
+#include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/loop.h"
 #include "cprof/base/seqpacket.h"
@@ -46,6 +47,8 @@ struct symbolizer {
 	int kallsyms;
 	int vdso; /* a copy; -EBADF: there is none */
 	struct tables tables;
+	struct files files;
+	struct loop_source *expiry; /* of files */
 	struct outbox outbox;
 	union answer request; /* any message fits */
 	union answer answer;
@@ -111,6 +114,7 @@ static void symbolizer_drop_sampler(struct symbolizer *s)
 	watch_close(&s->sampler);
 	outbox_clear(&s->outbox);
 	tables_done(&s->tables);
+	files_done(&s->files);
 }
 
 static int symbolizer_post(struct symbolizer *s, const struct wire_head *m, int fd)
@@ -137,6 +141,89 @@ static int symbolizer_send_both(struct symbolizer *s, const struct rows_answer *
 	int r = symbolizer_send(s);
 
 	return r < 0 || rows->fd < 0 ? r : symbolizer_post(s, &rows->m.head, rows->fd);
+}
+
+static int symbolizer_send_rows(struct symbolizer *s, const struct rows_answer *rows)
+{
+	return symbolizer_post(s, &rows->m.head, rows->fd);
+}
+
+/* What comes next may take long, or be the end of us: whose fault that is, is told before. */
+static int symbolizer_begin(struct symbolizer *s, uint32_t object)
+{
+	struct rows_answer begun;
+
+	rows_answer_bare(object, WIRE_ROWS_BEGUN, &begun);
+	return symbolizer_send_rows(s, &begun);
+}
+
+static int symbolizer_rows(struct symbolizer *s, uint32_t object)
+{
+	_cleanup_(rows_answer_done) struct rows_answer rows = ROWS_ANSWER_INIT;
+	struct file *file = files_get(&s->files, object);
+	int r = 0;
+
+	if (!file) {
+		rows_answer_bare(object, WIRE_ROWS_GONE, &rows);
+		return symbolizer_send_rows(s, &rows);
+	}
+	r = symbolizer_begin(s, object);
+	if (r == 0)
+		r = answer_rows(file, &rows);
+	if (r < 0)
+		return r;
+	if (!rows.m.part)
+		files_close(&s->files, object);
+	return symbolizer_send_rows(s, &rows);
+}
+
+/* Takes the descriptor. */
+static int symbolizer_debug(struct symbolizer *s, const struct wire_debug_file *m, int fd)
+{
+	_cleanup_(rows_answer_done) struct rows_answer rows = ROWS_ANSWER_INIT;
+	_cleanup_close_ int owned = fd;
+	uint32_t object = (uint32_t)m->head.id;
+	struct file *file = files_get(&s->files, object);
+	int r;
+
+	if (!file) {
+		rows_answer_bare(object, WIRE_ROWS_GONE, &rows);
+		return symbolizer_send_rows(s, &rows);
+	}
+	r = symbolizer_begin(s, object);
+	if (r == 0)
+		r = answer_debug(file, m, TAKE_FD(owned), &rows);
+	if (r < 0)
+		return r;
+	if (rows.fd >= 0)
+		files_close(&s->files, object);
+	return symbolizer_send_rows(s, &rows);
+}
+
+/* Takes the descriptor. */
+static int symbolizer_file(struct symbolizer *s, const struct wire_file *m, int fd)
+{
+	struct elf_file *elf = NULL;
+	uint64_t now_ns = clock_mono_ns();
+	int r = answer_file(&s->tables, m, fd, &s->answer, &elf);
+
+	log_debug("object %u: status %u", (unsigned int)s->answer.object.head.id,
+		  (unsigned int)s->answer.object.status);
+	if (r == 0 && m->kind != WIRE_FILE_PERF_MAP) {
+		r = files_put(&s->files, (uint32_t)m->head.id, elf, now_ns);
+		loop_timer_set(s->expiry, files_expire(&s->files, now_ns));
+	} else {
+		elf = elf_file_close(elf);
+	}
+	return r < 0 ? r : symbolizer_send(s);
+}
+
+static int symbolizer_on_expiry(struct loop_source *source, uint64_t now_ns, void *ctx)
+{
+	struct symbolizer *s = ctx;
+
+	loop_timer_set(source, files_expire(&s->files, now_ns));
+	return 0;
 }
 
 /* What nobody sends as a file is loaded when it is first asked for, and told before its names. */
@@ -184,6 +271,24 @@ static int symbolizer_receive(struct symbolizer *s, struct watch *w, int *ret_fd
 	return n < 0 ? (int)n : wire_check(&s->request, (size_t)n);
 }
 
+/* What is no question for names. */
+static int symbolizer_told(struct symbolizer *s, int type, uint32_t object)
+{
+	switch (type) {
+	case WIRE_MAKE_ROWS:
+		return symbolizer_rows(s, object);
+	case WIRE_CLOSE:
+		files_close(&s->files, object);
+		return 0;
+	case WIRE_FORGET:
+		files_close(&s->files, object);
+		tables_forget(&s->tables, object);
+		return 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
 static int symbolizer_on_sampler(struct loop_source *source, uint32_t events, void *ctx)
 {
 	struct symbolizer *s = ctx;
@@ -202,8 +307,8 @@ static int symbolizer_on_sampler(struct loop_source *source, uint32_t events, vo
 		symbolizer_drop_sampler(s);
 	else if (r == WIRE_NAMES)
 		r = symbolizer_names(s, (const struct wire_names *)&s->request);
-	else if (r == WIRE_FORGET && s->request.head.id <= UINT32_MAX)
-		tables_forget(&s->tables, (uint32_t)s->request.head.id);
+	else if (r > 0 && s->request.head.id <= UINT32_MAX)
+		r = symbolizer_told(s, r, (uint32_t)s->request.head.id);
 	else if (r > 0)
 		r = -EBADMSG;
 	if (r < 0)
@@ -213,22 +318,17 @@ static int symbolizer_on_sampler(struct loop_source *source, uint32_t events, vo
 
 static int symbolizer_on_opener(struct loop_source *source, uint32_t events, void *ctx)
 {
-	_cleanup_(rows_answer_done) struct rows_answer rows = ROWS_ANSWER_INIT;
 	_cleanup_close_ int fd = -EBADF;
 	struct symbolizer *s = ctx;
 	int r;
 
 	r = symbolizer_receive(s, &s->opener, &fd);
-	if (r == WIRE_FILE && fd >= 0) {
-		r = answer_file(&s->tables, (const struct wire_file *)&s->request, TAKE_FD(fd),
-				&s->answer, &rows);
-		log_debug("object %u: status %u", (unsigned int)s->answer.object.head.id,
-			  (unsigned int)s->answer.object.status);
-		if (r == 0)
-			r = symbolizer_send_both(s, &rows);
-	} else if (r > 0) {
+	if (r == WIRE_FILE && fd >= 0 && s->request.head.id <= UINT32_MAX)
+		r = symbolizer_file(s, (const struct wire_file *)&s->request, TAKE_FD(fd));
+	else if (r == WIRE_DEBUG_FILE && fd >= 0 && s->request.head.id <= UINT32_MAX)
+		r = symbolizer_debug(s, (const struct wire_debug_file *)&s->request, TAKE_FD(fd));
+	else if (r > 0)
 		r = -EBADMSG;
-	}
 	if (r < 0)
 		return log_error(r, "from the opener: %m");
 	return symbolizer_watch(s);
@@ -329,6 +429,9 @@ static int symbolizer_start(struct symbolizer *s)
 	r = loop_new(&s->loop);
 	if (r < 0)
 		return log_error(r, "no event loop: %m");
+	r = loop_add_timer(s->loop, SYMBOLIZER_CONTROL, symbolizer_on_expiry, s, &s->expiry);
+	if (r < 0)
+		return log_error(r, "no timer: %m");
 	r = loop_add_io(s->loop, WIRE_CONTROL_FD, EPOLLIN, SYMBOLIZER_CONTROL,
 			symbolizer_on_control, s, NULL);
 	if (r < 0)

@@ -38,7 +38,8 @@ struct symbolize_opts {
 	int (*on_mapped)(const struct wire_mapped *m, void *ctx);
 	/*
 	 * How the code of a file or of the vDSO is undone, checked, valid during the call; one without pages:
-	 * nothing is known. Comes behind on_object(). NULL: dropped.
+	 * nothing is known. Comes some time after on_object(), and once more when a separate debug file says
+	 * more. NULL: dropped, and nobody is asked.
 	 */
 	void (*on_rows)(uint32_t object, const struct rows_view *rows, void *ctx);
 	void *ctx;
@@ -63,6 +64,11 @@ int symbolize_send_opener(struct symbolize *s, const struct wire_maps *m);
 
 /* Since when the opener owes the file that it was asked for first; UINT64_MAX: it owes none. */
 uint64_t symbolize_opener_owes_ns(struct symbolize *s);
+
+/* A stack has frames of it: its rows, if they are still to come, are worth more. */
+void symbolize_use(struct symbolize *s, uint32_t object);
+/* There is little CPU time: rows are asked for slowly from now on, or as they come again. */
+void symbolize_defer(struct symbolize *s, bool deferred);
 
 /* Its file is to be read once more, for what else came of it, as soon as a process has it. */
 void symbolize_read_again(struct symbolize *s, uint32_t object, uint64_t now_ns);

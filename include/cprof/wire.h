@@ -15,16 +15,17 @@
  *	launcher -> sampler	CONFIG, SPOOL (the directory), ROLES (what all cost, whether a reload failed)
  *	launcher -> front	CONFIG, SPOOL (to read), LISTEN (a socket)
  *	sampler -> launcher	STATE, PROGRESS
- *	sampler -> opener	OPEN, MAPS
- *	opener -> sampler	OPENED, MAPPED
- *	opener -> symbolizer	FILE (with the descriptor)
+ *	sampler -> opener	OPEN, OPEN_DEBUG, MAPS
+ *	opener -> sampler	OPENED, DEBUG_OPENED, MAPPED
+ *	opener -> symbolizer	FILE, DEBUG_FILE (with the descriptor)
  *	symbolizer -> sampler	OBJECT, ROWS (with a memfd), NAMED
- *	sampler -> symbolizer	NAMES, FORGET
+ *	sampler -> symbolizer	NAMES, MAKE_ROWS, CLOSE, FORGET
  *
  * A role is started with one descriptor, WIRE_CONTROL_FD, to the launcher; all others come by PEER,
  * at the start and again whenever a neighbour was restarted (the new end replaces the old).
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -59,6 +60,11 @@ enum wire_type {
 	WIRE_STATE,
 	WIRE_PROGRESS,
 	WIRE_ROWS,
+	WIRE_MAKE_ROWS,
+	WIRE_CLOSE,
+	WIRE_OPEN_DEBUG,
+	WIRE_DEBUG_OPENED,
+	WIRE_DEBUG_FILE,
 	WIRE_TYPE_MAX,
 };
 
@@ -180,6 +186,39 @@ struct wire_opened {
 		path_len; /* bytes of the path behind, at most WIRE_PATH_MAX; raw as the kernel gave it */
 };
 
+#define WIRE_LINK_MAX 255
+
+/*
+ * The separate debug file of an object (id), which lacks unwinding information: by its build id, or by the
+ * name that the object says (link_len bytes behind) where its own path (path_len bytes behind that) is or
+ * below the directory of debug files. A file that is there may turn out to be another one's, so the places
+ * are counted, and the search goes on @from one.
+ */
+struct wire_open_debug {
+	struct wire_head head;
+	uint64_t start_ns; /* of a process that has it mapped: its root comes first, then our own */
+	uint32_t pid;
+	uint32_t owner; /* of the object: the debug file is its, or root's */
+	uint32_t from;
+	uint16_t link_len; /* at most WIRE_LINK_MAX; 0: none */
+	uint16_t path_len; /* at most WIRE_PATH_MAX; 0: not known */
+	uint32_t build_id_sz;
+	uint8_t build_id[OBJECT_BUILD_ID_MAX];
+	uint32_t pad;
+};
+
+struct wire_debug_opened {
+	struct wire_head head; /* id: the object index */
+	uint32_t status;       /* WIRE_OPENED_OK, _NONE: there is none (more), _FAILED */
+	uint32_t place;	       /* where it was */
+};
+
+/* id: the object index, whose FILE came before; with the descriptor. It is answered with ROWS. */
+struct wire_debug_file {
+	struct wire_head head;
+	uint64_t file_sz;
+};
+
 struct wire_file {
 	struct wire_head head; /* id: the object index; with the descriptor */
 	uint64_t file_sz;
@@ -213,22 +252,40 @@ enum wire_rows_status {
 	WIRE_ROWS_OK,
 	WIRE_ROWS_NONE, /* the file has no unwinding information; and so the block */
 	WIRE_ROWS_LIMIT, /* beyond the limits, or too much for the memory we may use: a part, or nothing */
-	WIRE_ROWS_BAD, /* not ELF, or it lies: nothing */
+	WIRE_ROWS_BAD,	 /* not ELF, or it lies: nothing */
+	WIRE_ROWS_BEGUN, /* no answer yet: whatever happens to the symbolizer now, this file did it */
+	WIRE_ROWS_GONE, /* the file was closed, for nobody asked in time: as if it had never been opened */
+	WIRE_ROWS_OTHER, /* the debug file is another object's, or too large to tell: the rows stay */
 	WIRE_ROWS_MAX,
 };
 
 #define WIRE_ROWS_BYTES_MAX (128ull << 20) /* the block's own check knows better */
 
 /*
+ * MAKE_ROWS and CLOSE have a bare head, whose id is the object index. A file stays open after its OBJECT until
+ * it is asked for rows (which take long, so that the sampler says which come first), and after that only
+ * while its separate debug file may come: until that was read, or CLOSE. None stays for longer than this.
+ */
+#define WIRE_FILE_OPEN_NS 5000000000ull
+
+/*
  * How the frames of an object's code are undone: the descriptor is a memfd of so many bytes, sealed for
- * good, that hold a block of cprof/rows.h. Follows the OBJECT of each ELF file and of the vDSO.
+ * good, that hold a block of cprof/rows.h; none comes with BEGUN, GONE and OTHER. Answers MAKE_ROWS and
+ * DEBUG_FILE; of the vDSO it follows the OBJECT.
  */
 struct wire_rows {
 	struct wire_head head; /* id: the object index */
 	uint32_t status;       /* enum wire_rows_status */
-	uint32_t pad;
+	uint32_t
+		part; /* 1: of much of the code nothing is said, and a separate debug file may know more */
 	uint64_t bytes;
+	uint32_t link_len; /* of the name of that file, which the file says; 0: it says none */
+	uint32_t pad;
+	char link[WIRE_LINK_MAX + 1]; /* not terminated; no '/' in it, and no '.' in front */
 };
+
+/* Is this the name of a file in a directory, as a link may be: one that leads nowhere else? */
+bool wire_link_is_valid(const char *name, size_t len);
 
 /* Asks for the functions at offsets (uint64_t offsets[cnt] behind; addresses for the kernel). */
 struct wire_names {

@@ -103,7 +103,7 @@ static bool ask_send(struct symbolize_view *v, uint64_t now_ns)
 		return true;
 	if (ask.object == CPROF_OBJECT_KERNEL)
 		kernel_asked(s);
-	if (s->asks_cnt + s->loading == 0)
+	if (!symbolize_is_owed(s))
 		s->symbolizer_heard_ns = now_ns; /* it owes from now on */
 	(void)TAKE_PTR(offsets);
 	s->asks[s->asks_cnt++] = ask;
@@ -116,6 +116,9 @@ void symbolize_pump(struct symbolize *s, uint64_t now_ns)
 {
 	unsigned int idle = 0; /* views in a row with nothing to ask */
 
+	opens_pump(s, now_ns);
+	rows_pump(s, now_ns);
+	debugs_pump(s, now_ns);
 	while (s->symbolizer_fd >= 0 && s->asks_cnt < ASKS_MAX && idle < SYMBOLIZE_VIEWS_MAX) {
 		struct symbolize_view *v = s->views[s->views_turn];
 

@@ -160,6 +160,10 @@ static int take_message(struct symbolize *s, size_t sz, uint64_t now_ns)
 		s->opener_heard_ns = now_ns;
 		on_opened(s, (const void *)s->buf, now_ns);
 		return 0;
+	case WIRE_DEBUG_OPENED:
+		s->opener_heard_ns = now_ns;
+		debugs_on_opened(s, (const void *)s->buf, now_ns);
+		return 0;
 	case WIRE_MAPPED:
 		if (!s->opts.on_mapped)
 			return -EBADMSG;
@@ -177,6 +181,7 @@ int symbolize_dispatch_opener(struct symbolize *s, uint64_t now_ns)
 
 		if (sz == -EAGAIN) {
 			opens_pump(s, now_ns);
+			rows_pump(s, now_ns);
 			return 0;
 		}
 		if (sz > 0 && take_message(s, (size_t)sz, now_ns) == 0)
@@ -250,7 +255,6 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 {
 	uint32_t object = (uint32_t)m->head.id;
 	struct object *o = objects_get(s->opts.objects, object);
-	struct work *w;
 
 	if (m->head.id == CPROF_OBJECT_KERNEL || m->head.id == CPROF_OBJECT_VDSO)
 		return on_special(s, m);
@@ -267,10 +271,9 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 	}
 	take_facts(s, object, m);
 	symbolize_set_state(s, object, state_of(s, m), now_ns);
-	w = symbolize_work(s, object);
-	if (w)
-		w->rows_due = true;
 	s->opts.on_object(object, s->opts.ctx);
+	if (s->opts.on_rows)
+		rows_want(s, object, now_ns);
 	return 0;
 }
 
@@ -290,6 +293,7 @@ void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns)
 
 	if (!w || !o)
 		return;
+	rows_undue(s, object);
 	symbolize_set_state(s, object, OBJECT_SEEN, now_ns);
 	w->missed |= w->views; /* what was asked of it is asked again */
 	w->has_map = false;

@@ -26,6 +26,9 @@
 #define OPENS_USER_BURST 1000
 #define OPENS_ROOT_BUSY 64
 #define OPENS_USER_BUSY 8
+/* That wait for their rows: what is open for 5 s at most, at 100 ms each. */
+#define OPENS_ROOT_OPEN 48
+#define OPENS_USER_OPEN 8
 /* Of a user's file, by its size: 50 MiB, and whatever claims more, cost a second of the bucket. */
 #define OPENS_BYTE_NS 20
 #define OPENS_COST_MAX 1000000000ull
@@ -37,7 +40,7 @@
 
 static bool is_idle(const struct opens_user *u, uint64_t now_ns)
 {
-	return u->busy == 0 && u->cnt == 0 && u->due_ns <= now_ns;
+	return u->busy + u->open + u->cnt == 0 && u->due_ns <= now_ns;
 }
 
 /* The user's place; when all are taken by users at work, one that he shares with the rest. Root's is 0. */
@@ -69,17 +72,32 @@ static uint64_t cost_of(const struct opens_user *u, uint64_t file_sz)
 	return MIN(OPENS_USER_NS + MIN(file_sz, 1ull << 40) * OPENS_BYTE_NS, OPENS_COST_MAX);
 }
 
-/* Takes one opening out of the bucket; due_ns is when the bucket will be full again. */
-static bool take_token(struct opens_user *u, uint64_t file_sz, uint64_t now_ns)
+/* Takes so much out of the bucket; due_ns is when it will be full again. */
+static bool spend(struct opens_user *u, uint64_t cost, uint64_t now_ns)
 {
 	uint64_t room =
 		u->uid == 0 ? OPENS_ROOT_BURST * OPENS_ROOT_NS : OPENS_USER_BURST * OPENS_USER_NS;
-	uint64_t cost = cost_of(u, file_sz), due = MAX(u->due_ns, now_ns);
+	uint64_t due = MAX(u->due_ns, now_ns);
 
 	if (due - now_ns + cost > room)
 		return false;
 	u->due_ns = due + cost;
 	return true;
+}
+
+bool opens_spend(struct symbolize *s, const struct work *w, uint64_t cost_ns, uint64_t now_ns)
+{
+	struct opens_user *u = &s->users[w->user];
+
+	return spend(u, u->uid == 0 ? OPENS_ROOT_NS : cost_ns, now_ns);
+}
+
+void opens_keep(struct symbolize *s, const struct work *w, bool open)
+{
+	if (open)
+		s->users[w->user].open++;
+	else
+		s->users[w->user].open--;
 }
 
 bool opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns)
@@ -92,7 +110,7 @@ bool opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns)
 		return true;
 	user = find_user(s, w->last.uid, now_ns);
 	u = &s->users[user];
-	if (u->cnt == OPENS_WAIT_MAX || !take_token(u, w->last.key.size, now_ns)) {
+	if (u->cnt == OPENS_WAIT_MAX || !spend(u, cost_of(u, w->last.key.size), now_ns)) {
 		s->opts.counters->v[COUNTER_opens_limited] += !w->limited;
 		w->limited = true;
 		return false;
@@ -124,15 +142,29 @@ static bool open_first(struct symbolize *s, struct opens_user *u, uint64_t now_n
 	return true;
 }
 
+static bool has_turn(const struct opens_user *u)
+{
+	bool root = u->uid == 0;
+
+	return u->cnt > 0 && u->busy < (root ? OPENS_ROOT_BUSY : OPENS_USER_BUSY) &&
+	       u->open < (root ? OPENS_ROOT_OPEN : OPENS_USER_OPEN);
+}
+
+/* Where the CPU is short no file is opened to wait. */
+static bool may_open(const struct symbolize *s)
+{
+	return !s->deferred || (s->rows.cnt == 0 && s->opening + s->loading == 0);
+}
+
 void opens_pump(struct symbolize *s, uint64_t now_ns)
 {
 	uint32_t idle = 0; /* users in a row with nothing to ask for */
 
-	while (s->waiting > 0 && idle < OPENS_USERS_MAX) {
+	while (s->waiting > 0 && idle < OPENS_USERS_MAX && may_open(s)) {
 		struct opens_user *u = &s->users[s->turn];
 
 		idle++;
-		if (u->cnt > 0 && u->busy < (u->uid == 0 ? OPENS_ROOT_BUSY : OPENS_USER_BUSY)) {
+		if (has_turn(u)) {
 			if (!open_first(s, u, now_ns))
 				return;
 			idle = 0;

@@ -31,7 +31,9 @@ struct work {
 	bool lives;	   /* the opener found its process */
 	bool gone;	   /* the opener found its process gone: nothing is asked for any more */
 	bool limited;	   /* put off, and counted */
-	bool rows_due;	   /* its rows come next from the symbolizer */
+	bool rows_due;	   /* its rows were not told yet */
+	uint32_t uses;	   /* stacks that met it meanwhile */
+	uint64_t rows_ns;  /* since when they are due */
 	uint64_t begun_ns; /* when its reading was asked for */
 	uint64_t views;	   /* those in whose list of files it is, a bit each */
 	uint64_t missed;   /* those whose stacks wanted its names and are not looked at any more */
@@ -46,6 +48,7 @@ struct opens_user {
 	uint64_t due_ns; /* when the bucket is full */
 	uint32_t uid;
 	uint32_t busy; /* files of his with the opener or the symbolizer */
+	uint32_t open; /* whose rows are due: the symbolizer has them open */
 	uint32_t first, cnt;
 	uint32_t waiting[OPENS_WAIT_MAX]; /* a ring of objects */
 	bool used;
@@ -71,6 +74,32 @@ struct ask {
 	uint32_t object;
 	uint32_t cnt;
 	uint64_t *offsets;
+};
+
+/* A file whose rows are being made, with or without its separate debug file. */
+struct making {
+	uint32_t object; /* 0: none */
+	bool begun;	 /* the symbolizer is at it */
+};
+
+#define DEBUGS_WAIT_MAX 32
+
+/* A file whose debug file is to be looked for. */
+struct debug_want {
+	uint32_t object;
+	uint32_t link_len;
+	char link[WIRE_LINK_MAX];
+};
+
+/* One at a time. */
+struct debugs {
+	struct making making;
+	struct debug_want now; /* of making.object */
+	uint32_t place;	       /* where it was found */
+	bool finding;	       /* the opener has not answered */
+	bool other;	       /* the symbolizer was faster: it is not the right one */
+	uint32_t first, cnt;
+	struct debug_want waiting[DEBUGS_WAIT_MAX]; /* a ring */
 };
 
 struct symbolize_view {
@@ -119,7 +148,12 @@ struct symbolize {
 	bool kernel_read;	   /* by this symbolizer */
 	bool kernel_outside;	   /* a place outside of its text was met */
 	uint64_t kernel_reading;   /* such places are to be asked for anew since */
-	VEC(uint32_t) jits;	   /* objects of run-time code whose names were wanted */
+	VEC(uint32_t) rows;	   /* objects whose rows are still to be asked for */
+	struct making making;	   /* the one that was */
+	uint64_t rows_next_ns;	   /* not before */
+	struct debugs debugs;
+	bool deferred;	    /* what costs much is put off */
+	VEC(uint32_t) jits; /* objects of run-time code whose names were wanted */
 	struct opens_user users[OPENS_USERS_MAX];
 	uint32_t turn;
 	uint32_t waiting;	  /* in the queues of all users */
@@ -142,6 +176,8 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 void symbolize_retry(struct symbolize *s, uint64_t now_ns);
 /* May it be opened again by what is remembered of it? */
 bool symbolize_is_to_retry(struct symbolize *s, uint32_t object);
+/* Does the symbolizer owe anything? */
+bool symbolize_is_owed(const struct symbolize *s);
 /* Then at the latest what is SEEN is opened again. */
 void symbolize_retry_at(struct symbolize *s, uint64_t at_ns);
 bool *symbolize_tried(struct symbolize *s, uint32_t object);
@@ -153,10 +189,36 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns);
 
 /* rows.c */
+/* The file was opened: its rows are due. */
+void rows_want(struct symbolize *s, uint32_t object, uint64_t now_ns);
+/* They are not, or no more. */
+void rows_undue(struct symbolize *s, uint32_t object);
+/* Asks for the next ones when it is time. */
+void rows_pump(struct symbolize *s, uint64_t now_ns);
 /* Borrows the descriptor that came with it, or -EBADF. 0 or -EBADMSG. */
-int symbolize_on_rows(struct symbolize *s, const struct wire_rows *m, int fd);
+int symbolize_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint64_t now_ns);
+/* The same where the rows are due: 0, -EBADMSG: it lies; -ENOMEM and others: they cannot be had. */
+int rows_take(struct symbolize *s, const struct wire_rows *m, int fd);
+/* The symbolizer is gone: which file did it, by what it said last; 0: it said nothing. */
+uint32_t rows_lost(struct symbolize *s);
+/* It is to close the file. */
+void rows_close(struct symbolize *s, uint32_t object);
+
+/* debugs.c */
+/* Of much of its code nothing is known: its debug file is looked for. */
+void debugs_want(struct symbolize *s, const struct wire_rows *m, uint64_t now_ns);
+void debugs_pump(struct symbolize *s, uint64_t now_ns);
+void debugs_on_opened(struct symbolize *s, const struct wire_debug_opened *m, uint64_t now_ns);
+/* The symbolizer's word on the debug file; as symbolize_on_rows(). */
+int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint64_t now_ns);
+/* That one has none now. */
+void debugs_end(struct symbolize *s);
 
 /* opens.c */
+/* The symbolizer keeps it open, or no more. */
+void opens_keep(struct symbolize *s, const struct work *w, bool open);
+/* Takes so much from the bucket of the user who had it opened; false: there is not so much left. */
+bool opens_spend(struct symbolize *s, const struct work *w, uint64_t cost_ns, uint64_t now_ns);
 /* Has it opened when it is its user's turn; false: that is put off. */
 bool opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns);
 void opens_pump(struct symbolize *s, uint64_t now_ns);

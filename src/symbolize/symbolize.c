@@ -38,6 +38,7 @@ struct symbolize *symbolize_free(struct symbolize *s)
 		return NULL;
 	symbolize_asks_drop(s);
 	vec_done(&s->works);
+	vec_done(&s->rows);
 	vec_done(&s->jits);
 	vec_done(&s->codes);
 	s->opener_fd = fd_close(s->opener_fd);
@@ -72,6 +73,12 @@ static bool is_at_work(enum object_state state)
 	return state == OBJECT_ASKED || state == OBJECT_OPENED;
 }
 
+bool symbolize_is_owed(const struct symbolize *s)
+{
+	return s->asks_cnt + s->loading > 0 || s->making.object != 0 ||
+	       (s->debugs.making.object != 0 && !s->debugs.finding);
+}
+
 void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state state,
 			 uint64_t now_ns)
 {
@@ -82,7 +89,7 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 		return;
 	if (s->opening == 0 && state == OBJECT_ASKED)
 		s->opener_heard_ns = now_ns; /* it owes from now on */
-	if (s->loading + s->asks_cnt == 0 && state == OBJECT_OPENED)
+	if (!symbolize_is_owed(s) && state == OBJECT_OPENED)
 		s->symbolizer_heard_ns = now_ns;
 	if (state == OBJECT_ASKED)
 		w->begun_ns = now_ns;
@@ -170,7 +177,7 @@ uint64_t symbolize_opener_owes_ns(struct symbolize *s)
 	return w ? w->asked_ns : UINT64_MAX;
 }
 
-/* What the old opener owed is asked of the new one. */
+/* What the old opener owed is asked of the new one; but for debug files, which may have been its end. */
 void symbolize_set_opener(struct symbolize *s, int fd, uint64_t others_ns, uint64_t now_ns)
 {
 	size_t pos = 0;
@@ -181,11 +188,25 @@ void symbolize_set_opener(struct symbolize *s, int fd, uint64_t others_ns, uint6
 	s->opener_fd = fd_close(s->opener_fd);
 	s->opener_fd = fd;
 	s->opener_heard_ns = now_ns;
+	if (s->debugs.finding)
+		debugs_end(s);
 	while (objects_next(s->opts.objects, &pos, &i)) {
 		if (objects_get(s->opts.objects, i)->state == OBJECT_ASKED)
 			symbolize_set_state(s, i, OBJECT_SEEN, now_ns);
 	}
 	open_seen(s, now_ns);
+}
+
+/* The one that it said it was busy with, or else the one that it was given first. */
+static void blame_symbolizer(struct symbolize *s)
+{
+	uint32_t object = rows_lost(s);
+	struct work *w = object ? symbolize_work(s, object) : NULL;
+
+	if (w)
+		w->tries++;
+	else if (object == 0 && s->symbolizer_fd >= 0)
+		blame(s, OBJECT_OPENED);
 }
 
 /* The old symbolizer's tables are gone with it: the files are opened again for the new one. */
@@ -194,8 +215,7 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 	size_t pos = 0;
 	uint32_t i;
 
-	if (s->symbolizer_fd >= 0)
-		blame(s, OBJECT_OPENED);
+	blame_symbolizer(s);
 	s->symbolizer_fd = fd_close(s->symbolizer_fd);
 	s->symbolizer_fd = fd;
 	s->symbolizer_heard_ns = now_ns;
@@ -206,8 +226,9 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 	s->vdso_tried = false;
 	while (objects_next(s->opts.objects, &pos, &i)) {
 		const struct object *o = objects_get(s->opts.objects, i);
+		const struct work *w = symbolize_work(s, i);
 
-		if (o->state == OBJECT_READY || o->state == OBJECT_OPENED)
+		if (o->state == OBJECT_READY || o->state == OBJECT_OPENED || (w && w->rows_due))
 			symbolize_table_lost(s, i, now_ns);
 	}
 	if (fd >= 0)
@@ -235,6 +256,7 @@ bool symbolize_forget(struct symbolize *s, uint32_t object)
 	/* A table that stays because there is no room for the message is the oldest there some day. */
 	if (s->symbolizer_fd >= 0 && (o->state == OBJECT_READY || o->state == OBJECT_UNNAMED))
 		(void)seqpacket_send(s->symbolizer_fd, &m, sizeof(m), -EBADF);
+	rows_undue(s, object);
 	if (w)
 		*w = (struct work){ 0 };
 	return true;
@@ -264,7 +286,7 @@ uint64_t symbolize_patience(const struct symbolize *s, uint64_t limit_ns)
 
 bool symbolize_is_stuck(struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
 {
-	if (s->asks_cnt + s->loading == 0 ||
+	if (!symbolize_is_owed(s) ||
 	    !is_silent(s->symbolizer_heard_ns, now_ns, symbolize_patience(s, limit_ns)))
 		return false;
 	if (!s->symbolizer_spoke && limit_ns << s->doublings < limit_ns * PATIENCE_MAX)
@@ -274,7 +296,8 @@ bool symbolize_is_stuck(struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
 
 bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
 {
-	return s->opening > 0 && is_silent(s->opener_heard_ns, now_ns, limit_ns);
+	return (s->opening > 0 || s->debugs.finding) &&
+	       is_silent(s->opener_heard_ns, now_ns, limit_ns);
 }
 
 int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)
@@ -296,7 +319,7 @@ int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)
 		else if (r == WIRE_NAMED)
 			r = symbolize_on_named(s, (const void *)s->buf, now_ns);
 		else if (r == WIRE_ROWS)
-			r = symbolize_on_rows(s, (const void *)s->buf, fd);
+			r = symbolize_on_rows(s, (const void *)s->buf, fd, now_ns);
 		else
 			r = -EBADMSG;
 		if (r == -EBADMSG) {
@@ -307,7 +330,6 @@ int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)
 		s->symbolizer_heard_ns = now_ns;
 		s->symbolizer_spoke = true;
 	}
-	opens_pump(s, now_ns);
 	symbolize_pump(s, now_ns);
 	return 0;
 }

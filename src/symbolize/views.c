@@ -153,7 +153,6 @@ int symbolize_window(struct symbolize_view *v, uint64_t now_ns)
 	symbolize_retry(s, now_ns);
 	jit_tick(s, now_ns);
 	kernel_tick(s, now_ns);
-	opens_pump(s, now_ns);
 	if (v->asks_cnt == 0 && v->wants_next == v->wants.cnt)
 		r = wants_scan(v, now_ns);
 	symbolize_pump(s, now_ns);

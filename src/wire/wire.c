@@ -22,7 +22,10 @@ _Static_assert(sizeof(struct wire_head) == 16, "wire_head");
 _Static_assert(sizeof(struct wire_open) == 112, "wire_open");
 _Static_assert(sizeof(struct wire_opened) == 24, "wire_opened");
 _Static_assert(sizeof(struct wire_object) == 848, "wire_object");
-_Static_assert(sizeof(struct wire_rows) == 32, "wire_rows");
+_Static_assert(sizeof(struct wire_rows) == 296, "wire_rows");
+_Static_assert(sizeof(struct wire_open_debug) == 80, "wire_open_debug");
+_Static_assert(sizeof(struct wire_debug_opened) == 24, "wire_debug_opened");
+_Static_assert(sizeof(struct wire_debug_file) == 24, "wire_debug_file");
 _Static_assert(sizeof(struct wire_named) == 32, "wire_named");
 _Static_assert(sizeof(struct wire_name) == 16, "wire_name");
 _Static_assert(sizeof(struct wire_maps) == 88, "wire_maps");
@@ -148,11 +151,39 @@ static bool check_object(const void *msg, size_t sz)
 	       m->segments_cnt <= OBJECT_SEGMENTS_MAX && m->build_id_sz <= OBJECT_BUILD_ID_MAX;
 }
 
+bool wire_link_is_valid(const char *name, size_t len)
+{
+	return len > 0 && len <= WIRE_LINK_MAX && name[0] != '.' && !memchr(name, '/', len) &&
+	       !memchr(name, '\0', len);
+}
+
 static bool check_rows(const void *msg, size_t sz)
 {
 	const struct wire_rows *m = msg;
 
-	return sz == sizeof(*m) && m->status < WIRE_ROWS_MAX && m->bytes <= WIRE_ROWS_BYTES_MAX;
+	return sz == sizeof(*m) && m->status < WIRE_ROWS_MAX && m->bytes <= WIRE_ROWS_BYTES_MAX &&
+	       m->part <= 1 && (m->link_len == 0 || wire_link_is_valid(m->link, m->link_len));
+}
+
+static bool check_open_debug(const void *msg, size_t sz)
+{
+	const struct wire_open_debug *m = msg;
+	const char *link = (const char *)(m + 1);
+
+	return m->link_len <= WIRE_LINK_MAX && m->path_len <= WIRE_PATH_MAX &&
+	       sz == sizeof(*m) + m->link_len + m->path_len &&
+	       m->build_id_sz <= OBJECT_BUILD_ID_MAX &&
+	       (m->link_len == 0 || wire_link_is_valid(link, m->link_len)) &&
+	       (m->path_len == 0 ||
+		(link[m->link_len] == '/' && !memchr(link + m->link_len, '\0', m->path_len)));
+}
+
+static bool check_debug_opened(const void *msg, size_t sz)
+{
+	const struct wire_debug_opened *m = msg;
+
+	return sz == sizeof(*m) && (m->status == WIRE_OPENED_OK || m->status == WIRE_OPENED_NONE ||
+				    m->status == WIRE_OPENED_FAILED);
 }
 
 static bool check_names(const void *msg, size_t sz)
@@ -215,6 +246,11 @@ static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
 	[WIRE_STATE] = { sizeof(struct wire_state), check_state },
 	[WIRE_PROGRESS] = { sizeof(struct wire_head), NULL },
 	[WIRE_ROWS] = { sizeof(struct wire_rows), check_rows },
+	[WIRE_MAKE_ROWS] = { sizeof(struct wire_head), NULL },
+	[WIRE_CLOSE] = { sizeof(struct wire_head), NULL },
+	[WIRE_OPEN_DEBUG] = { sizeof(struct wire_open_debug), check_open_debug },
+	[WIRE_DEBUG_OPENED] = { sizeof(struct wire_debug_opened), check_debug_opened },
+	[WIRE_DEBUG_FILE] = { sizeof(struct wire_debug_file), NULL },
 };
 
 int wire_check(const void *msg, size_t sz)

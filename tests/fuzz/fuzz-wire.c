@@ -61,8 +61,20 @@ static void take_object(const struct wire_object *m)
 	fuzz_touch(m->build_id, m->build_id_sz);
 }
 
+static void take_debug(const struct wire_open_debug *m)
+{
+	const char *link = (const char *)(m + 1);
+
+	FUZZ_CHECK(m->build_id_sz <= OBJECT_BUILD_ID_MAX);
+	FUZZ_CHECK(m->head.size == sizeof(*m) + m->link_len + m->path_len);
+	FUZZ_CHECK(m->link_len == 0 || (link[0] != '.' && !memchr(link, '/', m->link_len)));
+	FUZZ_CHECK(m->path_len == 0 || link[m->link_len] == '/');
+}
+
 static void take_rows(const struct wire_rows *m)
 {
+	FUZZ_CHECK(m->link_len <= WIRE_LINK_MAX && m->part <= 1);
+	FUZZ_CHECK(m->link_len == 0 || (m->link[0] != '.' && !memchr(m->link, '/', m->link_len)));
 	FUZZ_CHECK(m->status < WIRE_ROWS_MAX && m->bytes <= WIRE_ROWS_BYTES_MAX);
 }
 
@@ -170,6 +182,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 		break;
 	case WIRE_ROWS:
 		take_rows(msg);
+		break;
+	case WIRE_OPEN_DEBUG:
+		take_debug(msg);
+		break;
+	case WIRE_DEBUG_OPENED:
+		FUZZ_CHECK(sz == sizeof(struct wire_debug_opened));
+		break;
+	case WIRE_DEBUG_FILE:
+		FUZZ_CHECK(sz == sizeof(struct wire_debug_file));
 		break;
 	case WIRE_NAMES:
 		take_names(msg);

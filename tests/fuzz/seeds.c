@@ -282,7 +282,23 @@ static int write_wire(const struct corpus *to)
 					    .segments_cnt = 1,
 					    .build_id_sz = 20,
 					    .segments = { { 0x1000, 0x1000, 0x2000 } } };
-	const struct wire_rows rows = { .head = { sizeof(rows), WIRE_ROWS, 0, 16 }, .bytes = 56 };
+	const struct wire_rows rows = { .head = { sizeof(rows), WIRE_ROWS, 0, 16 },
+					.part = 1,
+					.bytes = 56,
+					.link_len = 7,
+					.link = "x.debug" };
+	const struct {
+		struct wire_open_debug m;
+		char texts[16];
+	} debug = { { .head = { sizeof(debug), WIRE_OPEN_DEBUG, 0, 16 },
+		      .pid = 42,
+		      .link_len = 7,
+		      .path_len = 9,
+		      .build_id_sz = 20 },
+		    "x.debug/usr/bi/x" };
+	const struct wire_debug_opened found = { { sizeof(found), WIRE_DEBUG_OPENED, 0, 16 },
+						 WIRE_OPENED_OK,
+						 1 };
 	const struct {
 		struct wire_maps m;
 		uint64_t addresses[2];
@@ -317,6 +333,8 @@ static int write_wire(const struct corpus *to)
 	r = r ? r : write_seed(to, "file", &file, sizeof(file));
 	r = r ? r : write_seed(to, "object", &object, sizeof(object));
 	r = r ? r : write_seed(to, "rows", &rows, sizeof(rows));
+	r = r ? r : write_seed(to, "open-debug", &debug, sizeof(debug));
+	r = r ? r : write_seed(to, "debug-opened", &found, sizeof(found));
 	r = r ? r : write_wire_daemon(to);
 	return r ? r : write_wire_lists(to);
 }

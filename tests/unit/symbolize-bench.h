@@ -3,7 +3,9 @@
 
 /* symbolize-bench — an opener and a symbolizer that the test plays itself, honest and not. */
 
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "check.h"
@@ -21,6 +23,9 @@ struct bench {
 	struct window *w;
 	struct symbolize_view *v;
 	int opener, symbolizer; /* our ends */
+	const char *
+		link; /* with rows: they are a part, and that file may have the others; NULL: all */
+	uint64_t late_ns; /* when rows are said; 0: at once */
 	unsigned int known, forgotten;
 	unsigned int rows_cnt; /* blocks that were handed on; the last one: */
 	uint32_t rows_object, rows_pages;
@@ -141,11 +146,22 @@ static inline uint32_t announce(struct bench *b, uint64_t ino, uint64_t magic, u
 }
 
 /* The next message that the peer of @fd sent us, or 0. */
-static inline int next(struct bench *b, int fd)
+static inline int next_any(struct bench *b, int fd)
 {
 	ssize_t sz = seqpacket_recv(fd, b->buf, sizeof(b->buf), NULL);
 
 	return sz < 0 ? 0 : wire_check(b->buf, (size_t)sz);
+}
+
+/* But for what is asked about rows. */
+static inline int next(struct bench *b, int fd)
+{
+	int type;
+
+	do
+		type = next_any(b, fd);
+	while (type == WIRE_MAKE_ROWS || type == WIRE_CLOSE);
+	return type;
 }
 
 static inline void say_opened(struct bench *b, uint32_t object, uint32_t status)
@@ -171,6 +187,61 @@ static inline int say_object(struct bench *b, uint64_t id, uint32_t status)
 
 	CHECK_EQ(seqpacket_send(b->symbolizer, &m, sizeof(m), -EBADF), 0);
 	return symbolize_dispatch_symbolizer(b->s, SECOND);
+}
+
+#define ROWS_SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
+
+/* A block of @pages pages as a file with these seals. */
+static inline int make_block(uint32_t pages, int seals, size_t *ret_sz)
+{
+	struct cprof_rule rule = { .cfa = CPROF_CFA_REG, .cfa_reg = CPROF_REG_RSP, .cfa_off = 8 };
+	_cleanup_(rows_builder_freep) struct rows_builder *rows = NULL;
+	_cleanup_free_ void *bytes = NULL;
+	int fd = memfd_create("rows", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(rows_builder_new(&rows), 0);
+	if (pages > 0)
+		CHECK_EQ(rows_add(rows, 0, (uint64_t)pages << CPROF_PAGE_SHIFT, &rule), 0);
+	CHECK_EQ(rows_finish(rows, &bytes, ret_sz), 0);
+	CHECK_EQ(write(fd, bytes, *ret_sz), *ret_sz);
+	CHECK_EQ(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+/* Takes the descriptor. */
+static inline int say_rows(struct bench *b, uint64_t id, uint32_t status, int fd, uint64_t bytes)
+{
+	struct wire_rows m = {
+		.head = { .size = sizeof(m), .type = WIRE_ROWS, .id = id },
+		.status = status,
+		.bytes = bytes,
+		.part = b->link != NULL,
+		.link_len = b->link ? (uint32_t)strlen(b->link) : 0,
+	};
+
+	if (b->link)
+		memcpy(m.link, b->link, m.link_len);
+	CHECK_EQ(seqpacket_send(b->symbolizer, &m, sizeof(m), fd), 0);
+	if (fd >= 0)
+		close(fd);
+	return symbolize_dispatch_symbolizer(b->s, MAX(b->late_ns, SECOND));
+}
+
+/* An honest one. */
+static inline int say_block(struct bench *b, uint64_t id, uint32_t status, uint32_t pages)
+{
+	size_t sz;
+	int fd = make_block(pages, ROWS_SEALS, &sz);
+
+	return say_rows(b, id, status, fd, sz);
+}
+
+/* Nothing is told of the rows that are asked for as time goes by. */
+static inline void settle_rows(struct bench *b)
+{
+	while (symbolize_pump(b->s, 3 * SECOND), next_any(b, b->symbolizer) == WIRE_MAKE_ROWS)
+		CHECK_EQ(say_block(b, ((struct wire_head *)b->buf)->id, WIRE_ROWS_BAD, 0), 0);
 }
 
 static inline uint32_t make_ready(struct bench *b, uint64_t ino)

@@ -149,11 +149,33 @@ static void expect_rows(struct role *role, uint32_t object, int status)
 	CHECK(rows_fd >= 0);
 }
 
-/* Of an ELF file or the vDSO. */
+/* A word without a block. */
+static void expect_word(struct role *role, uint32_t object, int status)
+{
+	struct wire_rows m;
+	struct pollfd p = { .fd = role->sampler, .events = POLLIN };
+	int fd = -EBADF;
+
+	CHECK_EQ(poll(&p, 1, 20000), 1);
+	CHECK_EQ(seqpacket_recv(role->sampler, &m, sizeof(m), &fd), sizeof(m));
+	CHECK_EQ(wire_check(&m, sizeof(m)), WIRE_ROWS);
+	CHECK_EQ(m.head.id, object);
+	CHECK_EQ(m.status, status);
+	CHECK(fd < 0);
+}
+
+static void make_rows(struct role *role, uint32_t object, int status)
+{
+	send_head(role->sampler, WIRE_MAKE_ROWS, object, -EBADF);
+	expect_word(role, object, WIRE_ROWS_BEGUN);
+	expect_rows(role, object, status);
+}
+
+/* Of an ELF file. */
 static void expect_object(struct role *role, uint32_t object, int status)
 {
 	expect_object_alone(role, object, status);
-	expect_rows(role, object, status == WIRE_OBJECT_BAD ? WIRE_ROWS_BAD : WIRE_ROWS_OK);
+	make_rows(role, object, status == WIRE_OBJECT_BAD ? WIRE_ROWS_BAD : WIRE_ROWS_OK);
 }
 
 /* What is at a place, by the block that came last. */
@@ -341,7 +363,7 @@ TEST(a_file_without_rows)
 	send_file(&role, 16, fd);
 	close(fd);
 	expect_object_alone(&role, 16, WIRE_OBJECT_UNNAMED);
-	expect_rows(&role, 16, WIRE_ROWS_NONE);
+	make_rows(&role, 16, WIRE_ROWS_NONE);
 	CHECK_EQ(rule_at(0).cfa, CPROF_CFA_GAP);
 	stop(&role);
 }
@@ -407,30 +429,6 @@ TEST(bad_files_are_answers)
 	CHECK_EQ(read(pipes[0], &c, 1), 0);
 	close(pipes[0]);
 	close(garbage);
-	stop(&role);
-}
-
-TEST(lets_go_of_files)
-{
-	struct role role = start();
-	char path[] = "/tmp/test-role-XXXXXX", buf[4096];
-	int in_fd = open_file("/proc/self/exe"), fd = mkstemp(path), other;
-	ssize_t n;
-
-	CHECK(fd >= 0);
-	while ((n = read(in_fd, buf, sizeof(buf))) > 0)
-		CHECK(write(fd, buf, (size_t)n) == n);
-	close(in_fd);
-	close(fd);
-	fd = open_file(path);
-	other = open(path, O_RDWR | O_CLOEXEC);
-	CHECK(other >= 0 && unlink(path) == 0);
-	CHECK(fcntl(other, F_SETLEASE, F_WRLCK) < 0); /* there is another opening */
-	send_file(&role, 40, fd);
-	close(fd);
-	expect_object(&role, 40, WIRE_OBJECT_READY);
-	CHECK_EQ(fcntl(other, F_SETLEASE, F_WRLCK), 0);
-	close(other);
 	stop(&role);
 }
 
@@ -556,7 +554,8 @@ TEST(the_vdso_is_named_by_its_own)
 	start_at = offset_of(path, "__vdso_clock_gettime");
 	places[0] = start_at + 1;
 	ask(&role, 1, CPROF_OBJECT_VDSO, places, 2);
-	expect_object(&role, CPROF_OBJECT_VDSO, WIRE_OBJECT_READY);
+	expect_object_alone(&role, CPROF_OBJECT_VDSO, WIRE_OBJECT_READY);
+	expect_rows(&role, CPROF_OBJECT_VDSO, WIRE_ROWS_OK);
 	expect_named(&role, 1, WIRE_OBJECT_READY, 2);
 	expect_name(&pos, start_at, "__vdso_clock_gettime", "");
 	CHECK_EQ(rule_at(start_at).cfa_off, 8);
@@ -617,7 +616,7 @@ TEST(full_messages_are_continued)
 TEST(a_reader_that_sleeps_loses_nothing)
 {
 	struct role role = start();
-	uint64_t places[WIRE_NAMES_MAX], asked = 0, objects = 0, rows = 0;
+	uint64_t places[WIRE_NAMES_MAX], asked = 0, objects = 0;
 	int fd = long_names(places), r = 0;
 	struct wire_names m = { .head = { .size = sizeof(m) + sizeof(*places), .type = WIRE_NAMES },
 				.object = CPROF_OBJECT_KERNEL,
@@ -648,17 +647,12 @@ TEST(a_reader_that_sleeps_loses_nothing)
 		send_file(&role, 100 + i, fd);
 	close(fd);
 	usleep(100000);
-	for (uint64_t i = 0; i < asked || rows < 5;) {
+	for (uint64_t i = 0; i < asked || objects < 5;) {
 		int type = receive(role.sampler);
 
 		if (type == WIRE_OBJECT) {
 			if (in.head.id != CPROF_OBJECT_KERNEL)
 				CHECK_EQ(in.head.id, 100 + objects++);
-			continue;
-		}
-		if (type == WIRE_ROWS) {
-			CHECK_EQ(in.head.id, 100 + rows++);
-			CHECK_EQ(rows, objects);
 			continue;
 		}
 		CHECK_EQ(type, WIRE_NAMED);
@@ -674,31 +668,88 @@ TEST(a_reader_that_sleeps_loses_nothing)
 	stop(&role);
 }
 
-/* Until the role's socket is full, whichever message that comes to. */
+/* More than the role's socket has room for. */
 TEST(rows_wait_with_their_descriptors)
 {
 	struct role role = start();
-	struct wire_file m = { .head = { .size = sizeof(m), .type = WIRE_FILE },
-			       .file_sz = sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr) };
 	int fd = empty_elf();
-	uint32_t sent = 0;
 
-	for (int idle = 0; idle < 20;) {
-		m.head.id = 100 + sent;
-		if (seqpacket_send(role.opener, &m, sizeof(m), fd) == 0) {
-			sent++;
-			idle = 0;
-			continue;
-		}
-		usleep(10000);
-		idle++;
+	for (uint32_t i = 0; i < 120; i++) {
+		send_file(&role, 100 + i, fd);
+		expect_object_alone(&role, 100 + i, WIRE_OBJECT_UNNAMED);
 	}
 	close(fd);
-	CHECK(sent > 100);
-	for (uint32_t i = 0; i < sent; i++) {
-		expect_object_alone(&role, 100 + i, WIRE_OBJECT_UNNAMED);
+	for (uint32_t i = 0; i < 120; i++)
+		send_head(role.sampler, WIRE_MAKE_ROWS, 100 + i, -EBADF);
+	usleep(200000);
+	for (uint32_t i = 0; i < 120; i++) {
+		expect_word(&role, 100 + i, WIRE_ROWS_BEGUN);
 		expect_rows(&role, 100 + i, WIRE_ROWS_NONE);
 	}
+	stop(&role);
+}
+
+/* Has the file a descriptor somewhere else? */
+static bool is_open(int other)
+{
+	if (fcntl(other, F_SETLEASE, F_WRLCK) < 0)
+		return true;
+	CHECK_EQ(fcntl(other, F_SETLEASE, F_UNLCK), 0);
+	return false;
+}
+
+/* One that may still be opened by nobody else; its own descriptor is *ret_other. */
+static int private_copy(int *ret_other)
+{
+	char path[] = "/tmp/test-role-XXXXXX", buf[4096];
+	int in_fd = open_file("/proc/self/exe"), fd = mkstemp(path);
+	ssize_t n;
+
+	CHECK(fd >= 0);
+	while ((n = read(in_fd, buf, sizeof(buf))) > 0)
+		CHECK(write(fd, buf, (size_t)n) == n);
+	close(in_fd);
+	close(fd);
+	fd = open_file(path);
+	*ret_other = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(*ret_other >= 0 && unlink(path) == 0);
+	return fd;
+}
+
+TEST(lets_go_of_files)
+{
+	struct role role = start();
+	int other, fd = private_copy(&other);
+
+	CHECK(is_open(other));
+	send_file(&role, 40, fd);
+	close(fd);
+	expect_object(&role, 40, WIRE_OBJECT_READY);
+	CHECK(!is_open(other));
+	close(other);
+	stop(&role);
+}
+
+TEST(files_whose_rows_nobody_asks_for_are_closed)
+{
+	struct role role = start();
+	int other, fd = private_copy(&other);
+
+	send_file(&role, 41, fd);
+	expect_object_alone(&role, 41, WIRE_OBJECT_READY);
+	send_head(role.sampler, WIRE_CLOSE, 41, -EBADF);
+	send_head(role.sampler, WIRE_MAKE_ROWS, 41, -EBADF);
+	expect_word(&role, 41, WIRE_ROWS_GONE);
+	send_file(&role, 42, fd);
+	expect_object_alone(&role, 42, WIRE_OBJECT_READY);
+	close(fd);
+	CHECK(is_open(other));
+	for (int i = 0; i < 100 && is_open(other); i++)
+		usleep(100000);
+	CHECK(!is_open(other));
+	send_head(role.sampler, WIRE_MAKE_ROWS, 42, -EBADF);
+	expect_word(&role, 42, WIRE_ROWS_GONE);
+	close(other);
 	stop(&role);
 }
 

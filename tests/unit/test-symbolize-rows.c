@@ -2,52 +2,14 @@
 
 /* test-symbolize-rows — blocks of rows from a symbolizer that the test plays itself, honest and not. */
 
-#include <fcntl.h>
-#include <sys/mman.h>
-
 #include "symbolize-bench.h"
 
-#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
-
-/* A block of @pages pages as a file with these seals. */
-static int make_block(uint32_t pages, int seals, size_t *ret_sz)
+/* What the symbolizer is asked to make rows of next; 0: nothing. */
+static uint32_t asked(struct bench *b)
 {
-	struct cprof_rule rule = { .cfa = CPROF_CFA_REG, .cfa_reg = CPROF_REG_RSP, .cfa_off = 8 };
-	_cleanup_(rows_builder_freep) struct rows_builder *rows = NULL;
-	_cleanup_free_ void *bytes = NULL;
-	int fd = memfd_create("rows", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	CHECK(fd >= 0);
-	CHECK_EQ(rows_builder_new(&rows), 0);
-	if (pages > 0)
-		CHECK_EQ(rows_add(rows, 0, (uint64_t)pages << CPROF_PAGE_SHIFT, &rule), 0);
-	CHECK_EQ(rows_finish(rows, &bytes, ret_sz), 0);
-	CHECK_EQ(write(fd, bytes, *ret_sz), *ret_sz);
-	CHECK_EQ(fcntl(fd, F_ADD_SEALS, seals), 0);
-	return fd;
-}
-
-static int say_rows(struct bench *b, uint64_t id, uint32_t status, int fd, uint64_t bytes)
-{
-	struct wire_rows m = {
-		.head = { .size = sizeof(m), .type = WIRE_ROWS, .id = id },
-		.status = status,
-		.bytes = bytes,
-	};
-
-	CHECK_EQ(seqpacket_send(b->symbolizer, &m, sizeof(m), fd), 0);
-	if (fd >= 0)
-		close(fd);
-	return symbolize_dispatch_symbolizer(b->s, SECOND);
-}
-
-/* An honest one. */
-static int say_block(struct bench *b, uint64_t id, uint32_t status, uint32_t pages)
-{
-	size_t sz;
-	int fd = make_block(pages, SEALS, &sz);
-
-	return say_rows(b, id, status, fd, sz);
+	return next_any(b, b->symbolizer) == WIRE_MAKE_ROWS
+		       ? (uint32_t)((struct wire_head *)b->buf)->id
+		       : 0;
 }
 
 TEST(a_block_follows_each_file)
@@ -140,14 +102,14 @@ static int lying_fd(enum lie lie, size_t *ret_sz)
 			    lie == LIE_NOT_SEALED   ? F_SEAL_SHRINK | F_SEAL_GROW
 			    : lie == LIE_MAY_SHRINK ? F_SEAL_WRITE | F_SEAL_GROW
 			    : lie == LIE_GARBAGE    ? F_SEAL_GROW
-						    : SEALS,
+						    : ROWS_SEALS,
 			    ret_sz);
 
 	if (lie == LIE_SIZE)
 		++*ret_sz;
 	if (lie == LIE_GARBAGE) {
 		CHECK_EQ(pwrite(fd, "x", 1, 5), 1); /* the version */
-		CHECK_EQ(fcntl(fd, F_ADD_SEALS, SEALS), 0);
+		CHECK_EQ(fcntl(fd, F_ADD_SEALS, ROWS_SEALS), 0);
 	}
 	if (lie == LIE_NO_FD || lie == LIE_FILE || lie == LIE_EMPTY)
 		fd = fd_close(fd);
@@ -155,7 +117,7 @@ static int lying_fd(enum lie lie, size_t *ret_sz)
 		fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (lie == LIE_EMPTY) {
 		fd = memfd_create("empty", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-		CHECK_EQ(fcntl(fd, F_ADD_SEALS, SEALS), 0);
+		CHECK_EQ(fcntl(fd, F_ADD_SEALS, ROWS_SEALS), 0);
 		*ret_sz = 0;
 	}
 	return fd;
@@ -179,6 +141,298 @@ TEST(lies_are_found_out)
 		CHECK_EQ(b.counters.v[COUNTER_symbolizer_lied], 1);
 		end(&b);
 	}
+}
+
+/* Nobody waits behind rows, and those that stacks meet come first. */
+TEST(rows_are_asked_for_one_at_a_time_by_use)
+{
+	struct bench b;
+	uint32_t object[4];
+
+	begin(&b);
+	for (uint32_t i = 0; i < ELEMENTSOF(object); i++)
+		object[i] = make_ready(&b, 100 + i);
+	CHECK_EQ(asked(&b), object[0]);
+	CHECK_EQ(asked(&b), 0);
+	symbolize_use(b.s, object[3]);
+	symbolize_use(b.s, object[3]);
+	symbolize_use(b.s, object[2]);
+	CHECK_EQ(say_block(&b, object[0], WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(asked(&b), object[3]);
+	CHECK_EQ(say_block(&b, object[3], WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(asked(&b), object[2]);
+	CHECK_EQ(say_block(&b, object[2], WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(asked(&b), object[1]);
+	CHECK_EQ(say_block(&b, object[1], WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(b.rows_cnt, 4);
+	CHECK_EQ(asked(&b), 0);
+	end(&b);
+}
+
+/* So a user who has many files that take long has few of them open. */
+TEST(few_of_a_user_s_files_wait_for_their_rows)
+{
+	struct bench b;
+	uint32_t object[9];
+
+	begin(&b);
+	for (uint32_t i = 0; i < ELEMENTSOF(object); i++) {
+		object[i] = announce_by(&b, 100 + i, 65534, SECOND);
+		CHECK_EQ(next(&b, b.opener), i < 8 ? WIRE_OPEN : 0);
+		if (i < 8) {
+			say_opened(&b, object[i], WIRE_OPENED_OK);
+			CHECK_EQ(say_object(&b, object[i], WIRE_OBJECT_UNNAMED), 0);
+		}
+	}
+	CHECK_EQ(say_block(&b, object[0], WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	CHECK_EQ(((struct wire_head *)b.buf)->id, object[8]);
+	say_opened(&b, object[8], WIRE_OPENED_OK);
+	CHECK_EQ(say_object(&b, object[8], WIRE_OBJECT_UNNAMED), 0);
+	/* One that is forgotten meanwhile leaves its place. */
+	(void)announce_by(&b, 200, 65534, SECOND);
+	CHECK_EQ(next(&b, b.opener), 0);
+	CHECK(symbolize_forget(b.s, object[1]));
+	symbolize_pump(b.s, SECOND);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	end(&b);
+}
+
+TEST(names_come_before_rows_but_not_for_long)
+{
+	struct bench b;
+	uint32_t object, other;
+
+	begin(&b);
+	other = announce(&b, 200, EXT4_SUPER_MAGIC, S_IFREG);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	object = make_ready(&b, 100);
+	CHECK_EQ(asked(&b), 0);
+	say_opened(&b, other, WIRE_OPENED_OK);
+	CHECK_EQ(asked(&b), 0);
+	CHECK_EQ(say_object(&b, other, WIRE_OBJECT_BAD), 0);
+	CHECK_EQ(asked(&b), object);
+	CHECK_EQ(say_block(&b, object, WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(asked(&b), other);
+	CHECK_EQ(say_block(&b, other, WIRE_ROWS_BAD, 0), 0);
+	(void)announce(&b, 201, EXT4_SUPER_MAGIC, S_IFREG);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	object = make_ready(&b, 101);
+	symbolize_pump(b.s, SECOND + WIRE_FILE_OPEN_NS / 4 - 1);
+	CHECK_EQ(asked(&b), 0);
+	symbolize_pump(b.s, SECOND + WIRE_FILE_OPEN_NS / 4);
+	CHECK_EQ(asked(&b), object);
+	end(&b);
+}
+
+TEST(who_waits_for_long_comes_first)
+{
+	struct bench b;
+	uint32_t first, old, used;
+
+	begin(&b);
+	first = make_ready(&b, 100);
+	old = make_ready(&b, 101);
+	used = make_ready(&b, 102);
+	symbolize_use(b.s, used);
+	CHECK_EQ(asked(&b), first);
+	CHECK_EQ(say_block(&b, first, WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(asked(&b), used);
+	(void)make_ready(&b, 103);
+	symbolize_use(b.s, 1 + used);
+	/* It says when it is done, later. */
+	CHECK(!symbolize_is_stuck(b.s, 2 * SECOND, 2 * SECOND));
+	CHECK(symbolize_is_stuck(b.s, 4 * SECOND, 2 * SECOND));
+	b.late_ns = 3 * SECOND;
+	CHECK_EQ(say_block(&b, used, WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(asked(&b), old);
+	end(&b);
+}
+
+TEST(where_the_cpu_is_short_rows_come_slowly)
+{
+	struct bench b;
+	uint32_t object[3];
+
+	begin(&b);
+	for (uint32_t i = 0; i < ELEMENTSOF(object); i++)
+		object[i] = make_ready(&b, 100 + i);
+	symbolize_defer(b.s, true);
+	CHECK_EQ(asked(&b), object[0]);
+	CHECK_EQ(say_block(&b, object[0], WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(asked(&b), object[1]);
+	CHECK_EQ(say_block(&b, object[1], WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(asked(&b), 0);
+	/* Nor is a file opened to wait. */
+	(void)announce(&b, 200, EXT4_SUPER_MAGIC, S_IFREG);
+	CHECK_EQ(next(&b, b.opener), 0);
+	symbolize_pump(b.s, 2 * SECOND - 1);
+	CHECK_EQ(asked(&b), 0);
+	symbolize_pump(b.s, 2 * SECOND);
+	CHECK_EQ(asked(&b), object[2]);
+	symbolize_pump(b.s, 2 * SECOND);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	end(&b);
+}
+
+/* Of those at the symbolizer it is the one that it said it begins with. */
+TEST(a_file_whose_rows_kill_is_given_to_three)
+{
+	struct bench b;
+	uint32_t bad, good;
+
+	begin(&b);
+	bad = make_ready(&b, 500);
+	good = make_ready(&b, 501);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(asked(&b), bad);
+		CHECK_EQ(say_rows(&b, bad, WIRE_ROWS_BEGUN, -EBADF, 0), 0);
+		symbolize_set_symbolizer(b.s, -EBADF, SECOND); /* it died of it */
+		give_symbolizer(&b);
+		if (i < 2)
+			CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+		CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+		CHECK_EQ(next(&b, b.opener), 0);
+		if (i < 2) {
+			say_opened(&b, bad, WIRE_OPENED_OK);
+			CHECK_EQ(say_object(&b, bad, WIRE_OBJECT_READY), 0);
+		}
+		say_opened(&b, good, WIRE_OPENED_OK);
+		CHECK_EQ(say_object(&b, good, WIRE_OBJECT_UNNAMED), 0);
+	}
+	CHECK_EQ(asked(&b), good);
+	CHECK_EQ(say_block(&b, good, WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(b.rows_object, good);
+	end(&b);
+}
+
+TEST(a_file_that_was_closed_is_opened_again)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = make_ready(&b, 100);
+	CHECK_EQ(asked(&b), object);
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_GONE, -EBADF, 0), 0);
+	CHECK_EQ(b.forgotten, 1);
+	(void)announce_by(&b, 100, 0, 2 * SECOND);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	end(&b);
+}
+
+/* The next question to the opener is for the debug file of @object, from that place on. */
+static void expect_debug(struct bench *b, uint32_t object, uint32_t from)
+{
+	const struct wire_open_debug *m = (const void *)b->buf;
+
+	CHECK_EQ(next(b, b->opener), WIRE_OPEN_DEBUG);
+	CHECK_EQ(m->head.id, object);
+	CHECK_EQ(m->from, from);
+	CHECK_EQ(m->link_len, 7);
+	CHECK(memcmp(m + 1, "x.debug", 7) == 0);
+}
+
+static void say_debug(struct bench *b, uint32_t object, uint32_t status, uint32_t place)
+{
+	struct wire_debug_opened m = {
+		.head = { .size = sizeof(m), .type = WIRE_DEBUG_OPENED, .id = object },
+		.status = status,
+		.place = place,
+	};
+
+	CHECK_EQ(seqpacket_send(b->opener, &m, sizeof(m), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_opener(b->s, SECOND), 0);
+}
+
+/* A file whose own rows are a part of what there may be. */
+static uint32_t make_part(struct bench *b, uint64_t ino)
+{
+	uint32_t object = make_ready(b, ino);
+	size_t sz;
+	int fd = make_block(1, ROWS_SEALS, &sz);
+
+	CHECK_EQ(asked(b), object);
+	b->link = "x.debug";
+	CHECK_EQ(say_rows(b, object, WIRE_ROWS_OK, fd, sz), 0);
+	b->link = NULL;
+	return object;
+}
+
+TEST(a_debug_file_is_looked_for_until_it_is_the_right_one)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = make_part(&b, 100);
+	CHECK_EQ(b.rows_pages, 1);
+	expect_debug(&b, object, 0);
+	say_debug(&b, object, WIRE_OPENED_OK, 2);
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_BEGUN, -EBADF, 0), 0);
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_OTHER, -EBADF, 0), 0);
+	expect_debug(&b, object, 3);
+	/* The symbolizer may be faster than the opener's word. */
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_OTHER, -EBADF, 0), 0);
+	CHECK_EQ(next(&b, b.opener), 0);
+	say_debug(&b, object, WIRE_OPENED_OK, 4);
+	expect_debug(&b, object, 5);
+	CHECK_EQ(say_block(&b, object, WIRE_ROWS_OK, 7), 0);
+	CHECK_EQ(b.rows_cnt, 2);
+	CHECK_EQ(b.rows_pages, 7);
+	say_debug(&b, object, WIRE_OPENED_OK, 5);
+	CHECK_EQ(next(&b, b.opener), 0);
+	CHECK_EQ(b.counters.v[COUNTER_debug_files], 1);
+	end(&b);
+}
+
+TEST(a_file_without_a_debug_file_is_closed)
+{
+	struct bench b;
+	uint32_t first, second;
+
+	begin(&b);
+	first = make_part(&b, 100);
+	expect_debug(&b, first, 0);
+	second = make_part(&b, 101); /* one at a time */
+	CHECK_EQ(next(&b, b.opener), 0);
+	say_debug(&b, first, WIRE_OPENED_NONE, 0);
+	CHECK_EQ(next_any(&b, b.symbolizer), WIRE_CLOSE);
+	CHECK_EQ(((struct wire_head *)b.buf)->id, first);
+	expect_debug(&b, second, 0);
+	/* An opener that dies of it is not given it again. */
+	give_opener(&b);
+	CHECK_EQ(next(&b, b.opener), 0);
+	CHECK_EQ(b.counters.v[COUNTER_debug_files], 0);
+	end(&b);
+}
+
+TEST(debug_files_cost_a_user_much_and_are_counted_when_they_are_not_looked_for)
+{
+	struct bench b;
+	uint32_t object, looked = 0;
+	size_t sz;
+	int fd;
+
+	begin(&b);
+	b.link = "x.debug";
+	for (; looked < 40; looked++) {
+		object = announce_by(&b, 100 + looked, 65534, SECOND);
+		CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+		say_opened(&b, object, WIRE_OPENED_OK);
+		CHECK_EQ(say_object(&b, object, WIRE_OBJECT_UNNAMED), 0);
+		CHECK_EQ(next_any(&b, b.symbolizer), WIRE_MAKE_ROWS);
+		fd = make_block(1, ROWS_SEALS, &sz);
+		CHECK_EQ(say_rows(&b, object, WIRE_ROWS_OK, fd, sz), 0);
+		if (b.counters.v[COUNTER_debug_limited] > 0)
+			break;
+		expect_debug(&b, object, 0);
+		say_debug(&b, object, WIRE_OPENED_NONE, 0);
+		CHECK_EQ(next_any(&b, b.symbolizer), WIRE_CLOSE);
+	}
+	CHECK_EQ(looked, 19); /* of 5 s, each a quarter of one and a file's */
+	CHECK_EQ(next_any(&b, b.symbolizer), WIRE_CLOSE);
+	end(&b);
 }
 
 CHECK_MAIN

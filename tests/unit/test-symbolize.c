@@ -464,6 +464,7 @@ TEST(one_user_has_few_files_at_work_and_nobody_waits_for_him)
 		say_opened(&b, first + i, i % 2 ? WIRE_OPENED_OK : WIRE_OPENED_GONE);
 		if (i % 2)
 			CHECK_EQ(say_object(&b, first + i, WIRE_OBJECT_BAD), 0);
+		settle_rows(&b);
 	}
 	CHECK_EQ(take_opens(&b, first, &others), 42);
 	CHECK_EQ(symbolize_pending(b.v), 1);
@@ -481,6 +482,8 @@ TEST(a_user_s_bucket_runs_dry_and_fills_again)
 		if (take_opens(&b, object, &others) == 1) {
 			say_opened(&b, object, WIRE_OPENED_OK);
 			CHECK_EQ(say_object(&b, object, WIRE_OBJECT_BAD), 0);
+			CHECK_EQ(say_block(&b, object, WIRE_ROWS_BAD, 0), 0);
+			CHECK_EQ(next(&b, b.symbolizer), 0);
 			opened++;
 		}
 	}

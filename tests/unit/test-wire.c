@@ -72,6 +72,11 @@ TEST(fixed_sizes)
 		{ WIRE_FILE, sizeof(struct wire_file) },
 		{ WIRE_OBJECT, sizeof(struct wire_object) },
 		{ WIRE_ROWS, sizeof(struct wire_rows) },
+		{ WIRE_MAKE_ROWS, sizeof(struct wire_head) },
+		{ WIRE_CLOSE, sizeof(struct wire_head) },
+		{ WIRE_OPEN_DEBUG, sizeof(struct wire_open_debug) },
+		{ WIRE_DEBUG_OPENED, sizeof(struct wire_debug_opened) },
+		{ WIRE_DEBUG_FILE, sizeof(struct wire_debug_file) },
 		{ WIRE_NAMES, sizeof(struct wire_names) },
 		{ WIRE_NAMED, sizeof(struct wire_named) },
 		{ WIRE_MAPS, sizeof(struct wire_maps) },
@@ -380,6 +385,76 @@ TEST(rows)
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m.status = WIRE_ROWS_OK;
 	m.bytes++;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.bytes--;
+	m.part = 2;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.part = 1;
+	memset(m.link, 'x', sizeof(m.link));
+	m.link_len = WIRE_LINK_MAX;
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROWS);
+	m.link_len++;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.link_len = 3;
+	m.link[2] = '/';
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.link[2] = '\0';
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.link[2] = '.';
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROWS);
+	m.link[0] = '.';
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+}
+
+static struct wire_open_debug *debug_message(const char *link, const char *path)
+{
+	size_t link_len = strlen(link), path_len = strlen(path);
+	struct wire_open_debug *m = message(sizeof(*m) + link_len + path_len, WIRE_OPEN_DEBUG);
+
+	m->link_len = (uint16_t)link_len;
+	m->path_len = (uint16_t)path_len;
+	m->build_id_sz = OBJECT_BUILD_ID_MAX;
+	memcpy(m + 1, link, link_len);
+	memcpy((char *)(m + 1) + link_len, path, path_len);
+	return m;
+}
+
+TEST(open_debug)
+{
+	static const struct {
+		const char *link, *path;
+		int expect;
+	} cases[] = {
+		{ "", "", WIRE_OPEN_DEBUG },
+		{ "x.debug", "/usr/bin/x", WIRE_OPEN_DEBUG },
+		{ "x.debug", "", WIRE_OPEN_DEBUG },
+		{ "", "/usr/bin/x", WIRE_OPEN_DEBUG },
+		{ "../x", "/usr/bin/x", -EBADMSG },
+		{ "a/x", "/usr/bin/x", -EBADMSG },
+		{ ".x", "", -EBADMSG },
+		{ "x", "usr/bin/x", -EBADMSG },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		_cleanup_free_ struct wire_open_debug *m =
+			debug_message(cases[i].link, cases[i].path);
+
+		CHECK_EQ(check_copy(m, m->head.size), cases[i].expect);
+		m->build_id_sz++;
+		CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+		m->build_id_sz--;
+		m->link_len++;
+		CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	}
+}
+
+TEST(debug_opened)
+{
+	struct wire_debug_opened m = { .head = { .size = sizeof(m), .type = WIRE_DEBUG_OPENED },
+				       .status = WIRE_OPENED_NONE };
+
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_DEBUG_OPENED);
+	m.status = WIRE_OPENED_GONE;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 }
 

@@ -78,6 +78,21 @@ class Opener:
         assert got == 5, got
         return status
 
+    def ask_debug(self, pid, owner, **request):
+        """(status, place, bytes of the file that was handed on)"""
+        wire.send(self.sampler, wire.open_debug_request(9, pid, start_ns(pid), owner, **request))
+        got, status, place = wire.debug_opened(wire.recv(self.sampler)[0])
+        assert got == 9, got
+        if not select.select([self.symbolizer], [], [], 0)[0]:
+            return status, place, None
+        data, fd = wire.recv(self.symbolizer)
+        assert wire.head(data) == (wire.DEBUG_FILE, 9), wire.head(data)
+        (size,) = wire.DEBUG_FILE_BODY.unpack_from(data, wire.HEAD.size)
+        text = os.read(fd, 100)
+        os.close(fd)
+        assert len(text) == size, (text, size)
+        return status, place, text
+
     def file(self):
         """(id, size, owner, descriptor) of the FILE message; None when there is none."""
         if not select.select([self.symbolizer], [], [], 0)[0]:
@@ -529,6 +544,118 @@ class PerfMapTest(unittest.TestCase):
             self.refuses(wire.REFUSED)
         finally:
             subprocess.run(["umount", "-l", path], check=True)
+
+
+class DebugFileTest(unittest.TestCase):
+    """Places are numbered: by build id, beside the file, in .debug beside it, below the directory of debug
+    files; first as the process sees them, then (from 4 on) as we do."""
+
+    OWNER = 65533
+    BUILD_ID = bytes(range(0xA0, 0xB4))
+    BY_ID = "usr/lib/debug/.build-id/a0/" + BUILD_ID[1:].hex() + ".debug"
+    PLACES = (BY_ID, "opt/bin/x.debug", "opt/bin/.debug/x.debug", "usr/lib/debug/opt/bin/x.debug")
+
+    def setUp(self):
+        self.opener = Opener()
+        self.addCleanup(self.opener.close)
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="cprof-test-"))
+        self.addCleanup(shutil.rmtree, self.top)
+        self.top.chmod(0o755)
+        self.child = self.inside()
+
+    def inside(self):
+        """A process whose root is ours for the test."""
+        def work(tell):
+            os.chroot(self.top)
+            os.chdir("/")
+            tell(b"x")
+
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        child, said = stack.enter_context(namespaces.stranger(work))
+        self.assertEqual(said, b"x")
+        return child
+
+    def make(self, name, owner=0, mode=0o644, group=0):
+        path = self.top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+        os.chown(path, owner, group)
+        path.chmod(mode)
+        return path
+
+    def ask(self, first=0, pid=None, path="/opt/bin/x", link="x.debug", build_id=BUILD_ID):
+        return self.opener.ask_debug(pid or self.child, self.OWNER, link=link, path=path,
+                                     build_id=build_id, first=first)
+
+    def finds(self, place, name, **request):
+        self.assertEqual(self.ask(**request), (wire.OK, place, name.encode()))
+
+    def finds_none(self, **request):
+        self.assertEqual(self.ask(**request)[::2], (wire.NO_MAP, None))
+
+    def test_places_in_their_order(self):
+        self.finds_none()
+        for place, name in reversed(list(enumerate(self.PLACES))):
+            self.make(name)
+            self.finds(place, name)
+        for place, name in enumerate(self.PLACES):
+            self.finds(place, name, first=place)
+        self.finds_none(first=4)
+        self.finds(0, self.BY_ID, link="", path="")
+        self.finds(1, self.PLACES[1], build_id=b"")
+        self.finds_none(build_id=b"", path="")
+        # As we see the file, which is where its process's root is.
+        self.finds(1, self.PLACES[1], build_id=b"", path=f"{self.top}/opt/bin/x")
+
+    def test_our_own_root(self):
+        self.make("opt/bin/x.debug")
+        self.finds(5, "opt/bin/x.debug", pid=os.getpid(), path=f"{self.top}/opt/bin/x")
+        self.finds(5, "opt/bin/x.debug", path=f"{self.top}/opt/bin/x", first=4)
+        self.finds_none(pid=os.getpid())
+
+    def test_whose_it_is(self):
+        """Of root, or of the object's owner, and nobody else may write it."""
+        path = self.make(self.PLACES[1])
+        for owner, group, mode, good in ((0, 0, 0o644, True), (0, 0, 0o664, True), (0, 5, 0o664, False),
+                                         (0, 0, 0o646, False), (self.OWNER, 5, 0o664, True),
+                                         (self.OWNER, 5, 0o602, False), (self.OWNER + 1, 0, 0o644, False)):
+            os.chown(path, owner, group)
+            path.chmod(mode)
+            if good:
+                self.finds(1, self.PLACES[1])
+            else:
+                self.finds_none()
+
+    def test_what_is_no_file(self):
+        path = self.top / self.PLACES[1]
+        path.parent.mkdir(parents=True)
+        for make in (path.mkdir, lambda: os.mkfifo(path), lambda: os.mknod(path, 0o20666, os.makedev(1, 5)),
+                     lambda: path.symlink_to("/etc/passwd"), lambda: path.symlink_to("other")):
+            make()
+            begun = time.monotonic()
+            self.finds_none()
+            self.assertLess(time.monotonic() - begun, 5)
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
+
+    def test_links_on_the_way(self):
+        self.make("elsewhere/bin/x.debug")
+        (self.top / "opt").symlink_to("elsewhere")
+        self.finds_none()
+        self.finds_none(path="/elsewhere/../elsewhere/bin/x")
+        self.finds(1, "elsewhere/bin/x.debug", path="/elsewhere//bin/x")
+
+    def test_nothing_stays_open(self):
+        self.make(self.BY_ID)
+        self.finds(0, self.BY_ID)
+        before = self.opener.descriptors()
+        for _ in range(3):
+            self.finds(0, self.BY_ID)
+            self.finds_none(first=1)
+        self.assertEqual(self.opener.descriptors(), before)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import socket
 import struct
 
 (PEER, KALLSYMS, STOP, READY, OPEN, OPENED, FILE, OBJECT, NAMES, NAMED, FORGET, MAPS,
- MAPPED, CONFIG, SPOOL, LISTEN, ROLES, STATE, PROGRESS) = range(1, 20)
+ MAPPED, CONFIG, SPOOL, LISTEN, ROLES, STATE, PROGRESS, ROWS, MAKE_ROWS, CLOSE, OPEN_DEBUG, DEBUG_OPENED,
+ DEBUG_FILE) = range(1, 26)
 SAMPLER, OPENER, SYMBOLIZER, CLIENT, FRONT = range(1, 6)
 OK, GONE, CHANGED, REFUSED, FAILED, NO_MAP = range(6)
 ELF, PERF_MAP = range(2)
@@ -19,6 +20,8 @@ KEY = struct.Struct("<QQQqqIIII")
 OPEN_BODY = struct.Struct("<QQQIIII")
 OPENED_BODY = struct.Struct("<II")
 FILE_BODY = struct.Struct("<QII")
+OPEN_DEBUG_BODY = struct.Struct("<QIIIHHI32sI")
+DEBUG_FILE_BODY = struct.Struct("<Q")
 MAX = 65536
 
 
@@ -49,6 +52,20 @@ def open_request(ident, key, pid, start, end, owner=0):
 def perf_map_request(ident, pid, start_ns, uid):
     body = OPEN_BODY.pack(start_ns, 0, 0, pid, 0, PERF_MAP, uid)
     return message(OPEN, bytes(KEY.size) + body, ident)
+
+
+def open_debug_request(ident, pid, start_ns, owner, link="", path="", build_id=b"", first=0):
+    link, path = link.encode(), path.encode()
+    body = OPEN_DEBUG_BODY.pack(start_ns, pid, owner, first, len(link), len(path), len(build_id),
+                                build_id, 0)
+    return message(OPEN_DEBUG, body + link + path, ident)
+
+
+def debug_opened(data):
+    """(id, status, place) of a DEBUG_OPENED message."""
+    kind, ident = head(data)
+    assert kind == DEBUG_OPENED, kind
+    return ident, *OPENED_BODY.unpack_from(data, HEAD.size)
 
 
 def pair():

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* debug-file: the separate debug file of a file that a process has mapped. */
+
+#include "target.h"
+
+/* The message with what is behind it. */
+struct debug_request {
+	struct wire_open_debug m;
+	char texts[WIRE_LINK_MAX + WIRE_PATH_MAX];
+};
+
+/*
+ * The first one there is at or behind the request's place. *ret and *ret_place are set with WIRE_OPENED_OK
+ * only; NONE: there is none (more). Whether it really is that file's is for the symbolizer to say.
+ */
+enum wire_opened_status debug_file_open(const struct root *root, const struct debug_request *req,
+					struct target *ret, uint32_t *ret_place);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * debugs — separate debug files, for what a file itself does not say.
+ *
+ * The symbolizer says that a file's own information leaves out much of its code, and the name that the file
+ * says. The opener looks where such a file may be, and passes on what it finds; the symbolizer, which still
+ * has the file open, sees whether it belongs to it. If it does not, the opener looks further. One file at a
+ * time: whoever has many that lack something waits for himself, and a user's bucket of openings pays for each
+ * as for a large file, for a large one may have to be read whole.
+ */
+
+#include <string.h>
+
+#include "symbolize-internal.h"
+
+#define DEBUG_COST_NS 250000000ull
+
+static void limit(struct symbolize *s, uint32_t object)
+{
+	s->opts.counters->v[COUNTER_debug_limited]++;
+	rows_close(s, object);
+}
+
+void debugs_want(struct symbolize *s, const struct wire_rows *m, uint64_t now_ns)
+{
+	uint32_t object = (uint32_t)m->head.id;
+	const struct object *o = objects_get(s->opts.objects, object);
+	const struct work *w = symbolize_work(s, object);
+	struct debugs *d = &s->debugs;
+	struct debug_want want = { .object = object, .link_len = m->link_len };
+
+	if (!o || !w || (m->link_len == 0 && o->build_id_sz == 0)) {
+		rows_close(s, object); /* nobody knows where to look */
+		return;
+	}
+	if (s->deferred || d->cnt == DEBUGS_WAIT_MAX || !opens_spend(s, w, DEBUG_COST_NS, now_ns)) {
+		limit(s, object);
+		return;
+	}
+	memcpy(want.link, m->link, m->link_len);
+	d->waiting[(d->first + d->cnt++) % DEBUGS_WAIT_MAX] = want;
+	debugs_pump(s, now_ns);
+}
+
+/* Asks the opener for what is @from there on; false: it takes nothing now. */
+static bool find(struct symbolize *s, const struct debug_want *want, uint32_t from, uint64_t now_ns)
+{
+	const struct object *o = objects_get(s->opts.objects, want->object);
+	const struct work *w = symbolize_work(s, want->object);
+	size_t path_len = o && o->path ? strlen(o->path) : 0;
+	struct {
+		struct wire_open_debug m;
+		char texts[WIRE_LINK_MAX + WIRE_PATH_MAX];
+	} ask = { 0 };
+
+	if (!o || !w)
+		return false;
+	if (path_len > WIRE_PATH_MAX || (path_len > 0 && o->path[0] != '/'))
+		path_len = 0;
+	ask.m = (struct wire_open_debug){
+		.head = { .size = (uint32_t)(sizeof(ask.m) + want->link_len + path_len),
+			  .type = WIRE_OPEN_DEBUG,
+			  .id = want->object },
+		.start_ns = w->last.start_ns,
+		.pid = w->last.pid,
+		.owner = o->owner,
+		.from = from,
+		.link_len = (uint16_t)want->link_len,
+		.path_len = (uint16_t)path_len,
+		.build_id_sz = o->build_id_sz,
+	};
+	memcpy(ask.m.build_id, o->build_id, o->build_id_sz);
+	memcpy(ask.texts, want->link, want->link_len);
+	memcpy(ask.texts + want->link_len, o->path, path_len);
+	if (seqpacket_send(s->opener_fd, &ask, ask.m.head.size, -EBADF) < 0)
+		return false;
+	if (s->opening == 0)
+		s->opener_heard_ns = now_ns; /* it owes from now on */
+	s->debugs.now = *want;
+	s->debugs.making = (struct making){ .object = want->object };
+	s->debugs.finding = true;
+	s->debugs.other = false;
+	return true;
+}
+
+/* One that cannot be asked for is left as it is: the file's own rows are there. */
+void debugs_pump(struct symbolize *s, uint64_t now_ns)
+{
+	struct debugs *d = &s->debugs;
+
+	while (d->making.object == 0 && d->cnt > 0 && s->opener_fd >= 0) {
+		const struct debug_want *want = &d->waiting[d->first];
+
+		if (!find(s, want, 0, now_ns))
+			limit(s, want->object);
+		d->first = (d->first + 1) % DEBUGS_WAIT_MAX;
+		d->cnt--;
+	}
+}
+
+void debugs_end(struct symbolize *s)
+{
+	s->debugs.making = (struct making){ 0 };
+	s->debugs.finding = false;
+}
+
+/* Not this one: the next place. */
+static void go_on(struct symbolize *s, uint64_t now_ns)
+{
+	struct debug_want want = s->debugs.now;
+
+	debugs_end(s);
+	if (s->opener_fd < 0 || !find(s, &want, s->debugs.place + 1, now_ns))
+		rows_close(s, want.object);
+	debugs_pump(s, now_ns);
+}
+
+void debugs_on_opened(struct symbolize *s, const struct wire_debug_opened *m, uint64_t now_ns)
+{
+	struct debugs *d = &s->debugs;
+
+	if (m->head.id != d->making.object || !d->finding)
+		return; /* the symbolizer was faster, or it was given up */
+	d->finding = false;
+	d->place = m->place;
+	if (m->status != WIRE_OPENED_OK) {
+		rows_close(s, d->making.object);
+		debugs_end(s);
+		debugs_pump(s, now_ns);
+	} else if (d->other) {
+		go_on(s, now_ns);
+	} else if (s->loading + s->asks_cnt == 0 && s->making.object == 0) {
+		s->symbolizer_heard_ns = now_ns; /* it owes from now on */
+	}
+}
+
+int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint64_t now_ns)
+{
+	struct debugs *d = &s->debugs;
+	int r;
+
+	if (m->status == WIRE_ROWS_OTHER) {
+		d->other = true;
+		d->making.begun = false;
+		if (!d->finding)
+			go_on(s, now_ns);
+		return 0;
+	}
+	debugs_end(s);
+	r = m->status == WIRE_ROWS_GONE ? -ENOENT : rows_take(s, m, fd);
+	if (r == 0)
+		s->opts.counters->v[COUNTER_debug_files]++;
+	debugs_pump(s, now_ns);
+	return r == -EBADMSG ? r : 0;
+}
