@@ -39,6 +39,7 @@ struct buckets {
 	struct bucket root;
 	struct bucket told; /* wake-ups for control groups (tell.h) */
 	struct bucket kept; /* stacks kept until rows come (kept.h) */
+	struct bucket rest; /* stacks walked again (rest.h) */
 };
 
 static __always_inline __u32 bucket_slot(__u32 uid)

@@ -14,6 +14,7 @@
 #include "announce.h"
 #include "check.h"
 #include "kept.h"
+#include "rest.h"
 #include "userstack.h"
 
 static __always_inline void capture_kernel(void *ctx, struct scratch *s, bool user_mode)
@@ -31,20 +32,6 @@ static __always_inline void capture_kernel(void *ctx, struct scratch *s, bool us
 	s->kernel_cnt = (__u32)sz / 8;
 	s->kernel_end = s->kernel_cnt == CPROF_KERNEL_FRAMES_MAX ? CPROF_END_LIMIT : CPROF_END_ROOT;
 	s->pos = sizeof(struct cprof_sample) + s->kernel_cnt * 8;
-}
-
-/* The keys of files that user space does not know yet go behind the frames. */
-static __always_inline void put_keys(struct scratch *s)
-{
-	__u32 pos = s->pos, cnt = s->keys_cnt;
-
-	if (cnt == 0 || cnt > CPROF_KEYS_MAX)
-		return;
-	if (pos > sizeof(s->bytes) - sizeof(s->keys))
-		return;
-	if (bpf_probe_read_kernel(s->bytes + pos, cnt * sizeof(struct cprof_key), s->keys))
-		return;
-	s->pos = pos + cnt * sizeof(struct cprof_key);
 }
 
 static __always_inline void fill_head(struct scratch *s, struct task_struct *task,
@@ -125,6 +112,7 @@ static __always_inline void capture(void *ctx, struct task_struct *task, struct 
 	capture_kernel(ctx, s, user_mode);
 	locate_exe(s, task);
 	capture_user(ctx, task, s, user_mode);
+	rest_choose(s, task);
 	put_keys(s);
 	fill_head(s, task, st, pid, weight);
 	if (emit(s, st, weight) && s->keep)

@@ -123,9 +123,9 @@ static __always_inline int locate_walk(struct scratch *s, __u64 addr, struct vma
  * The scratch is no argument: before 6.2 memory that was handed over is refused as a map's key. Only of a
  * frame is it told that there was nothing.
  */
-__noinline int locate_new(__u64 addr, bool frame)
+__noinline int locate_new(__u32 index, __u64 addr, bool frame)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(index);
 	struct vma_hit *h;
 	int r;
 
@@ -161,7 +161,7 @@ static __always_inline struct vma_hit *locate_hit(struct scratch *s, __u64 addr,
 		if (addr >= h->start && addr < h->end)
 			return h;
 	}
-	locate_new(addr, frame);
+	locate_new(s->index, addr, frame);
 	return &s->hits[(s->hits_next - 1) & (HITS_MAX - 1)];
 }
 

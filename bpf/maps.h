@@ -24,6 +24,7 @@ const volatile bool filter_all = true;
 const volatile bool filter_tree = false;
 const volatile bool filter_groups = false;
 const volatile bool keep_all = false;	   /* every user stack, not only those that lack rows */
+const volatile __u32 rest_first = 0;	   /* rest.h; 0: this kernel cannot wait for pages */
 const volatile bool event_counted = false; /* of an event that is no clock: one in so many */
 
 const volatile __u64 ring_urgent =
@@ -74,11 +75,13 @@ struct first_regs {
 };
 
 struct scratch {
+	__u32 taken; /* of a walk in task context */
+	__u32 pad;
 	__u64 mm_root; /* 0: no address space */
 	__u64 vma;     /* found last */
 	__u64 check_addr;
 	__u32 check_differs;
-	__u32 pad;
+	__u32 index; /* its own */
 	__u64 seq;
 	__u64 vdso;
 	__u64 now;
@@ -183,9 +186,10 @@ struct {
 	__type(value, struct cpu_state);
 } cprof_states SEC(".maps");
 
+/* Of each CPU its own, by its number; from rest_first on of walks in task context, which ticks interrupt. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set before loading */
 	__type(key, __u32);
 	__type(value, struct scratch);
 } cprof_scratch SEC(".maps");
@@ -316,11 +320,15 @@ static __always_inline __u64 mm_root(struct task_struct *task)
 	return (__u64)BPF_CORE_READ(task, mm, mm_mt.ma_root);
 }
 
+static __always_inline struct scratch *scratch_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&cprof_scratch, &index);
+}
+
+/* The tick's. */
 static __always_inline struct scratch *scratch_get(void)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&cprof_scratch, &zero);
+	return scratch_at(bpf_get_smp_processor_id());
 }
 
 static __always_inline void scratch_reset(struct scratch *s, struct task_struct *task, __u32 pid,
@@ -331,6 +339,7 @@ static __always_inline void scratch_reset(struct scratch *s, struct task_struct 
 	/* Kernel threads and workers of io_uring and vhost run no user code: their registers are stale. */
 	if (task->flags & KTYPES_PF_KERNEL_ONLY)
 		mm = NULL;
+	s->index = bpf_get_smp_processor_id();
 	s->mm_root = mm ? (__u64)BPF_CORE_READ(mm, mm_mt.ma_root) : 0;
 	s->vdso = mm ? (__u64)BPF_CORE_READ(mm, context.vdso) : 0;
 	s->now = now;

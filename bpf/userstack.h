@@ -36,6 +36,20 @@ static __always_inline bool put_frame(struct scratch *s)
 	return true;
 }
 
+/* The keys of files that user space does not know yet go behind the frames. */
+static __always_inline void put_keys(struct scratch *s)
+{
+	__u32 pos = s->pos, cnt = s->keys_cnt;
+
+	if (cnt == 0 || cnt > CPROF_KEYS_MAX)
+		return;
+	if (pos > sizeof(s->bytes) - sizeof(s->keys))
+		return;
+	if (bpf_probe_read_kernel(s->bytes + pos, cnt * sizeof(struct cprof_key), s->keys))
+		return;
+	s->pos = pos + cnt * sizeof(struct cprof_key);
+}
+
 /* Code of a file goes by rows, and so does the vDSO's; what of a file is not known yet has a key. */
 static __always_inline int find_rule(struct scratch *s)
 {
@@ -48,9 +62,9 @@ static __always_inline int find_rule(struct scratch *s)
  * The caller's registers; 0 at the end of the stack. A function of its own that fetches the scratch
  * itself: the verifier then looks at it once.
  */
-__noinline int userstack_step(void)
+__noinline int userstack_step(__u32 index)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(index);
 	bool stepped;
 	int found;
 
@@ -76,13 +90,24 @@ __noinline int userstack_step(void)
 	return 0;
 }
 
+/* A page that is not in memory may be had later; where nothing is mapped there is nothing to be had. */
+static __always_inline __u8 why_not(struct scratch *s)
+{
+	const struct vma_hit *h;
+
+	if (s->walk.end != CPROF_END_FP_FAULT || (s->flags & CPROF_SAMPLE_RAW))
+		return s->walk.end;
+	h = locate_hit(s, s->walk.fault, false);
+	return h->end > h->start ? CPROF_END_NOT_RESIDENT : CPROF_END_FP_FAULT;
+}
+
 /* One turn: the caller of the last frame. 1 ends the walk. */
 static long userstack_turn(__u32 index, void *ctx)
 {
 	struct scratch *s = *(struct scratch **)ctx;
 
-	if (!userstack_step()) {
-		s->user_end = s->walk.end;
+	if (!userstack_step(s->index)) {
+		s->user_end = why_not(s);
 		return 1;
 	}
 	locate(s, walk_lookup_pc(&s->walk), &s->at);

@@ -30,10 +30,12 @@
 struct walk {
 	__u64 regs[16]; /* by enum cprof_reg, but for the pc */
 	__u64 pc;
-	__u64 thread;  /* the thread pointer; 0: not known */
-	__u32 known;   /* a bit for each of the registers */
-	__u32 syscall; /* 1 + the number of the system call that the frame is in; 0: in none */
-	__u8 exact;    /* the pc is that of the instruction itself, not of a return */
+	__u64 thread;	/* the thread pointer; 0: not known */
+	__u64 fault;	/* what could not be read last */
+	__u32 fault_sz; /* and how much of it */
+	__u32 known;	/* a bit for each of the registers */
+	__u32 syscall;	/* 1 + the number of the system call that the frame is in; 0: in none */
+	__u8 exact;	/* the pc is that of the instruction itself, not of a return */
 	__u8 guessed; /* the interrupted code had no information: its frame pointer may be its caller's */
 	__u8 by_fp; /* the last step was by the frame pointer */
 	__u8 end;   /* enum cprof_stack_end, once a step returned false */
@@ -45,10 +47,22 @@ struct walk {
 };
 
 #ifdef __bpf__
-#define walk_memory(w, dst, sz, addr) kenv_read_user((dst), (sz), (addr))
+#define walk_read_user(w, dst, sz, addr) kenv_read_user((dst), (sz), (addr))
 #else
-#define walk_memory(w, dst, sz, addr) (w)->read((w)->memory, (dst), (sz), (addr))
+#define walk_read_user(w, dst, sz, addr) (w)->read((w)->memory, (dst), (sz), (addr))
 #endif
+
+/* 0 or a negative error. */
+static __always_inline int walk_memory(struct walk *w, void *dst, __u32 sz, __u64 addr)
+{
+	int r = walk_read_user(w, dst, sz, addr);
+
+	if (r) {
+		w->fault = addr;
+		w->fault_sz = sz;
+	}
+	return r;
+}
 
 #define WALK_TOP (1ull << 47) /* of the user's half */
 
@@ -212,11 +226,7 @@ static __always_inline bool walk_goroutine(struct walk *w, const struct cprof_ru
 		return walk_ends(w, CPROF_END_UNSUPPORTED);
 	w->regs[CPROF_REG_RSP] = sched[0];
 	w->regs[CPROF_REG_RBP] = fp;
-	w->pc = sched[1];
-	w->known = WALK_ABOVE;
-	w->exact = 0;
-	w->syscall = 0;
-	w->by_fp = 0;
+	walk_enter(w, sched[1], WALK_ABOVE, false);
 	return true;
 }
 

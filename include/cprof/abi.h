@@ -194,6 +194,8 @@ struct cprof_kept {
 	__u16 flags; /* CPROF_KEPT_* */
 };
 
+#define CPROF_REST_WALKS 8 /* at once */
+
 /* The whole user stack of the sample (cpu, seq), walked again: user_cnt frames, then keys_cnt keys. */
 struct cprof_rest {
 	struct cprof_head head;

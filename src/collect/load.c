@@ -8,6 +8,7 @@
  */
 
 #include <fcntl.h>
+#include <linux/btf.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,13 +121,50 @@ static void choose_programs(struct collect *c)
 	(void)bpf_program__set_autoload(c->bpf->progs.cprof_fork, c->opts.tree);
 }
 
-static int open_and_size(struct collect *c, struct collect_failure *failure)
+/*
+ * May a walk wait for pages? Only where the kernel calls programs back in a task (bpf_task_work). The name is
+ * that of the function with an argument for the kernel's own use.
+ */
+static bool kernel_waits(void)
 {
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool found = btf && btf__find_by_name_kind(btf, "bpf_task_work_schedule_resume_impl",
+						   BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return found;
+}
+
+/* The object without what waits for pages has the same maps and variables, and so the same skeleton. */
+static struct cprof_bpf *open_programs(bool waits)
+{
+	struct cprof_bpf *bpf = waits ? cprof_bpf__open() : calloc(1, sizeof(*bpf));
 	int r;
 
-	c->bpf = cprof_bpf__open();
+	if (!bpf || waits)
+		return bpf;
+	r = cprof_bpf__create_skeleton(bpf);
+	if (r == 0) {
+		bpf->skeleton->data =
+			(void *)(uintptr_t)cprof_plain_bpf__elf_bytes(&bpf->skeleton->data_sz);
+		r = bpf_object__open_skeleton(bpf->skeleton, NULL);
+	}
+	if (r == 0)
+		return bpf;
+	cprof_bpf__destroy(bpf);
+	errno = -r;
+	return NULL;
+}
+
+static int open_and_size(struct collect *c, struct collect_failure *failure)
+{
+	unsigned int walks = kernel_waits() ? CPROF_REST_WALKS : 0;
+	int r;
+
+	c->bpf = open_programs(walks > 0);
 	if (!c->bpf)
 		return collect_load_failed(failure, -errno);
+	c->bpf->rodata->rest_first = walks > 0 ? c->cpus_cnt : 0;
 	c->bpf->rodata->frames_max = c->opts.frames_max;
 	c->bpf->rodata->filter_all = c->opts.all;
 	c->bpf->rodata->filter_tree = c->opts.tree;
@@ -141,6 +179,8 @@ static int open_and_size(struct collect *c, struct collect_failure *failure)
 	r = bpf_map__set_max_entries(c->bpf->maps.cprof_samples, (__u32)c->opts.ring_bytes);
 	if (r == 0)
 		r = bpf_map__set_max_entries(c->bpf->maps.cprof_rates, c->cpus_cnt);
+	if (r == 0)
+		r = bpf_map__set_max_entries(c->bpf->maps.cprof_scratch, c->cpus_cnt + walks);
 	if (r == 0 && c->opts.tree)
 		r = bpf_map__set_max_entries(c->bpf->maps.cprof_pids, COLLECT_PIDS_MAX);
 	if (r == 0 && c->opts.pool)

@@ -103,6 +103,8 @@ def shapes(out):
             ("vfork", "C, vfork", MAIN + "with_vfork > bottom"),
             ("threads", "C, threads", r"\S+ > \S+ > in_thread > bottom"),
             ("clones", "C, threads made and ended", None),
+            ("absent", "C, pages of the stack not in memory",
+             r"\S+ > \S+ > in_absent > (with_absent > ){21}bottom"),
             ("libc", "C, libc's functions", None)):
         # Of clone() C libraries say nothing from the system call on.
         yield Program(says, (path, name), exact=exact, children=name == "vfork",

@@ -4,7 +4,8 @@
  * shapes NAME: one kind of frames, for ever: tails (calls that are jumps), alloca (frames of any size),
  * aligned (frames whose stack is aligned anew), altstack (a handler on a stack of its own), vfork
  * (a child on its parent's stack), threads (roots other than main's), clones (threads that
- * are made and end), libc (its string and sort functions).
+ * are made and end), libc (its string and sort functions), absent (a stack whose pages are given back
+ * to the file that they are of, but for those below).
  */
 
 #define _GNU_SOURCE
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -134,6 +136,54 @@ FRAME void with_threads(unsigned n)
 		pthread_join(thread[i], NULL);
 }
 
+#define ABSENT_SZ (1ul << 20)
+#define PAGE 4096ul
+
+static char *absent;
+
+FRAME void with_absent(unsigned n)
+{
+	volatile char frame[1500];
+
+	frame[n] = (char)n;
+	if (n > 0)
+		with_absent(n - 1);
+	for (unsigned i = 0; n == 0 && i < 200; i++) {
+		char *from = (char *)(((unsigned long)frame + 2 * PAGE) & ~(PAGE - 1));
+
+		madvise(from, (size_t)(absent + ABSENT_SZ - from), MADV_DONTNEED);
+		for (unsigned k = 0; k < 50; k++)
+			bottom(k);
+	}
+	sink += (unsigned)frame[n];
+}
+
+FRAME void *in_absent(void *arg)
+{
+	with_absent(20);
+	sink++;
+	return arg;
+}
+
+/* A stack of a file's pages: given back they are there, but not in the thread's page table. */
+static void with_file(unsigned n)
+{
+	int fd = memfd_create("stack", 0);
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	absent = MAP_FAILED;
+	if (fd >= 0 && ftruncate(fd, ABSENT_SZ) == 0)
+		absent = mmap(NULL, ABSENT_SZ, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (absent == MAP_FAILED || pthread_attr_init(&attr) != 0 ||
+	    pthread_attr_setstack(&attr, absent, ABSENT_SZ) != 0 ||
+	    pthread_create(&thread, &attr, in_absent, &n) != 0)
+		abort();
+	pthread_join(thread, NULL);
+	munmap(absent, ABSENT_SZ);
+	close(fd);
+}
+
 static void *at_once(void *arg)
 {
 	return arg;
@@ -181,7 +231,7 @@ int main(int argc, char **argv)
 		{ "tails", caller_of_tails, 1 }, { "alloca", with_alloca, 20 },
 		{ "altstack", interrupted, 10 }, { "vfork", with_vfork, 1 },
 		{ "threads", with_threads, 1 },	 { "clones", with_clones, 1 },
-		{ "libc", with_libc, 3 },
+		{ "libc", with_libc, 3 },	 { "absent", with_file, 1 },
 	};
 
 	set_altstack();
