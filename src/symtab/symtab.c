@@ -11,7 +11,19 @@
 
 #include "elf-file.h"
 #include "elf-symbols.h"
+#include "go-names.h"
 #include "table.h"
+
+/* Of a stripped Go program .dynsym has what C needs of it, at most. */
+static int load_ranges(const struct elf_image *img, const struct symtab_info *info,
+		       const struct symtab_limits *limits, struct ranges *ret)
+{
+	int r = SYMTAB_OK;
+
+	if (!elf_image_section(img, ".symtab"))
+		r = go_names_load(img, info, limits, ret);
+	return r == SYMTAB_OK && ret->cnt == 0 ? elf_symbols_load(img, info, limits, ret) : r;
+}
 
 int symtab_read(const struct elf_file *f, const struct symtab_limits *limits, struct symtab **ret)
 {
@@ -21,7 +33,7 @@ int symtab_read(const struct elf_file *f, const struct symtab_limits *limits, st
 	if (!t)
 		return -ENOMEM;
 	t->info = f->info;
-	r = elf_symbols_load(&f->img, &t->info, limits, &t->ranges);
+	r = load_ranges(&f->img, &t->info, limits, &t->ranges);
 	if (r == SYMTAB_OK && t->ranges.cnt == 0)
 		r = SYMTAB_UNNAMED;
 	if (r >= 0 && r != SYMTAB_BAD)

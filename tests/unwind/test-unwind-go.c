@@ -5,7 +5,7 @@
  * program's .eh_frame says, where it says something (C that was linked in), or else what its table of
  * functions says, which is found here in the plainest way. Where neither does, there may be code that is
  * known by itself. "bare": looked at without its section headers; "blank": with nothing where the loader
- * writes, as some linkers leave it.
+ * writes, as some linkers leave it. A program without symbols has the names of that table.
  */
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #include "cprof/base/rng.h"
 #include "cprof/cfi.h"
+#include "cprof/symtab.h"
 #include "cprof/unwind_info.h"
 #include "elf-oracle.h"
 #include "go-image.h"
@@ -206,6 +207,53 @@ static int open_way(const struct oracle *o, const char *way)
 	return fd;
 }
 
+struct naming {
+	const struct comparison *c;
+	const struct oracle *o;
+	const struct symtab *symtab;
+	unsigned int cnt;
+};
+
+static int check_name(void *ctx, const struct gopclntab_func *f)
+{
+	struct naming *n = ctx;
+	struct symtab_symbol found;
+	const Elf64_Phdr *p;
+	char name[256];
+
+	for (int i = 0; (p = oracle_text(n->o, i)); i++) {
+		uint64_t place = p->p_offset + (f->start - p->p_vaddr);
+
+		if (f->start < p->p_vaddr || f->end > p->p_vaddr + p->p_filesz)
+			continue;
+		CHECK(gopclntab_name(&n->c->go.file, &n->c->go.head, f->name, name, sizeof(name)) >
+		      0);
+		CHECK(symtab_find(n->symtab, place, &found));
+		CHECK(strncmp(found.name, name, sizeof(name) - 1) == 0);
+		CHECK_EQ(found.start, place);
+		CHECK(symtab_find(n->symtab, place + (f->end - f->start) - 1, &found));
+		CHECK_EQ(found.start, place);
+		n->cnt++;
+	}
+	return 0;
+}
+
+/* Without symbols each function has the name that the table has. */
+static void check_names(const struct comparison *c, const struct oracle *o, int fd)
+{
+	struct symtab *symtab = NULL;
+	struct naming n = { c, o, NULL, 0 };
+	struct gopclntab_sink sink = { .func = check_name, .ctx = &n };
+	struct gopclntab_facts facts;
+
+	CHECK_EQ(symtab_load(fd, o->sz, &SYMTAB_LIMITS_DEFAULT, &symtab), SYMTAB_OK);
+	n.symtab = symtab;
+	CHECK_EQ(gopclntab_walk(&c->go.file, &sink, &facts), GOPCLNTAB_OK);
+	CHECK(n.cnt > 0);
+	printf("%u functions have their names\n", n.cnt);
+	symtab_free(symtab);
+}
+
 static void run(const char *path, const char *way)
 {
 	static struct comparison c;
@@ -228,6 +276,8 @@ static void run(const char *path, const char *way)
 	       path, way ? way : "", c.from_go, c.from_eh, c.known, c.rows.head->rows_cnt,
 	       c.rows.head->rules_cnt, sz);
 	free(bytes);
+	if (way && strcmp(way, "bare") == 0)
+		check_names(&c, &o, fd);
 	close(fd);
 	cfi_free(c.eh);
 	free(c.stretches.v);
