@@ -26,6 +26,7 @@ import whole  # noqa: E402
 
 HZ = 499
 WARM_S, WARM_CNT = 1, 20
+TRIES = 4
 SHARE = 0.999  # of the stacks reach their root
 
 
@@ -119,6 +120,16 @@ def warm(daemon, program, pid):
             return
 
 
+def record_informed(args, daemon, program, pid, path):
+    """The profile, with all rows: on a busy machine the symbolizer may be replaced, and has to read again."""
+    for _ in range(TRIES):
+        profile = record(daemon, program, pid, args.seconds, path, "--raw", path.with_suffix(".raw"))
+        if profile and "no_rows" not in (profile.comment("truncated_by") or ""):
+            break
+        warm(daemon, program, pid)
+    return profile
+
+
 def measure(args, daemon, program):
     """The row of a program; started and stopped here."""
     row = Row(program)
@@ -133,8 +144,7 @@ def measure(args, daemon, program):
             warm(daemon, program, process.pid)
             if process.poll() is not None:
                 program.missing = f"it ended with {process.returncode}"
-            elif profile := record(daemon, program, process.pid, args.seconds, path,
-                                   "--raw", path.with_suffix(".raw")):
+            elif profile := record_informed(args, daemon, program, process.pid, path):
                 row.read(profile)
                 row.weigh(subprocess.run([args.informed, path.with_suffix(".raw")], capture_output=True,
                                          text=True, check=True).stdout)
