@@ -16,15 +16,6 @@
 #include "kenv.h"
 #include "cprof/unwind.h"
 
-enum rows_answer {
-	ROWS_FOUND = 0,
-	ROWS_GAP,     /* no entry covers the place */
-	ROWS_STALE,   /* changed meanwhile */
-	ROWS_UNKNOWN, /* not read yet: rows may come */
-	ROWS_NONE,    /* the file has no unwinding information */
-	ROWS_REFUSED, /* no room */
-};
-
 /* 2^16 rows at most, each step leaves half. */
 #define ROWS_STEPS 17
 

@@ -55,7 +55,7 @@ static __always_inline int find_rule(struct scratch *s)
 {
 	if (s->at.slot)
 		return rows_find(s->at.slot, s->at.object, s->at.offset, &s->rule);
-	return s->at.object >= CPROF_OBJECT_KEY ? ROWS_UNKNOWN : -1;
+	return s->at.object >= CPROF_OBJECT_KEY ? ROWS_UNKNOWN : ROWS_NO_FILE;
 }
 
 /*
@@ -65,29 +65,13 @@ static __always_inline int find_rule(struct scratch *s)
 __noinline int userstack_step(__u32 index)
 {
 	struct scratch *s = scratch_at(index);
-	bool stepped;
 	int found;
 
 	if (!s)
 		return 0;
 	found = find_rule(s);
-	if (found == ROWS_FOUND)
-		return walk_by_rule(&s->walk, &s->rule);
-	if (found == ROWS_GAP && walk_is_clone(&s->walk))
-		return walk_by_clone(&s->walk);
 	s->late |= found == ROWS_STALE || found == ROWS_UNKNOWN;
-	if (found == ROWS_STALE)
-		return walk_ends(&s->walk, CPROF_END_STALE);
-	if (found == ROWS_UNKNOWN)
-		s->walk.guessed = 1;
-	stepped = walk_by_fp(&s->walk, found >= 0);
-	if (stepped)
-		return 1;
-	if (found == ROWS_UNKNOWN)
-		s->walk.end = CPROF_END_NO_ROWS;
-	else if (found == ROWS_REFUSED)
-		s->walk.end = CPROF_END_NO_ROOM;
-	return 0;
+	return walk_step(&s->walk, found, &s->rule);
 }
 
 /* A page that is not in memory may be had later; where nothing is mapped there is nothing to be had. */

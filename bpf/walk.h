@@ -349,3 +349,26 @@ static __always_inline bool walk_by_clone(struct walk *w)
 		return walk_ends(w, CPROF_END_ROOT);
 	return walk_by_rule(w, &caller);
 }
+
+/*
+ * The caller's registers by what is known of the frame's place (enum rows_answer), @rule being its rule
+ * where one was found; false at the end of the stack.
+ */
+static __always_inline bool walk_step(struct walk *w, int found, const struct cprof_rule *rule)
+{
+	if (found == ROWS_FOUND)
+		return walk_by_rule(w, rule);
+	if (found == ROWS_GAP && walk_is_clone(w))
+		return walk_by_clone(w);
+	if (found == ROWS_STALE)
+		return walk_ends(w, CPROF_END_STALE);
+	if (found == ROWS_UNKNOWN)
+		w->guessed = 1;
+	if (walk_by_fp(w, found != ROWS_NO_FILE))
+		return true;
+	if (found == ROWS_UNKNOWN)
+		w->end = CPROF_END_NO_ROWS;
+	else if (found == ROWS_REFUSED)
+		w->end = CPROF_END_NO_ROOM;
+	return false;
+}

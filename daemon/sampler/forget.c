@@ -77,6 +77,7 @@ void forget_learn(uint32_t object, void *ctx)
 	struct sampler *s = ctx;
 	struct object *o = objects_get(s->objects, object);
 
+	unwinding_settle(s, object);
 	for (unsigned int i = 0; o && i < SAMPLER_STREAMS_MAX; i++) {
 		if (s->streams[i])
 			tell(s->streams[i], o, object);

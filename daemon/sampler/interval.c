@@ -55,6 +55,7 @@ struct interval *interval_free(struct interval *iv)
 		return NULL;
 	leave_list(iv->sampler, iv);
 	iv->remap = remap_free(iv->remap);
+	iv->late = late_free(iv->late);
 	iv->view = symbolize_view_free(iv->view);
 #ifdef CPROF_LEAK_ONE_IN
 	if (iv->serial % CPROF_LEAK_ONE_IN != 0)
@@ -79,6 +80,9 @@ int interval_open(struct interval *iv, uint32_t hz)
 	r = remapping_begin(iv);
 	if (r < 0)
 		return r;
+	r = latecoming_begin(iv);
+	if (r < 0)
+		return r;
 	(void)cputime_baseline(iv); /* without it cpu_true_ns stays unknown */
 	iv->begun_ns = clock_mono_ns();
 	return 0;
@@ -93,9 +97,15 @@ void interval_end(struct interval *iv, uint64_t now_ns)
 	iv->naming_owed = UINT_MAX;
 }
 
-void interval_tick(struct interval *iv, uint64_t now_ns)
+void interval_tick_places(struct interval *iv, uint64_t now_ns)
 {
 	remapping_tick(iv, now_ns);
+	latecoming_tick(iv);
+}
+
+void interval_tick(struct interval *iv, uint64_t now_ns)
+{
+	interval_tick_places(iv, now_ns);
 	(void)symbolize_window(iv->view, now_ns);
 }
 
@@ -103,7 +113,8 @@ bool interval_is_named(struct interval *iv, uint64_t now_ns)
 {
 	const struct sampler *s = iv->sampler;
 	uint64_t answers = symbolize_answers(s->symbolize);
-	unsigned int owed = symbolize_pending(iv->view) + remap_pending(iv->remap);
+	unsigned int owed =
+		symbolize_pending(iv->view) + remap_pending(iv->remap) + late_pending(iv->late);
 
 	/* A role that is gone will be back, and then what it owed is asked again. */
 	if (owed == 0 && s->opener && s->symbolizer)
@@ -138,6 +149,7 @@ void interval_settle(struct interval *iv)
 {
 	cputime_settle(iv);
 	remapping_finish(iv);
+	latecoming_finish(iv);
 	iv->counters->v[COUNTER_names_late] += symbolize_late(iv->view);
 	count_processes(iv);
 	iv->settled = true;

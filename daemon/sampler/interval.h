@@ -11,6 +11,7 @@
 
 #include "cprof/base/share.h"
 #include "cprof/base/vec.h"
+#include "cprof/late.h"
 #include "cprof/remap.h"
 #include "cprof/symbolize.h"
 #include "cprof/window.h"
@@ -37,6 +38,7 @@ struct interval {
 	struct window *window;
 	struct symbolize_view *view;
 	struct remap *remap;
+	struct late *late;
 	struct shares stacks; /* by user */
 	bool is_small;	      /* a quarter of the room, and all of those have no more than one */
 	VEC(struct cputime) baseline;
@@ -55,6 +57,12 @@ struct interval {
 int interval_new(struct sampler *s, struct counters *counters, struct interval **ret);
 /* Out of the list, with all that is its own. */
 struct interval *interval_free(struct interval *iv);
+/* What the window takes, with what is kept of its stacks. */
+static inline size_t interval_bytes(const struct interval *iv)
+{
+	return window_bytes(iv->window) + late_bytes(iv->late);
+}
+
 /* What all windows that live take. */
 static inline size_t intervals_bytes(const struct sampler *s)
 {
@@ -62,7 +70,7 @@ static inline size_t intervals_bytes(const struct sampler *s)
 
 	for (size_t i = 0; i < s->intervals.cnt; i++) {
 		if (s->intervals.v[i]->window)
-			sum += window_bytes(s->intervals.v[i]->window);
+			sum += interval_bytes(s->intervals.v[i]);
 	}
 	return sum;
 }
@@ -71,7 +79,9 @@ static inline size_t intervals_bytes(const struct sampler *s)
 int interval_open(struct interval *iv, uint32_t hz);
 /* The end of its window is set, and all that ran until then was fetched. */
 void interval_end(struct interval *iv, uint64_t now_ns);
-/* Asks for names and mappings. */
+/* Asks for mappings, and walks stacks whose rows came. */
+void interval_tick_places(struct interval *iv, uint64_t now_ns);
+/* That, and asks for names. */
 void interval_tick(struct interval *iv, uint64_t now_ns);
 /* Of an ended one, after a tick: nothing is owed any more, or nothing more came for too long. */
 bool interval_is_named(struct interval *iv, uint64_t now_ns);
@@ -91,5 +101,12 @@ bool remapping_is_on(const struct interval *iv);
 void remapping_tick(struct interval *iv, uint64_t now_ns);
 /* No more answers are waited for. */
 void remapping_finish(struct interval *iv);
+
+/* latecoming.c */
+int latecoming_begin(struct interval *iv);
+/* Looks at what was kept of stacks whose files became known. */
+void latecoming_tick(struct interval *iv);
+/* No more is waited for. */
+void latecoming_finish(struct interval *iv);
 
 DEFINE_CLEANUP(struct interval *, interval_free);

@@ -40,7 +40,7 @@ static size_t small_bytes(const struct sampler *s)
 
 	for (size_t i = 0; i < s->intervals.cnt; i++) {
 		if (s->intervals.v[i]->is_small && s->intervals.v[i]->window)
-			sum += window_bytes(s->intervals.v[i]->window);
+			sum += interval_bytes(s->intervals.v[i]);
 	}
 	return sum;
 }
@@ -59,7 +59,7 @@ static bool is_over(const struct interval *iv, size_t max)
 {
 	const struct objects *objects = iv->sampler->objects;
 	size_t shared = objects_bytes(objects) + objects_cnt(objects) * (size_t)OBJECT_EXTRA;
-	size_t own = window_bytes(iv->window);
+	size_t own = interval_bytes(iv);
 
 	if (!iv->is_small)
 		return own + shared > max;
@@ -89,7 +89,10 @@ static int add_stack(struct interval *iv, const struct record *rec, uint32_t *re
 	if (cnt < 0)
 		return cnt;
 	unwinding_use(iv->sampler, frames, (uint32_t)cnt);
-	return fold_add_stack(iv->window, rec, frames, (uint32_t)cnt, ret_stack);
+	cnt = fold_add_stack(iv->window, rec, frames, (uint32_t)cnt, ret_stack);
+	if (cnt == 0 && (rec->sample.head->flags & CPROF_SAMPLE_LATE))
+		late_remember(iv->late, rec->sample.head, *ret_stack);
+	return cnt;
 }
 
 /* The sample counts, and its time, but not where it was. */
@@ -199,8 +202,10 @@ int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)
 		take_exit(st, rec.exit);
 		return 0;
 	}
-	if (r == 0 && (rec.type == CPROF_RECORD_KEPT || rec.type == CPROF_RECORD_REST))
+	if (r == 0 && (rec.type == CPROF_RECORD_KEPT || rec.type == CPROF_RECORD_REST)) {
+		latecoming_take(st, &rec);
 		return 0;
+	}
 #ifdef CPROF_DROP_ONE_IN
 	if (++st->drop_count % CPROF_DROP_ONE_IN == 0)
 		return 0;

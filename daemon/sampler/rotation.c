@@ -263,7 +263,7 @@ static uint64_t ask_for_names(struct always *a, uint64_t now_ns)
 		if (!iv->settled && a->config.symbolize)
 			interval_tick(iv, now_ns);
 		else if (!iv->settled)
-			remapping_tick(iv, now_ns);
+			interval_tick_places(iv, now_ns);
 	}
 	a->ask_ns = now_ns + pause;
 	return a->ask_ns;
@@ -328,7 +328,7 @@ void rotation_make_room(struct always *a, uint64_t now_ns)
 	a->sampler->sweep_ns = 0;
 	(void)malloc_trim(0);
 	/* One that holds little would not give much. */
-	if (!st->open || window_bytes(st->open->window) < a->ceiling.windows_max / 4)
+	if (!st->open || interval_bytes(st->open) < a->ceiling.windows_max / 4)
 		return;
 	a->rotate_ns = now_ns;
 	rotation_cut(a, now_ns);

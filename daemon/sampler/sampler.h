@@ -21,6 +21,7 @@
  *	pipeline.c	a record through decode, locate and fold
  *	interval.c	a window and what is its own, until no more names come
  *	remapping.c	user frames located by /proc, where the walk is switched off
+ *	latecoming.c	user stacks that get better when rows of their files come
  *	cputime.c	the kernel's own account of CPU time
  *	writing.c	an interval's files, one after another
  *	parcels.c	which processes share a file
@@ -143,6 +144,11 @@ void unwinding_done(struct sampler *s);
 void unwinding_limit(struct sampler *s, uint64_t bytes_max);
 /* The symbolizer told the rows of a file. */
 void unwinding_on_rows(uint32_t object, const struct rows_view *rows, void *ctx);
+/* Whether the object will ever have rows is known: nobody reads its file. */
+void unwinding_settle(struct sampler *s, uint32_t object);
+/* How a frame there is undone; that is a use. */
+enum rows_answer unwinding_find(struct sampler *s, uint32_t object, uint64_t offset,
+				struct cprof_rule *ret);
 /* A window has a stack of these frames. */
 void unwinding_use(struct sampler *s, const struct window_frame *frames, uint32_t cnt);
 /* The object is about to be forgotten. */

@@ -133,7 +133,7 @@ static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 	fetched = collect_consume(st->collect);
 	naming_tick(st->sampler, now_ns);
 	if (st->names_wait)
-		remapping_tick(st->open, now_ns);
+		interval_tick_places(st->open, now_ns);
 	else
 		interval_tick(st->open, now_ns);
 	if (now_ns >= st->maintain_ns) {

@@ -87,4 +87,7 @@ int stream_books(const struct stream *st, struct counters *ret_counters, struct 
 int pipeline_on_sample(const void *bytes, size_t sz, void *ctx);
 int pipeline_on_event(const void *bytes, size_t sz, void *ctx);
 
+/* latecoming.c: a record KEPT or REST, for whichever interval has its sample. */
+void latecoming_take(const struct stream *st, const struct record *rec);
+
 DEFINE_CLEANUP(struct stream *, stream_free);

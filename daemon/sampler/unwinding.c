@@ -59,6 +59,33 @@ void unwinding_on_rows(uint32_t object, const struct rows_view *rows, void *ctx)
 	(void)pool_put(s->unwinding.pool, known, o->owner, rows, clock_mono_ns());
 }
 
+void unwinding_settle(struct sampler *s, uint32_t object)
+{
+	static const struct rows_head nothing = { 0 };
+	const struct rows_view none = { .head = &nothing };
+	const struct object *o = objects_get(s->objects, object);
+
+	if (o && (o->state == OBJECT_REFUSED || o->state == OBJECT_BAD))
+		unwinding_on_rows(object, &none, s);
+}
+
+enum rows_answer unwinding_find(struct sampler *s, uint32_t object, uint64_t offset,
+				struct cprof_rule *ret)
+{
+	const struct object *o = objects_get(s->objects, object);
+	const struct cprof_known known = {
+		.id = object,
+		.slot = objects_slot(s->objects, object),
+	};
+
+	if (!s->unwinding.pool || !o || o->kind == OBJECT_JIT)
+		return ROWS_NO_FILE;
+	if (known.slot >= CPROF_UNWIND_OBJECTS_MAX)
+		return ROWS_REFUSED;
+	pool_use(s->unwinding.pool, known.slot, clock_mono_ns());
+	return pool_find(s->unwinding.pool, known, offset, ret);
+}
+
 void unwinding_use(struct sampler *s, const struct window_frame *frames, uint32_t cnt)
 {
 	uint64_t now_ns = clock_mono_ns();

@@ -77,6 +77,8 @@ void pool_use(struct pool *p, uint32_t object, uint64_t now_ns);
  * told again only after its pause, if it was not put meanwhile.
  */
 bool pool_is_wanted(struct pool *p, uint32_t *ret_id);
+/* The rule for a place: enum rows_answer, and *ret where it is ROWS_FOUND. */
+int pool_find(struct pool *p, struct cprof_known object, uint64_t offset, struct cprof_rule *ret);
 void pool_facts(const struct pool *p, struct pool_facts *ret);
 
 DEFINE_CLEANUP(struct pool *, pool_free);

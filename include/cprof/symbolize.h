@@ -73,6 +73,9 @@ void symbolize_defer(struct symbolize *s, bool deferred);
 /* Its file is to be read once more, for what else came of it, as soon as a process has it. */
 void symbolize_read_again(struct symbolize *s, uint32_t object, uint64_t now_ns);
 
+/* Its unwinding rows are on their way: the file is being opened or read. */
+bool symbolize_awaits_rows(struct symbolize *s, uint32_t object);
+
 /*
  * The object is about to be forgotten: its table in the symbolizer is dropped. False when a role is
  * at work on it; then it has to stay.

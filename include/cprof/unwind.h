@@ -132,11 +132,22 @@ struct cprof_unwind_page {
 CPROF_ASSERT(sizeof(struct cprof_unwind_object) == 24);
 CPROF_ASSERT(sizeof(struct cprof_unwind_page) == 8);
 
+/* What is known of a place. */
+enum rows_answer {
+	ROWS_NO_FILE = -1, /* run-time code, or nobody knows what: there are no rows to look for */
+	ROWS_FOUND = 0,
+	ROWS_GAP,     /* no entry covers the place */
+	ROWS_STALE,   /* changed meanwhile */
+	ROWS_UNKNOWN, /* not read yet: rows may come */
+	ROWS_NONE,    /* the file has no unwinding information */
+	ROWS_REFUSED, /* no room */
+};
+
 /* What a walk would find (program cprof_rows), for tests and checks. */
 struct cprof_rows_probe {
 	__u64 offset;
 	struct cprof_known object;
-	__s32 answer; /* enum rows_answer of bpf/rows.h */
+	__s32 answer; /* enum rows_answer */
 	__u32 pad;
 	struct cprof_rule rule;
 };

@@ -8,6 +8,7 @@
  * and goes away with window_free(). Filled by fold, read by symbolize and encode.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cprof/abi.h"
@@ -65,6 +66,13 @@ struct window_stack {
 	uint8_t complete;
 };
 
+/* User frames of a stack, leaf first. */
+struct window_user {
+	const struct window_frame *frames;
+	uint32_t cnt;
+	uint8_t end; /* enum cprof_stack_end */
+};
+
 struct window_sample {
 	uint32_t process;
 	uint32_t stack;
@@ -104,6 +112,17 @@ size_t window_bytes(const struct window *w);
 
 /* The frames of a stack, to be changed in place by whoever locates them late. */
 struct window_frame *window_frames(struct window *w, uint32_t stack);
+
+/*
+ * The stack's user frames from now on, behind its @kernel_cnt kernel frames, and why they end; it is complete
+ * or not by that. 0, or -ENOMEM and nothing changed. Who changes any calls window_recount() in the end.
+ */
+int window_set_user(struct window *w, uint32_t stack, uint32_t kernel_cnt,
+		    const struct window_user *user);
+/* Sums up anew how many samples of each process have complete stacks. */
+void window_recount(struct window *w);
+/* Did a stack that ends so (enum cprof_stack_end) reach its root? */
+bool window_end_is_complete(uint8_t end);
 
 /* Adds the sample at @idx to the chain of its process. */
 void window_chain(struct window *w, uint32_t idx);

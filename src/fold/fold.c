@@ -47,16 +47,6 @@ struct raw_parts {
 	size_t sz[RAW_PARTS];
 };
 
-static bool end_is_complete(uint8_t end)
-{
-	static const bool complete[CPROF_END_MAX] = {
-#define CPROF_END(name, value, complete, prose) [value] = complete,
-#include "cprof/stack_ends.def"
-	};
-
-	return end < CPROF_END_MAX && complete[end];
-}
-
 static struct window_owner owner_of(const struct cprof_sample *s)
 {
 	if (!(s->flags & (CPROF_SAMPLE_OWN | CPROF_SAMPLE_LATE)))
@@ -229,8 +219,8 @@ int fold_add_stack(struct window *w, const struct record *rec, const struct wind
 		.cnt = cnt,
 		.kernel_end = s->kernel_end,
 		.user_end = s->user_end,
-		.complete = end_is_complete(s->user_end == CPROF_END_NONE ? s->kernel_end
-									  : s->user_end),
+		.complete = window_end_is_complete(s->user_end == CPROF_END_NONE ? s->kernel_end
+										 : s->user_end),
 	};
 	struct raw_parts raw;
 	const void *bytes;

@@ -5,7 +5,9 @@
  * with what is seen: a window of an idle machine costs nothing but this structure.
  */
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cprof/window.h"
 
@@ -58,6 +60,48 @@ struct window_frame *window_frames(struct window *w, uint32_t stack)
 {
 	/* They lie in the window's own arena: what is const are others' views of them. */
 	return (struct window_frame *)(uintptr_t)w->stacks.v[stack].frames;
+}
+
+bool window_end_is_complete(uint8_t end)
+{
+	static const bool complete[CPROF_END_MAX] = {
+#define CPROF_END(name, value, complete, prose) [value] = complete,
+#include "cprof/stack_ends.def"
+	};
+
+	return end < CPROF_END_MAX && complete[end];
+}
+
+int window_set_user(struct window *w, uint32_t stack, uint32_t kernel_cnt,
+		    const struct window_user *user)
+{
+	struct window_stack *s = &w->stacks.v[stack];
+	struct window_frame *frames;
+
+	frames = arena_alloc(&w->arena, (kernel_cnt + user->cnt) * sizeof(*frames));
+	if (!frames)
+		return -ENOMEM;
+	if (kernel_cnt > 0)
+		memcpy(frames, s->frames, kernel_cnt * sizeof(*frames));
+	if (user->cnt > 0)
+		memcpy(frames + kernel_cnt, user->frames, user->cnt * sizeof(*frames));
+	s->frames = frames;
+	s->cnt = kernel_cnt + user->cnt;
+	s->user_end = user->end;
+	s->complete = window_end_is_complete(user->end);
+	return 0;
+}
+
+void window_recount(struct window *w)
+{
+	for (size_t i = 0; i < w->processes.cnt; i++)
+		w->processes.v[i].complete = 0;
+	for (size_t i = 0; i < w->samples.cnt; i++) {
+		const struct window_sample *s = &w->samples.v[i];
+
+		if (w->stacks.v[s->stack].complete)
+			w->processes.v[s->process].complete += s->cnt;
+	}
 }
 
 void window_chain(struct window *w, uint32_t idx)

@@ -174,18 +174,6 @@ unsigned int remap_pending(const struct remap *r)
 	return r->waiting;
 }
 
-static void recount(struct window *w)
-{
-	for (size_t i = 0; i < w->processes.cnt; i++)
-		w->processes.v[i].complete = 0;
-	for (size_t i = 0; i < w->samples.cnt; i++) {
-		const struct window_sample *s = &w->samples.v[i];
-
-		if (w->stacks.v[s->stack].complete)
-			w->processes.v[s->process].complete += s->cnt;
-	}
-}
-
 void remap_finish(struct remap *r, struct window *w)
 {
 	for (size_t i = 0; i < r->processes.cnt; i++) {
@@ -202,5 +190,5 @@ void remap_finish(struct remap *r, struct window *w)
 		if (settle_is_open(&w->stacks.v[r->scanned]))
 			settle_stack(r, w, NULL, r->scanned);
 	}
-	recount(w);
+	window_recount(w);
 }

@@ -171,6 +171,14 @@ void symbolize_close_window(struct symbolize_view *v, uint64_t now_ns)
 	kernel_tick(s, now_ns);
 }
 
+/* Is a role at work on it? */
+static bool is_at_work(const struct symbolize *s, const struct object *o, const struct work *w)
+{
+	if (w->waits || o->state == OBJECT_ASKED)
+		return s->opener_fd >= 0;
+	return o->state == OBJECT_OPENED && s->symbolizer_fd >= 0;
+}
+
 static bool is_on_its_way(const struct symbolize_view *v, uint32_t object)
 {
 	struct symbolize *s = v->s;
@@ -179,13 +187,22 @@ static bool is_on_its_way(const struct symbolize_view *v, uint32_t object)
 
 	if (!o || !w)
 		return false;
-	if (w->waits || o->state == OBJECT_ASKED)
-		return s->opener_fd >= 0;
-	if (o->state == OBJECT_OPENED)
-		return s->symbolizer_fd >= 0;
+	if (w->waits || o->state == OBJECT_ASKED || o->state == OBJECT_OPENED)
+		return is_at_work(s, o, w);
 	if (jit_is_put_off(v, w))
 		return true;
 	return s->retry_ns != 0 && symbolize_is_to_retry(s, object);
+}
+
+bool symbolize_awaits_rows(struct symbolize *s, uint32_t object)
+{
+	const struct object *o = objects_get(s->opts.objects, object);
+	const struct work *w = symbolize_work(s, object);
+
+	if (!o || !w)
+		return false;
+	return is_at_work(s, o, w) || (w->rows_due && s->symbolizer_fd >= 0) ||
+	       (s->retry_ns != 0 && symbolize_is_to_retry(s, object));
 }
 
 unsigned int symbolize_pending(const struct symbolize_view *v)

@@ -18,6 +18,7 @@
 #include "cprof/rows.h"
 #include "cprof/session.h"
 #include "cprof/wire.h"
+#include "late-fixture.h"
 #include "replay-fixture.h"
 
 /* Where seeds go to, or what they are compared with. */
@@ -103,6 +104,46 @@ static int write_late(const struct corpus *to)
 	rest_build(&r, &rest, &rest_body);
 	e = write_seed(to, "kept", k.bytes, k.sz);
 	return e == 0 ? write_seed(to, "rest", r.bytes, r.sz) : e;
+}
+
+/* A sample, what was kept of its stack, and the stack that another walk made of it, at @bytes. */
+static size_t build_late(unsigned char *bytes, const struct cprof_kept *kept)
+{
+	const struct cprof_sample head = { .seq = kept->seq,
+					   .pid = 42,
+					   .kernel_cnt = 1,
+					   .user_cnt = 1,
+					   .user_end = CPROF_END_NO_ROWS,
+					   .flags = CPROF_SAMPLE_LATE };
+	const struct cprof_frame frames[] = { { 0x1100, 20, CPROF_FRAME_EXACT },
+					      { 0x1200, 21, 0 } };
+	const struct cprof_rest rest = { .seq = kept->seq,
+					 .user_cnt = 2,
+					 .user_end = CPROF_END_ROOT };
+	static struct sample s;
+	static struct kept k;
+	static struct rest r;
+
+	sample_build(&s, &head,
+		     &(struct sample_body){ .kernel = (const __u64[]){ 0xffffffff81000000 },
+					    .user = frames });
+	late_kept_build(&k, kept);
+	rest_build(&r, &rest, &(struct rest_body){ .user = frames });
+	memcpy(bytes, s.bytes, s.sz);
+	memcpy(bytes + s.sz, k.bytes, k.sz);
+	memcpy(bytes + s.sz + k.sz, r.bytes, r.sz);
+	return s.sz + k.sz + r.sz;
+}
+
+static int write_walks(const struct corpus *to)
+{
+	static unsigned char bytes[4 * sizeof(struct kept)];
+	size_t sz = build_late(bytes, &(struct cprof_kept){ .seq = 1 });
+	int r = write_seed(to, "whole", bytes, sz);
+
+	sz += build_late(bytes + sz, &(struct cprof_kept){ .seq = 2, .stack_sz = 40 });
+	sz += build_late(bytes + sz, &(struct cprof_kept){ .seq = 3, .syscall = 1 });
+	return r == 0 ? write_seed(to, "three", bytes, sz) : r;
 }
 
 static int write_decode(const struct corpus *to)
@@ -461,9 +502,9 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*write)(const struct corpus *to);
 	} corpora[] = {
-		{ "decode", write_decode }, { "wire", write_wire }, { "session", write_session },
-		{ "replay", write_replay }, { "str", write_str },   { "control", write_control },
-		{ "rows", write_rows },
+		{ "decode", write_decode },   { "late", write_walks },	  { "wire", write_wire },
+		{ "session", write_session }, { "replay", write_replay }, { "str", write_str },
+		{ "control", write_control }, { "rows", write_rows },
 	};
 
 	struct corpus to = { .check = argc == 3 && strcmp(argv[1], "--check") == 0 };

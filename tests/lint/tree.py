@@ -25,7 +25,7 @@ UNTESTED = {
 }
 
 COUNTER = re.compile(r'^COUNTER\((\w+), (\w+), (\w+), "((?:[^"\\]|\\.)*)"\)$')
-MOVERS = ('bpf/', 'daemon/sampler/', 'src/collect/', 'src/fold/', 'src/remap/',
+MOVERS = ('bpf/', 'daemon/sampler/', 'src/collect/', 'src/fold/', 'src/late/', 'src/remap/',
           'src/symbolize/')
 SIDES = ('BPF', 'USER')
 KINDS = ('RUNS', 'DROP', 'DISCARD', 'NS', 'EVENT')

@@ -23,6 +23,13 @@ void unwinding_use(struct sampler *s, const struct window_frame *frames, uint32_
 {
 }
 
+static enum cprof_record_type late_type; /* of the record that came last for a stack */
+
+void latecoming_take(const struct stream *st, const struct record *rec)
+{
+	late_type = rec->type;
+}
+
 static void count_kept(const struct cprof_sample *head, uint32_t process, uint32_t stack, void *ctx)
 {
 	struct bench *b = ctx;
@@ -120,6 +127,25 @@ TEST(a_late_sample_is_of_the_window_in_which_it_was_taken)
 	CHECK_EQ(b.open.samples, 4);
 	CHECK_EQ(b.st.counters.v[COUNTER_delivered], 6);
 	CHECK_EQ(b.kept, 6);
+	end(&b);
+}
+
+/* It is nobody's run: the books do not know it. */
+TEST(what_was_kept_of_a_stack_is_no_sample)
+{
+	static struct kept kept;
+	static struct rest rest;
+	struct bench b;
+
+	begin(&b);
+	kept_build(&kept, &(struct cprof_kept){ .seq = 1 }, &(struct kept_body){ 0 });
+	CHECK_EQ(pipeline_on_sample(kept.bytes, kept.sz, &b.st), 0);
+	CHECK_EQ(late_type, CPROF_RECORD_KEPT);
+	rest_build(&rest, &(struct cprof_rest){ .seq = 1 }, &(struct rest_body){ 0 });
+	CHECK_EQ(pipeline_on_sample(rest.bytes, rest.sz, &b.st), 0);
+	CHECK_EQ(late_type, CPROF_RECORD_REST);
+	CHECK_EQ(b.st.counters.v[COUNTER_delivered], 0);
+	CHECK_EQ(b.st.counters.v[COUNTER_discard_malformed], 0);
 	end(&b);
 }
 
