@@ -26,8 +26,8 @@
 #define OPENS_USER_BURST 1000
 #define OPENS_ROOT_BUSY 64
 #define OPENS_USER_BUSY 8
-/* That wait for their rows: what is open for 5 s at most, at 100 ms each. */
-#define OPENS_ROOT_OPEN 48
+/* That wait for their rows. */
+#define OPENS_ROOT_OPEN 160
 #define OPENS_USER_OPEN 8
 /* Of a user's file, by its size: 50 MiB, and whatever claims more, cost a second of the bucket. */
 #define OPENS_BYTE_NS 20

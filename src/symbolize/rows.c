@@ -87,6 +87,22 @@ static bool is_before(const struct work *a, const struct work *b, uint64_t now_n
 	return a->uses != b->uses ? a->uses > b->uses : a->rows_ns < b->rows_ns;
 }
 
+/*
+ * A file that was closed before its turn came is read again when there is nothing else to do: until then its
+ * names are worth more than its rows.
+ */
+static void read_again(struct symbolize *s, uint64_t now_ns)
+{
+	uint32_t object;
+
+	if (s->rows_again.cnt == 0 || s->opening + s->loading + s->asks_cnt > 0)
+		return;
+	object = s->rows_again.v[--s->rows_again.cnt];
+	symbolize_read_again(s, object, now_ns);
+	if (symbolize_is_to_retry(s, object))
+		opens_put(s, object, now_ns);
+}
+
 /* Which one is next; there is one. */
 static size_t choose(struct symbolize *s, uint64_t now_ns)
 {
@@ -107,9 +123,12 @@ void rows_pump(struct symbolize *s, uint64_t now_ns)
 	const struct work *w;
 	size_t i;
 
-	if (s->symbolizer_fd < 0 || s->making.object != 0 || s->rows.cnt == 0 ||
-	    now_ns < s->rows_next_ns)
+	if (s->symbolizer_fd < 0 || s->making.object != 0 || now_ns < s->rows_next_ns)
 		return;
+	if (s->rows.cnt == 0) {
+		read_again(s, now_ns);
+		return;
+	}
 	i = choose(s, now_ns);
 	w = symbolize_work(s, s->rows.v[i]);
 	if (w && s->opening + s->loading > 0 && !has_waited(w, now_ns))
@@ -144,6 +163,7 @@ uint32_t rows_lost(struct symbolize *s)
 		object = s->debugs.making.object;
 	s->making = (struct making){ 0 };
 	s->rows_next_ns = 0;
+	s->rows_again.cnt = 0; /* all files are opened anew */
 	s->debugs.cnt = 0;
 	s->debugs.making = (struct making){ 0 };
 	return object;
@@ -165,13 +185,11 @@ static int on_due(struct symbolize *s, const struct wire_rows *m, int fd, uint64
 	uint32_t object = (uint32_t)m->head.id;
 	int r;
 
+	rows_undue(s, object);
 	if (m->status == WIRE_ROWS_GONE) {
-		symbolize_table_lost(s, object, now_ns);
-		opens_failed(s, object, now_ns);
-		symbolize_retry_at(s, symbolize_work(s, object)->pause_until_ns);
+		(void)vec_push(&s->rows_again, object); /* or else it has none */
 		return 0;
 	}
-	rows_undue(s, object);
 	if (m->status == WIRE_ROWS_LIMIT)
 		s->opts.counters->v[COUNTER_rows_limited]++;
 	r = rows_take(s, m, fd);

@@ -149,6 +149,7 @@ struct symbolize {
 	bool kernel_outside;	   /* a place outside of its text was met */
 	uint64_t kernel_reading;   /* such places are to be asked for anew since */
 	VEC(uint32_t) rows;	   /* objects whose rows are still to be asked for */
+	VEC(uint32_t) rows_again;  /* objects that were closed meanwhile */
 	struct making making;	   /* the one that was */
 	uint64_t rows_next_ns;	   /* not before */
 	struct debugs debugs;

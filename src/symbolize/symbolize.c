@@ -39,6 +39,7 @@ struct symbolize *symbolize_free(struct symbolize *s)
 	symbolize_asks_drop(s);
 	vec_done(&s->works);
 	vec_done(&s->rows);
+	vec_done(&s->rows_again);
 	vec_done(&s->jits);
 	vec_done(&s->codes);
 	s->opener_fd = fd_close(s->opener_fd);

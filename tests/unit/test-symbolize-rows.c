@@ -314,10 +314,16 @@ TEST(a_file_that_was_closed_is_opened_again)
 	begin(&b);
 	object = make_ready(&b, 100);
 	CHECK_EQ(asked(&b), object);
-	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_GONE, -EBADF, 0), 0);
-	CHECK_EQ(b.forgotten, 1);
-	(void)announce_by(&b, 100, 0, 2 * SECOND);
+	(void)announce(&b, 101, EXT4_SUPER_MAGIC, S_IFREG);
 	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_GONE, -EBADF, 0), 0);
+	/* Its names stay while there is something else to do. */
+	CHECK_EQ(b.forgotten, 0);
+	CHECK_EQ(objects_get(b.objects, object)->state, OBJECT_READY);
+	say_opened(&b, 1 + object, WIRE_OPENED_GONE);
+	CHECK_EQ(b.forgotten, 1);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	CHECK_EQ(((struct wire_head *)b.buf)->id, object);
 	end(&b);
 }
 
