@@ -21,32 +21,12 @@ import harness
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "roles"))
 import wire  # noqa: E402
 
-CONFIG, SPOOL, LISTEN, ROLES, STATE, PROGRESS = range(14, 20)
-FRONT = 5
 STATUS, PROCESSES, CLIENT = range(128, 131)
-SAMPLING, DEGRADED, FAILED_STATE, RELOADED = range(4)
-STATE_BODY = struct.Struct("<II512s")
-CONFIG_BODY = struct.Struct("<II32s4096s4096sQQQQII1024sIIQQ104s64sII")
-COST = struct.Struct("<QQIIII")
 PROCESS = struct.Struct("<QQQQ6I64s128s80s")
 PROCESSES_BODY = struct.Struct("<QQII")
 BOOKS = ("produced", "runs", "missed", "dropped", "delivered", "in_profiles", "open_window",
          "discarded", "difference")
 SPOOL_FIGURES = ("files", "bytes", "evicted", "quarantined", "windows", "windows_failed", "merged")
-
-DEFAULTS = {
-    "hz": 99, "frames_max": 1024, "event": b"", "include": b"", "exclude": b"",
-    "window_ns": 60 * harness.NSEC, "use_max": 1 << 30, "files_max": 200000,
-    "age_max_ns": 7 * 86400 * harness.NSEC, "keep_free_ppm": 0, "pad": 0,
-    "directory": b"/var/lib/cprofd/profiles",
-    "symbolize": 1, "cpu_ppm": 1000000, "memory": 1 << 30, "unwind_memory": 1 << 26,
-    "socket": b"/run/cprofd/cprofd.sock", "group": b"root",
-}
-
-
-def config_message(**changes):
-    values = {**DEFAULTS, **changes}
-    return wire.message(CONFIG, CONFIG_BODY.pack(*values.values(), 0xffffffff, 0))
 
 
 def text_of(field):
@@ -77,8 +57,8 @@ class Status:
         cnt, roles = struct.unpack_from("<II", data, at)
         assert cnt == len(names), (cnt, len(names))
         at += 8
-        self.roles = [COST.unpack_from(data, at + COST.size * i) for i in range(roles)]
-        at += COST.size * 8
+        self.roles = [wire.COST.unpack_from(data, at + wire.COST.size * i) for i in range(roles)]
+        at += wire.COST.size * 8
         self.bpf_bytes, self.gap_ns = struct.unpack_from("<QQ", data, at)
         at += 16
         self.spool = dict(zip(SPOOL_FIGURES, struct.unpack_from("<7Q", data, at)))
@@ -142,9 +122,9 @@ class Launcher:
         """With neighbours of its own: what they know has the numbers of the one before."""
         self.spawn(wire.SAMPLER)
         control = self.controls[wire.SAMPLER]
-        wire.send(control, config_message(**self.config))
+        wire.send(control, wire.config_message(**self.config))
         fd = os.open(self.spool, os.O_RDONLY | os.O_DIRECTORY)
-        wire.send(control, wire.message(SPOOL), fd)
+        wire.send(control, wire.message(wire.SPOOL), fd)
         os.close(fd)
         for role in (wire.OPENER, wire.SYMBOLIZER):
             if role in self.roles:
@@ -158,7 +138,7 @@ class Launcher:
         if self.front:
             self.front.close()
         self.front, theirs = wire.pair()
-        wire.send(control, wire.peer(FRONT), theirs.fileno())
+        wire.send(control, wire.peer(wire.FRONT), theirs.fileno())
         theirs.close()
 
     def lend_kallsyms(self):
@@ -171,14 +151,14 @@ class Launcher:
 
     def reload(self, **config):
         self.config.update(config)
-        wire.send(self.controls[wire.SAMPLER], config_message(**self.config))
+        wire.send(self.controls[wire.SAMPLER], wire.config_message(**self.config))
 
     def tell_costs(self, *rows, problem=b""):
         """What the roles take, as a launcher tells: (cpu_ns, pss_bytes, role, pid, restarts)."""
-        costs = b"".join(COST.pack(*row, 0) for row in rows).ljust(COST.size * 8, b"\0")
+        costs = b"".join(wire.COST.pack(*row, 0) for row in rows).ljust(wire.COST.size * 8, b"\0")
         wire.send(self.controls[wire.SAMPLER],
-                  wire.message(ROLES, struct.pack("<II", len(rows), len(problem)) + costs +
-                               problem.ljust(256, b"\0")))
+                  wire.message(wire.ROLES, wire.ROLES_BODY.pack(len(rows), len(problem)) + costs +
+                               problem.ljust(wire.PROBLEM_SZ, b"\0")))
 
     def replace(self, role):
         """A new one where one died, as the launcher does."""
@@ -201,10 +181,10 @@ class Launcher:
             if not data:
                 return
             kind, _ = wire.head(data)
-            if kind == PROGRESS:
+            if kind == wire.PROGRESS:
                 self.progress.append(time.monotonic())
-            elif kind == STATE:
-                what, length, text = STATE_BODY.unpack_from(data, wire.HEAD.size)
+            elif kind == wire.STATE:
+                what, length, text = wire.STATE_BODY.unpack_from(data, wire.HEAD.size)
                 self.states.append((what, text[:length].decode()))
             if left <= 0:
                 return

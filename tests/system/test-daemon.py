@@ -19,6 +19,7 @@ import harness
 import stand_in
 from cprofd import Spool, build_of, comments
 from harness import NSEC, Work
+from stand_in import wire
 
 # What a kill or an end may take on a machine that others use too.
 STOP_MAX_S = 3
@@ -32,7 +33,7 @@ def running(args, tmp, name, sampler=None, **config):
     spool = Spool(tmp / name)
     config = {"window_ns": NSEC, "directory": str(spool.path).encode(), **config}
     with stand_in.Launcher(build_of(args), spool.path, sampler=sampler, **config) as launcher:
-        launcher.wait_state(stand_in.SAMPLING)
+        launcher.wait_state(wire.SAMPLING)
         yield launcher, spool
 
 
@@ -139,7 +140,7 @@ def killed(args, checks, tmp):
             before = now
             launcher.states.clear()
             launcher.start_sampler()
-            launcher.wait_state(stand_in.SAMPLING)
+            launcher.wait_state(wire.SAMPLING)
         status = watch(checks, "killed", launcher, 20, lambda s: s.spool["windows"] >= 2)
         checks.equal("killed: litter", spool.litter(), [])
         checks.check("killed: files can be read", spool.read(), len(before))
@@ -160,7 +161,7 @@ def restarted(args, checks, tmp):
             taken = launcher.stop()
             launcher.states.clear()
             launcher.start_sampler()
-            launcher.wait_state(stand_in.SAMPLING)
+            launcher.wait_state(wire.SAMPLING)
             status = watch(checks, f"restarted {i}", launcher, 15, lambda s: s.gap_ns > 0)
             checks.at_most(f"restarted {i}: the stop takes, s", taken, STOP_MAX_S)
             checks.at_least(f"restarted {i}: not sampled, ns", status.gap_ns, 1)
@@ -218,8 +219,7 @@ def behind(args, checks, tmp):
         checks.equal("behind: samples that the disk did not take", status.counters["discard_spool"], 0)
         with Held(launcher.sampler.pid, "spool"):
             watch(checks, "behind: held again", launcher, 1.8)
-            stand_in.wire.send(launcher.controls[stand_in.wire.SAMPLER],
-                               stand_in.wire.message(stand_in.wire.STOP))
+            wire.send(launcher.controls[wire.SAMPLER], wire.message(wire.STOP))
             time.sleep(0.3)
         launcher.sampler.wait(STOP_MAX_S)
         check_all_kept(checks, "behind", view, spool, status)
@@ -276,14 +276,14 @@ def reloaded(args, checks, tmp):
             stack.enter_context(Work(*argv))
         watch(checks, "reloaded: before", launcher, 20, lambda s: s.spool["windows"] >= 1)
         launcher.reload(hz=49)
-        launcher.wait_state(stand_in.RELOADED)
+        launcher.wait_state(wire.RELOADED)
         before = launcher.status().spool["windows"]
         status = watch(checks, "reloaded", launcher, 20, lambda s: s.spool["windows"] >= before + 2)
         checks.equal("reloaded: rate", status.hz, 49)
         check_identities(checks, "reloaded", status)
         launcher.reload(event=b"cycles", hz=77)
         harness.wait_until(lambda: launcher.listen(0.05) or len(
-            [1 for kind, _ in launcher.states if kind == stand_in.RELOADED]) == 2, 10, "RELOADED")
+            [1 for kind, _ in launcher.states if kind == wire.RELOADED]) == 2, 10, "RELOADED")
         status = launcher.status()
         if status.event == "cpu-clock":
             checks.check("reloaded: an event that cannot be had changes nothing",
@@ -309,13 +309,13 @@ def refused(args, checks, tmp):
     spool = Spool(tmp / "refused")
     with stand_in.Launcher(build_of(args), spool.path, hz=0) as launcher:
         begun = time.monotonic()
-        text, = launcher.wait_state(stand_in.FAILED_STATE)
+        text, = launcher.wait_state(wire.NOT_SAMPLING)
         checks.at_most("refused: told within, s", time.monotonic() - begun, 5)
         checks.check("refused: what and what next", "configuration" in text and "reinstall" in text, text)
     with stand_in.Launcher(build_of(args), spool.path) as launcher:
-        launcher.wait_state(stand_in.SAMPLING)
+        launcher.wait_state(wire.SAMPLING)
         launcher.reload(hz=0)
-        text, = launcher.wait_state(stand_in.RELOADED)
+        text, = launcher.wait_state(wire.RELOADED)
         checks.check("refused later: it says why", "configuration" in text, text)
         checks.equal("refused later: the rate", launcher.status().hz, 99)
 
@@ -339,20 +339,19 @@ def asked(args, checks, tmp):
         checks.equal("asked: event", status.event, "cpu-clock")
         told_costs(checks, launcher)
         launcher.front.send(b"\x10\0\0\0\xff\0\0\0" + bytes(8))
-        control = launcher.controls[stand_in.wire.SAMPLER]
+        control = launcher.controls[wire.SAMPLER]
         harness.wait_until(lambda: wants_front(control), 5, "a new front is asked for")
         checks.check("asked: a front that lies is replaced", True, "yes")
 
 
 def told_costs(checks, launcher):
     """What the roles take counts against the ceilings, and one that is down is told."""
-    wire = stand_in.wire
     checks.equal("costs: all is well", launcher.status().degraded, [])
     launcher.tell_costs((NSEC, 5 << 20, wire.OPENER, 0, 3), (NSEC, 7 << 20, wire.SYMBOLIZER, 7, 0))
     status = watch(checks, "costs", launcher, 5, lambda s: s.minute_ns >= 2 * NSEC)
     checks.within("costs: CPU in the last minute, s", status.minute_ns / NSEC, 3, 1)
     checks.equal("costs: what is allowed, s", status.minute_max_ns, 60 * status.cpus * NSEC)
-    checks.equal("costs: memory that is allowed", status.memory_max, stand_in.DEFAULTS["memory"])
+    checks.equal("costs: memory that is allowed", status.memory_max, wire.CONFIG_DEFAULTS["memory"])
     checks.check("costs: who is down", [t[:29] for t in status.degraded] ==
                  ["the opener is not running: fi"], status.degraded)
     launcher.tell_costs((NSEC, 5 << 20, wire.OPENER, 6, 4), (NSEC, 7 << 20, wire.SYMBOLIZER, 7, 0))
@@ -361,11 +360,11 @@ def told_costs(checks, launcher):
 
 
 def wants_front(control):
-    data, _ = stand_in.wire.recv(control)
-    kind, _ = stand_in.wire.head(data)
-    if kind != stand_in.wire.PEER:
+    data, _ = wire.recv(control)
+    kind, _ = wire.head(data)
+    if kind != wire.PEER:
         return False
-    return stand_in.wire.PEER_BODY.unpack_from(data, stand_in.wire.HEAD.size)[0] == stand_in.FRONT
+    return wire.PEER_BODY.unpack_from(data, wire.HEAD.size)[0] == wire.FRONT
 
 
 def client(args, checks, tmp):
@@ -376,12 +375,12 @@ def client(args, checks, tmp):
             stack.enter_context(Work(*argv))
         sock = stack.enter_context(launcher.send_client())
         start = struct.pack("<IIQIIQ32s256s256i", 1, 199, NSEC, 0, 0, 0, b"", b"", *[0] * 256)
-        sock.send(stand_in.wire.message(64, start))
+        sock.send(wire.message(64, start))
         sock.settimeout(20)
         kinds, samples = [], 0
         while not kinds or kinds[-1] not in (69, 70):
-            data, fd = stand_in.wire.recv(sock)
-            kinds.append(stand_in.wire.head(data)[0])
+            data, fd = wire.recv(sock)
+            kinds.append(wire.head(data)[0])
             if kinds[-1] == 68:
                 samples += struct.unpack_from("<Q", data, 16 + 4 * 8)[0]
             if fd is not None:

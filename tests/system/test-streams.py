@@ -20,6 +20,7 @@ import harness
 import pprof_file
 import stand_in
 from harness import Recorder, Work
+from stand_in import wire
 
 NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
@@ -43,7 +44,7 @@ class Daemon(stand_in.Launcher):
 
     def __enter__(self):
         super().__enter__()
-        self.wait_state(stand_in.SAMPLING)
+        self.wait_state(wire.SAMPLING)
         self.thread.start()
         return self
 
@@ -59,7 +60,7 @@ class Daemon(stand_in.Launcher):
                 with client:
                     uid = PEER_CREDENTIALS.unpack(client.getsockopt(
                         socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size))[1]
-                    stand_in.wire.send(self.front, stand_in.wire.message(
+                    wire.send(self.front, wire.message(
                         stand_in.CLIENT, struct.pack("<II", uid, uid == 0)), client.fileno())
 
 
@@ -134,7 +135,7 @@ def learnt(bench):
     """What the first had opened the second knows, also when nobody opens anything any more."""
     checks, program = bench.checks, bench.tmp / "brief-own"
     shutil.copy(bench.args.workloads / "burst-static", program)
-    opener = bench.daemon.roles[stand_in.wire.OPENER]
+    opener = bench.daemon.roles[wire.OPENER]
     with bench.recorder("--hz", 999, *storm_of(program, 2000, 1000)) as recorder:
         first = recorder.finish()
     bench.good("the first", first)

@@ -23,8 +23,6 @@ import time
 
 import wire
 
-CONFIG, SPOOL, LISTEN = 14, 15, 16
-HTTP, SESSION = 0, 1
 STATUS, PROCESSES, CLIENT = 128, 129, 130
 START, STARTED, STOP, PROGRESS, PROFILE, END, FAILED, NOTE = range(64, 72)
 FRONT_UID, GROUP = 61183, 61190
@@ -50,18 +48,8 @@ class Message(ctypes.Structure):
         return bytes(self)
 
 
-class ConfigMessage(Message):
-    TYPE = CONFIG
-    _fields_ = [("head", Head), ("hz", u32), ("frames_max", u32), ("event", char * 32),
-                ("include", char * 4096), ("exclude", char * 4096), ("window_ns", u64),
-                ("use_max", u64), ("files_max", u64), ("age_max_ns", u64), ("keep_free_ppm", u32),
-                ("pad", u32), ("directory", char * 1024), ("symbolize", u32), ("cpu_ppm", u32),
-                ("memory", u64), ("unwind_memory", u64), ("socket", char * 104), ("group", char * 64),
-                ("control_gid", u32), ("pad2", u32)]
-
-
 class ListenMessage(Message):
-    TYPE = LISTEN
+    TYPE = wire.LISTEN
     _fields_ = [("head", Head), ("kind", u32), ("pad", u32)]
 
 
@@ -307,20 +295,17 @@ class Front:
         theirs.close()
         assert wire.head(wire.recv(self.control)[0])[0] == wire.READY
         self.configure()
-        for kind, path, how in ((HTTP, self.path, socket.SOCK_STREAM),
-                                (SESSION, self.session_path, socket.SOCK_SEQPACKET)):
+        for kind, path, how in ((wire.HTTP, self.path, socket.SOCK_STREAM),
+                                (wire.SESSION, self.session_path, socket.SOCK_SEQPACKET)):
             sock = listen(path, how)
             wire.send(self.control, ListenMessage(kind=kind).pack(), sock.fileno())
             sock.close()
         self.sampler = None
 
     def configure(self, gid=GROUP):
-        wire.send(self.control, ConfigMessage(
-            hz=99, frames_max=1024, window_ns=60 * 10**9, symbolize=1, group=b"cprofd",
-            use_max=1 << 30, files_max=200000, age_max_ns=7 * 86400 * 10**9, keep_free_ppm=150000,
-            cpu_ppm=10000, memory=1 << 28, unwind_memory=1 << 26,
-            directory=b"/var/lib/cprofd/profiles", socket=str(self.path).encode(),
-            control_gid=gid).pack())
+        wire.send(self.control, wire.config_message(
+            group=b"cprofd", keep_free_ppm=150000, cpu_ppm=10000, memory=1 << 28,
+            socket=str(self.path).encode(), control_gid=gid))
 
     def connect_sampler(self):
         self.sampler = Sampler()
@@ -330,7 +315,7 @@ class Front:
 
     def send_spool(self, path):
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        wire.send(self.control, wire.message(SPOOL), fd)
+        wire.send(self.control, wire.message(wire.SPOOL), fd)
         os.close(fd)
 
     def descriptors(self):

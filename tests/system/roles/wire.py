@@ -132,6 +132,13 @@ def mapped(data):
 
 
 CONFIG_BODY = struct.Struct("<II32s4096s4096sQQQQII1024sIIQQ104s64sII")
+CONFIG_DEFAULTS = {
+    "hz": 99, "frames_max": 1024, "event": b"", "include": b"", "exclude": b"", "window_ns": 60 * 10**9,
+    "use_max": 1 << 30, "files_max": 200000, "age_max_ns": 7 * 86400 * 10**9, "keep_free_ppm": 0, "pad": 0,
+    "directory": b"/var/lib/cprofd/profiles", "symbolize": 1, "cpu_ppm": 1000000, "memory": 1 << 30,
+    "unwind_memory": 1 << 26, "socket": b"/run/cprofd/cprofd.sock", "group": b"root",
+    "control_gid": 0xffffffff, "pad2": 0,
+}
 LISTEN_BODY = struct.Struct("<II")
 ROLES_BODY = struct.Struct("<II")
 COST = struct.Struct("<QQIIII")
@@ -141,12 +148,17 @@ SAMPLING, DEGRADED, NOT_SAMPLING, RELOADED = range(4)
 HTTP, SESSION = range(2)
 
 
+def config_message(**changes):
+    assert changes.keys() <= CONFIG_DEFAULTS.keys(), changes
+    return message(CONFIG, CONFIG_BODY.pack(*{**CONFIG_DEFAULTS, **changes}.values()))
+
+
 def config(data):
     """What the tests look at of a CONFIG message."""
-    fields = CONFIG_BODY.unpack_from(data, HEAD.size)
+    fields = dict(zip(CONFIG_DEFAULTS, CONFIG_BODY.unpack_from(data, HEAD.size)))
     assert len(data) == HEAD.size + CONFIG_BODY.size, len(data)
-    return {"hz": fields[0], "directory": fields[11].rstrip(b"\0").decode(),
-            "socket": fields[16].rstrip(b"\0").decode(), "gid": fields[18]}
+    return {"hz": fields["hz"], "directory": fields["directory"].rstrip(b"\0").decode(),
+            "socket": fields["socket"].rstrip(b"\0").decode(), "gid": fields["control_gid"]}
 
 
 def costs(data):
