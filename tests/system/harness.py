@@ -277,6 +277,22 @@ def scratch():
         shutil.rmtree(path, ignore_errors=True)
 
 
+class Meanwhile:
+    """What goes on in a thread of its own: `with` one of these, _run() until self.over is set."""
+
+    def __init__(self):
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
 # Workloads
 
 

@@ -25,7 +25,6 @@ import math
 import os
 import random
 import re
-import threading
 import time
 
 import cprofd
@@ -136,12 +135,12 @@ STORMS = {
 }
 
 
-class Killer:
+class Killer(harness.Meanwhile):
     """Kills the symbolizer, every second."""
 
     def __init__(self, daemon):
-        self.daemon, self.over, self.kills = daemon, threading.Event(), 0
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        super().__init__()
+        self.daemon, self.kills = daemon, 0
 
     def _run(self):
         last = None
@@ -152,14 +151,6 @@ class Killer:
                     os.kill(pid, 9)
                     self.kills += 1
                     last = pid
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
 
 
 class Account:

@@ -11,7 +11,6 @@ the books have to be exact, and what the roles take of memory has a bound.
 import contextlib
 import os
 import re
-import threading
 import time
 
 import harness
@@ -25,14 +24,14 @@ FRESH = 500000  # numbers of the victim's new files
 ONLY = re.compile(r"only_\d{6}$")
 
 
-class Watch:
+class Watch(harness.Meanwhile):
     """PSS and CPU time of the roles while a recording runs."""
 
     def __init__(self, recorder):
-        self.recorder, self.over = recorder, threading.Event()
+        super().__init__()
+        self.recorder = recorder
         self.first = self.last = self.peak = 0
         self.cpu_ns, self.pss = {}, {}
-        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _look(self):
         found = {}
@@ -52,14 +51,6 @@ class Watch:
     def _run(self):
         while not self.over.wait(0.5):
             self._look()
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
 
     def tell(self, checks, what, seconds):
         cpu = sum(self.cpu_ns.values()) / NSEC / seconds
