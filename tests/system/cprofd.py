@@ -80,10 +80,31 @@ def of_seconds(args, tmp, settings=(), options=()):
     return Daemon(args, tmp, settings, options=["--config", tmp / "cprofd.conf", *options])
 
 
-class Daemon:
-    """`with Daemon(args, tmp) as d:` it answers; @settings are its -o, @options other arguments."""
+def command(build, settings, options=()):
+    """The launcher's; @settings are Section.Key=VALUE."""
+    return [build / "daemon/launcher/cprofd", *options, *(word for s in settings for word in ("-o", s))]
+
+
+class Asked:
+    """What is asked of a daemon that listens at self.socket and writes its log to self.tmp."""
 
     PATIENCE_S = 60
+
+    def ctl(self, *args, **kwargs):
+        return subprocess.run([self.cprofctl, "--socket", self.socket, *map(str, args)],
+                              capture_output=True, text=True, check=False,
+                              timeout=self.PATIENCE_S, stdin=subprocess.DEVNULL, cwd=self.tmp, **kwargs)
+
+    def json(self, *args, **kwargs):
+        done = self.ctl("--json", *args, **kwargs)
+        return json.loads(done.stdout) if done.stdout else {}
+
+    def said(self):
+        return (self.tmp / "log").read_text(encoding="utf-8", errors="replace")
+
+
+class Daemon(Asked):
+    """`with Daemon(args, tmp) as d:` it answers; @settings are its -o, @options other arguments."""
 
     def __init__(self, args, tmp, settings=(), front=None, options=(), nice=0):
         build = build_of(args)
@@ -96,8 +117,7 @@ class Daemon:
         self.log = open(tmp / "log", "w", encoding="utf-8")
         settings = [f"Control.Socket={self.socket}", f"Profiles.Directory={self.spool}", *settings]
         self.process = subprocess.Popen(
-            [build / "daemon/launcher/cprofd", *options, "--role", f"front={self.front}",
-             *(word for setting in settings for word in ("-o", setting))],
+            command(build, settings, [*options, "--role", f"front={self.front}"]),
             stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
             preexec_fn=lambda: os.nice(nice))
 
@@ -118,18 +138,6 @@ class Daemon:
         self.process.kill()
         self.process.wait()
         self.log.close()
-
-    def ctl(self, *args, **kwargs):
-        return subprocess.run([self.cprofctl, "--socket", self.socket, *map(str, args)],
-                              capture_output=True, text=True, check=False,
-                              timeout=self.PATIENCE_S, stdin=subprocess.DEVNULL, cwd=self.tmp, **kwargs)
-
-    def json(self, *args, **kwargs):
-        done = self.ctl("--json", *args, **kwargs)
-        return json.loads(done.stdout) if done.stdout else {}
-
-    def said(self):
-        return (self.tmp / "log").read_text(encoding="utf-8", errors="replace")
 
     def role(self, name):
         """Its pid; None when there is none."""

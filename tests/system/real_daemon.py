@@ -14,6 +14,7 @@ import socket
 import subprocess
 import time
 
+import cprofd
 import harness
 
 ROLES = ("sampler", "opener", "symbolizer", "front")
@@ -48,7 +49,7 @@ class Notices:
         return self
 
 
-class Daemon:
+class Daemon(cprofd.Asked):
     """`with Daemon(args, tmp) as d:` it is ready; @settings are Section.Key: value."""
 
     def __init__(self, args, tmp, profiles=None, settings=(), options=(), watchdog_s=0):
@@ -59,14 +60,11 @@ class Daemon:
         self.notices = Notices(self.tmp / "notify")
         settings = {"Profiles.Window": "1s", "Profiles.KeepFree": "0%", "Control.Group": "root",
                     "Profiles.Directory": self.profiles, "Control.Socket": self.socket, **dict(settings)}
-        self.command = [self.build / "daemon/launcher/cprofd"]
-        for key, value in settings.items():
-            self.command += ["-o", f"{key}={value}"]
-        self.command += list(options)
+        self.command = cprofd.command(self.build, [f"{key}={value}" for key, value in settings.items()], options)
         self.environ = {**os.environ, "NOTIFY_SOCKET": str(self.tmp / "notify")}
         if watchdog_s:
             self.environ["WATCHDOG_USEC"] = str(int(watchdog_s * 1e6))
-        self.log = open(self.tmp / "log", "a+b")
+        self.log = open(self.tmp / "log", "ab")
         self.process = None
 
     def __enter__(self):
@@ -81,7 +79,7 @@ class Daemon:
 
     def spawn(self):
         # With the precedence that the service has.
-        self.process = subprocess.Popen([str(c) for c in self.command], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
                                         stderr=self.log, env=self.environ, preexec_fn=lambda: os.nice(-10))
 
     def start(self, timeout=60):
@@ -119,15 +117,6 @@ class Daemon:
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout), time.monotonic() - begun
-
-    def said(self):
-        self.log.seek(0)
-        return self.log.read().decode("utf-8", "replace")
-
-    def ctl(self, *args):
-        return subprocess.run([str(self.cprofctl), "--socket", str(self.socket), *map(str, args)],
-                              capture_output=True, text=True, check=False, timeout=60,
-                              stdin=subprocess.DEVNULL, cwd=self.tmp)
 
     def status(self, timeout=30):
         """The answer; whoever is between two lives is asked again."""
