@@ -80,5 +80,10 @@ bool pool_is_wanted(struct pool *p, uint32_t *ret_id);
 /* The rule for a place: enum rows_answer, and *ret where it is ROWS_FOUND. */
 int pool_find(struct pool *p, struct cprof_known object, uint64_t offset, struct cprof_rule *ret);
 void pool_facts(const struct pool *p, struct pool_facts *ret);
+/*
+ * What walks find of an object now, as a block: *ret_bytes is the caller's, to be freed. 0; -ENOENT: it
+ * was not read, or found no room; -ENOMEM.
+ */
+int pool_block(struct pool *p, struct cprof_known object, void **ret_bytes, size_t *ret_sz);
 
 DEFINE_CLEANUP(struct pool *, pool_free);

@@ -5,6 +5,7 @@
 #include "check.h"
 #include "fail.h"
 #include "pool-fixture.h"
+#include "rows-fixture.h"
 
 #define MIB ((size_t)1 << 20)
 #define SECOND UINT64_C(1000000000)
@@ -151,6 +152,45 @@ TEST(what_is_put_is_there)
 	CHECK_EQ(facts_of(p).bytes, 0);
 	CHECK_EQ(facts_of(p).evicted, 0);
 	CHECK_EQ(im.cnt, 0);
+	end(&im, p);
+}
+
+static void check_block(struct pool *p, const struct content *c)
+{
+	_cleanup_free_ void *bytes = NULL;
+	struct rows_view view;
+	size_t sz;
+
+	CHECK_EQ(pool_block(p, known_of(c->object), &bytes, &sz), 0);
+	CHECK_EQ(rows_check(bytes, sz, &view), 0);
+	for (uint64_t offset = 0; offset < CONTENT_OFFSETS; offset += 97) {
+		uint32_t i = content_rule_at(c, offset);
+		const struct cprof_rule rule = content_rule(c, i);
+
+		CHECK(memcmp(rows_find(&view, offset), &rule, sizeof(rule)) == 0);
+	}
+}
+
+TEST(what_is_there_comes_out_as_it_was)
+{
+	struct image im;
+	struct pool *p = start(&im, 8 * MIB);
+	struct content a = plain(16, 1, 30, 3000), none = plain(18, 0, 0, 1),
+		       gaps = content_of(17, 3);
+	void *bytes;
+	size_t sz;
+
+	CHECK_EQ(put(p, 0, &gaps, 1), 0);
+	CHECK_EQ(put(p, 0, &a, 1), 0);
+	CHECK_EQ(put(p, 0, &none, 1), 0);
+	check_block(p, &a);
+	check_block(p, &gaps);
+	check_block(p, &none);
+	CHECK_EQ(pool_block(p, known_of(19), &bytes, &sz), -ENOENT);
+	CHECK_EQ(pool_block(p, known_of(CPROF_UNWIND_OBJECTS_MAX), &bytes, &sz), -ENOENT);
+	CHECK_EQ(pool_block(p, (struct cprof_known){ .id = 1, .slot = 16 }, &bytes, &sz), -ENOENT);
+	pool_drop(p, 16);
+	CHECK_EQ(pool_block(p, known_of(16), &bytes, &sz), -ENOENT);
 	end(&im, p);
 }
 
