@@ -17,6 +17,7 @@ struct output {
 	char *dir;    /* as shown: "" for the current directory, else it ends in '/' */
 	char *file;   /* the one name that the user gave; NULL: each profile has its own */
 	bool replace; /* the first file may replace what has its name */
+	bool secret;  /* set before anything is written: files are for their owner alone */
 	bool made;    /* the directory is ours: it goes again when nothing was written to it */
 	bool written;
 	unsigned int temporaries; /* made so far, for their names */

@@ -21,6 +21,7 @@
 #include "cprof/profile_name.h"
 
 #define OUTPUT_FILE_MODE 0640
+#define OUTPUT_SECRET_MODE 0600
 #define OUTPUT_DIR_MODE 0700
 #define OUTPUT_OTHERS_MAX 10000
 #define OUTPUT_COPY_BYTES ((size_t)256 << 10)
@@ -45,7 +46,7 @@ static int output_temporary(struct output *o, struct temporary *ret)
 			       o->temporaries++);
 		ret->fd = openat(o->dir_fd, ret->name,
 				 O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-				 OUTPUT_FILE_MODE);
+				 o->secret ? OUTPUT_SECRET_MODE : OUTPUT_FILE_MODE);
 		if (ret->fd >= 0)
 			return 0;
 		if (errno != EEXIST)

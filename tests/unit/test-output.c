@@ -186,6 +186,21 @@ TEST(output_replaces_nothing)
 	CHECK_EQ(st.st_mode & 0137, 0);
 }
 
+TEST(output_is_secret)
+{
+	_cleanup_(output_done) struct output o = OUTPUT_INIT;
+	_cleanup_free_ char *path = NULL;
+	struct stat st;
+
+	enter_scratch();
+	CHECK_EQ(close(creat("f", 0644)), 0);
+	o.secret = true;
+	CHECK_EQ(output_open_file(&o, "f"), 0);
+	path = written(&o, "unused", "1");
+	CHECK_EQ(stat("f", &st), 0);
+	CHECK_EQ(st.st_mode & 07777, 0600);
+}
+
 TEST(output_file_replaces_once)
 {
 	_cleanup_(output_done) struct output o = OUTPUT_INIT;
