@@ -5,7 +5,7 @@
  * kept — what it takes to walk a user stack again: registers, stack, mappings. Behind a sample whose walk
  * met code without rows yet, for they come a moment later; or behind each, where that was asked for.
  *
- * Of the stack the words are kept from rsp up, as far as memory can be read. Which of them are return
+ * Of the stack the words are kept from a little below rsp up, as far as memory can be read. Which of them are return
  * addresses is not known before the rows are, so each that may be one is looked up, and the mapping that it
  * lies in kept. A file that is met so is announced, as by a frame: its rows are wanted too.
  *
@@ -24,6 +24,7 @@
 #define KEPT_BURST 1000
 
 #define KEPT_PAGE 4096u
+#define KEPT_BELOW 128u
 
 struct kept {
 	struct cprof_kept head;
@@ -67,6 +68,17 @@ static __always_inline void kept_choose(struct scratch *s)
 	if (s->late)
 		s->flags |= CPROF_SAMPLE_LATE;
 	s->keep = s->late || keep_all;
+}
+
+/*
+ * Where what was just popped still lies: rules say that it is there (a register that an epilogue restored),
+ * and leaf functions keep their own below rsp (psABI 3.2.2, the red zone). Of rsp's page: another may not be there.
+ */
+static __always_inline __u64 kept_begin(__u64 sp)
+{
+	__u64 page = sp & ~(__u64)(KEPT_PAGE - 1), below = sp - KEPT_BELOW;
+
+	return (below < page ? page : below) & ~7ull;
 }
 
 /* Page by page, up to one that is not there: the number of bytes. */
@@ -174,7 +186,7 @@ static __always_inline void kept_fill(struct scratch *s, struct kept *k)
 	k->head.pc = s->first.pc;
 	for (int i = 0; i < 16; i++)
 		k->head.regs[i] = s->first.regs[i];
-	k->head.stack_addr = s->first.regs[CPROF_REG_RSP] & ~7ull;
+	k->head.stack_addr = kept_begin(s->first.regs[CPROF_REG_RSP]);
 	k->head.stack_sz = kept_read_stack(k, k->head.stack_addr);
 	k->head.syscall = s->first.syscall;
 	k->head.cpu = bpf_get_smp_processor_id();
