@@ -49,6 +49,7 @@ static void next_file(struct recording *rec)
 	if (rec->writing.fd < 0 && rec->raw) {
 		raw_finish(rec);
 		rec->raw = raw_free(rec->raw);
+		rec->memory = memory_free(rec->memory);
 	}
 	rec->profile_waits_ns = clock_mono_ns();
 }

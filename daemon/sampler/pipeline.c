@@ -204,6 +204,8 @@ int pipeline_on_sample(const void *bytes, size_t sz, void *ctx)
 	}
 	if (r == 0 && (rec.type == CPROF_RECORD_KEPT || rec.type == CPROF_RECORD_REST)) {
 		latecoming_take(st, &rec);
+		if (rec.type == CPROF_RECORD_KEPT && st->opts.on_memory)
+			st->opts.on_memory(&rec, st->opts.ctx);
 		return 0;
 	}
 #ifdef CPROF_DROP_ONE_IN

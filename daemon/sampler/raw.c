@@ -91,11 +91,19 @@ void raw_keep(const struct cprof_sample *head, uint32_t process, uint32_t stack,
 		*lost += flush(raw);
 }
 
+/* How long the file may get before its end. */
+static uint64_t room_of(const struct recording *rec)
+{
+	const struct window *window = rec->stream->open->window;
+
+	return SESSION_PROFILE_BYTES_MAX - RAW_END_ROOM -
+	       window->processes.cnt * sizeof(struct replay_process);
+}
+
 static int write_entries(struct recording *rec, struct replay_writer *w, size_t cnt)
 {
 	struct stream *st = rec->stream;
-	const uint64_t room = SESSION_PROFILE_BYTES_MAX - RAW_END_ROOM -
-			      st->open->window->processes.cnt * sizeof(struct replay_process);
+	const uint64_t room = room_of(rec);
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < cnt; i++) {
@@ -146,12 +154,13 @@ static int write_file(struct recording *rec, int fd)
 {
 	_cleanup_(replay_writer_freep) struct replay_writer *w = NULL;
 	const struct sampler *s = rec->sampler;
-	const struct replay_writer_opts opts = {
+	struct replay_writer_opts opts = {
 		.session = &rec->writing.about,
 		.window = rec->stream->open->window,
 		.objects = s->objects,
 		.names = s->names,
 		.cgroups = s->cgroups,
+		.memory = rec->memory,
 		.write = writing_write,
 		.ctx = &fd,
 	};
@@ -159,10 +168,13 @@ static int write_file(struct recording *rec, int fd)
 	struct books books;
 	int r;
 
+	opts.more = memory_objects(rec->memory, &opts.more_cnt);
 	rec->stream->counters.v[COUNTER_raw_lost] += flush(rec->raw);
 	r = replay_writer_new(&opts, &w);
 	if (r == 0)
 		r = write_samples(rec, w);
+	if (r == 0)
+		r = memory_write(rec, w, room_of(rec));
 	if (r < 0)
 		return r;
 	(void)stream_books(rec->stream, &counters, &books);

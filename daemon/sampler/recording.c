@@ -17,6 +17,8 @@
 /* What a raw file's log may take of memory. */
 #define RAW_LOG_MAX (256ULL << 20)
 #define RAW_LOG_SMALL_MAX (32ULL << 20)
+#define RAW_MEMORY_MAX (768ULL << 20)
+#define RAW_MEMORY_SMALL_MAX (64ULL << 20)
 /* Samples a second on each CPU, for one who sees his own processes only. */
 #define OWN_HZ_MAX 1000
 
@@ -110,11 +112,24 @@ static int check_rate(struct recording *rec)
 	return -EPERM;
 }
 
+/* Who sees all processes sees what they do, not what they hold. */
+static int check_memory(struct recording *rec)
+{
+	if (!(rec->start.flags & SESSION_MEMORY) || rec->uid == 0)
+		return 0;
+	(void)session_fail(rec, -EPERM,
+			   "memory of processes is for root alone; run it with sudo, or leave "
+			   "--with-memory out");
+	return -EPERM;
+}
+
 int recording_check(struct recording *rec)
 {
 	int r = choose_event(rec);
 
-	return r < 0 ? r : check_rate(rec);
+	if (r == 0)
+		r = check_rate(rec);
+	return r < 0 ? r : check_memory(rec);
 }
 
 static bool on_note(const char *text, void *ctx)
@@ -135,10 +150,12 @@ static int open_stream(struct recording *rec)
 		.all = m->flags & SESSION_ALL,
 		.tree = m->flags & SESSION_TREE,
 		.groups = m->flags & SESSION_UNIT,
+		.keep_all = m->flags & SESSION_MEMORY,
 		.is_small = !is_private,
 		.own_only = !rec->sees_all,
 		.uid = rec->uid,
 		.on_kept = raw_keep,
+		.on_memory = memory_keep,
 		.on_cgroup = targets_on_cgroup,
 		.on_note = on_note,
 		.ctx = rec,
@@ -151,13 +168,24 @@ static int open_stream(struct recording *rec)
 	return r;
 }
 
+static int open_logs(struct recording *rec)
+{
+	const bool is_private = rec->sampler->is_private;
+	int r = 0;
+
+	if (rec->start.flags & SESSION_RAW)
+		r = raw_new(is_private ? RAW_LOG_MAX : RAW_LOG_SMALL_MAX, &rec->raw);
+	if (r == 0 && rec->start.flags & SESSION_MEMORY)
+		r = memory_new(is_private ? RAW_MEMORY_MAX : RAW_MEMORY_SMALL_MAX, &rec->memory);
+	return r;
+}
+
 /* @failure: what does not work as it should, where it works at all. */
 static int start_sampling(struct recording *rec, struct collect_failure *failure)
 {
 	int r;
 
-	if (rec->start.flags & SESSION_RAW &&
-	    raw_new(rec->sampler->is_private ? RAW_LOG_MAX : RAW_LOG_SMALL_MAX, &rec->raw) < 0) {
+	if (open_logs(rec) < 0) {
 		(void)session_fail(rec, -ENOMEM, "out of memory");
 		return -ENOMEM;
 	}
@@ -225,6 +253,7 @@ void recording_drop(struct recording *rec)
 	writing_done(&rec->writing);
 	rec->stream = stream_free(rec->stream);
 	rec->raw = raw_free(rec->raw);
+	rec->memory = memory_free(rec->memory);
 	session_drop_notes(rec);
 	rec->phase = PHASE_DONE;
 }

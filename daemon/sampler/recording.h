@@ -44,6 +44,7 @@ struct recording {
 	struct stream *stream;
 	struct writing writing;
 	struct raw *raw;	 /* NULL: not asked for, or sent */
+	struct memory *memory;	 /* what else is in it; NULL: not asked for */
 	unsigned int groups_cnt; /* control groups of the unit asked for */
 	VEC(int) pidfds;
 	VEC(struct loop_source *) pid_sources;
@@ -122,4 +123,16 @@ void raw_keep(const struct cprof_sample *head, uint32_t process, uint32_t stack,
 /* Makes the file in the writing's place; the client is told when that fails. */
 void raw_finish(struct recording *rec);
 
+/* memory.c */
+struct replay_writer;
+int memory_new(uint64_t bytes_max, struct memory **ret);
+struct memory *memory_free(struct memory *m);
+/* What was kept of a stack's memory; @ctx is the recording. */
+void memory_keep(const struct record *record, void *ctx);
+/* All that maps lead to; of NULL none. */
+const uint32_t *memory_objects(const struct memory *m, size_t *ret_cnt);
+/* Behind the samples of the file, which may get so long; 0 or -errno. */
+int memory_write(struct recording *rec, struct replay_writer *w, uint64_t room);
+
 DEFINE_CLEANUP(struct raw *, raw_free);
+DEFINE_CLEANUP(struct memory *, memory_free);

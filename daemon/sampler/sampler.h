@@ -34,6 +34,7 @@
  *	finish.c	hands over the profiles, closes the books
  *	always.c	the daemon's own collection, and its parts (always.h)
  *	raw.c		the file for replay, when the session asks for one
+ *	memory.c	what that file has of stacks' memory, when root asks for it
  *	replaying.c	that file through the same pipeline, by a plain user
  */
 

@@ -48,6 +48,8 @@ static size_t ring_bytes(const struct stream_opts *opts)
 
 	if (opts->ring_bytes)
 		return opts->ring_bytes;
+	if (opts->keep_all) /* each sample takes as much as a hundred */
+		return RING_MAX;
 	while (sz < want && sz < RING_MAX)
 		sz *= 2;
 	return sz;
@@ -167,6 +169,7 @@ static int open_collect(struct stream *st, struct collect_failure *failure)
 		.all = o->all,
 		.tree = o->tree,
 		.groups = o->groups,
+		.keep_all = o->keep_all,
 		.check_every = CPROF_CHECK_EVERY,
 		.walk_off = CPROF_WALK_OFF,
 		.walk_trusted = CPROF_WALK_TRUSTED,

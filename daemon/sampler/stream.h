@@ -13,6 +13,7 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/vec.h"
 #include "cprof/collect.h"
+#include "cprof/record.h"
 #include "interval.h"
 
 /* For so long after the end of an interval records that belong to it may still come. */
@@ -26,6 +27,7 @@ struct stream_opts {
 	uint32_t frames_max;	/* of a user stack; 0: CPROF_USER_FRAMES_MAX */
 	size_t ring_bytes;	/* 0: by the number of CPUs */
 	bool all, tree, groups; /* as of struct collect_opts */
+	bool keep_all;		/* the memory of every stack, for on_memory */
 	bool may_sleep;		/* without samples it looks less often: exits are heard of later */
 	bool is_small;		/* its windows have a part of the room that is of all small ones */
 	/* Only samples that this user may see: those of others are discard_forbidden. */
@@ -34,6 +36,8 @@ struct stream_opts {
 	/* All may be NULL. */
 	void (*on_kept)(const struct cprof_sample *head, uint32_t process, uint32_t stack,
 			void *ctx);
+	/* What was kept of a user stack's memory; the object of a map is an index of the table. */
+	void (*on_memory)(const struct record *rec, void *ctx);
 	void (*on_cgroup)(const struct cprof_cgroup *c, void *ctx);
 	/* Something works less well than it should; false: to be told again. */
 	bool (*on_note)(const char *text, void *ctx);

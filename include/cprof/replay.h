@@ -7,11 +7,13 @@
  *
  * Nothing in it tells where memory of the kernel or of a process was: keys of files become numbers,
  * kernel text becomes its distance from _stext, runtime addresses become numbers that keep equality.
+ * But for one that was asked for with memory: it has registers, stacks and mappings as they were.
  *
- *	writing		tables of a window, then each sample, then the end
+ *	writing		tables of a window, then each sample, then memory if asked for, then the end
  *	reading		entry by entry, checked; replay_restore() fills tables again
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -34,6 +36,9 @@ struct replay_writer_opts {
 	struct objects *objects;
 	const struct names *names;
 	const struct cgroups *cgroups;
+	bool memory;	      /* rows and kept stacks will come */
+	const uint32_t *more; /* objects that these lead to */
+	size_t more_cnt;
 	replay_write_fn write;
 	void *ctx;
 };
@@ -50,6 +55,13 @@ struct replay_writer *replay_writer_free(struct replay_writer *w);
  */
 int replay_write_sample(struct replay_writer *w, const struct cprof_sample *head, uint32_t process,
 			uint32_t stack);
+/*
+ * Memory of processes, where it was asked for: behind the samples all blocks of rows (rows.h), behind
+ * these the stacks. Objects are indexes of the table, of opts->more.
+ */
+int replay_write_rows(struct replay_writer *w, uint32_t object, const void *bytes, size_t sz);
+int replay_write_kept(struct replay_writer *w, const struct cprof_kept *head,
+		      const struct cprof_kept_map *maps, const void *stack);
 /* What is known of the processes besides their samples, the counters, the mark of the end. */
 int replay_write_end(struct replay_writer *w, const struct counters *counters);
 /* Of the file so far, those that still wait to be written included. */
@@ -62,8 +74,8 @@ struct replay_fault {
 };
 
 /*
- * An entry, checked: its sizes and counts hold, its references lead to what came before. Of RECORDS it
- * is a struct cprof_head; whether the record is one, decode_record() tells. -errno ends the reading.
+ * An entry, checked: its sizes and counts hold, its references lead to what came before. Of RECORDS and
+ * KEPT it is a struct cprof_head; whether the record is one, decode_record() tells. -errno ends the reading.
  */
 typedef int (*replay_entry_fn)(enum replay_type type, const void *entry, void *ctx);
 

@@ -6,6 +6,8 @@
  * row of entries of one type. Little-endian, everything a multiple of 8 bytes, padding zero.
  *
  *	SESSION  OBJECT*  NAME*  GROUP*  RECORDS*  PROCESS*  END
+ *
+ * One with memory of processes is of another version, and has ROWS* KEPT* behind RECORDS.
  */
 
 #include <stdint.h>
@@ -15,12 +17,14 @@
 
 #define REPLAY_MAGIC "cprofraw"
 #define REPLAY_VERSION 1
+#define REPLAY_VERSION_MEMORY 2
 #define REPLAY_BYTE_ORDER 0x01020304u
 #define REPLAY_CHUNK_MAX (1u << 18) /* bytes of entries in one chunk */
 #define REPLAY_TEXT_MAX 12288 /* of a path or name: three times what the kernel and files give */
 #define REPLAY_PIDS_MAX 256
 #define REPLAY_COUNTERS_MAX 1024
 #define REPLAY_OBJECTS_MAX (1u << 20)
+#define REPLAY_ROWS_MAX (128u << 20) /* bytes of one object's rows */
 
 struct replay_head {
 	char magic[8];
@@ -38,6 +42,8 @@ enum replay_type {
 	REPLAY_RECORDS, /* samples as in abi.h */
 	REPLAY_PROCESS,
 	REPLAY_END, /* exactly one, last */
+	REPLAY_ROWS,
+	REPLAY_KEPT, /* struct cprof_kept as in abi.h, without keys */
 	REPLAY_TYPE_MAX,
 };
 
@@ -122,6 +128,19 @@ struct replay_process {
 	uint32_t exec;
 };
 
+/*
+ * A piece of an object's block of rows (rows.h), bytes_sz bytes behind. The pieces of an object come one
+ * after the other, from at 0 to total_sz, and no other object's come between.
+ */
+struct replay_rows {
+	uint32_t size;
+	uint32_t object;
+	uint32_t total_sz;
+	uint32_t at;
+	uint32_t bytes_sz;
+	uint32_t pad;
+};
+
 /* counters_cnt counters (uint64_t) behind, in the order of counters.def. */
 struct replay_end {
 	uint32_t size;
@@ -148,3 +167,4 @@ CPROF_ASSERT(sizeof(struct replay_object) == 64);
 CPROF_ASSERT(sizeof(struct replay_name) == 32);
 CPROF_ASSERT(sizeof(struct replay_group) == 16);
 CPROF_ASSERT(sizeof(struct replay_process) == 32);
+CPROF_ASSERT(sizeof(struct replay_rows) == 24);

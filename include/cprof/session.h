@@ -38,11 +38,12 @@ enum session_type {
 };
 
 enum session_flag {
-	SESSION_ALL = 1,    /* the whole machine; pids are empty */
-	SESSION_TREE = 2,   /* the pids and all that they fork from now on */
-	SESSION_MERGED = 4, /* one profile with pid labels instead of one per process */
-	SESSION_UNIT = 8,   /* the processes of a unit; pids are empty */
-	SESSION_RAW = 16,   /* also a raw file of all records, for replay */
+	SESSION_ALL = 1,     /* the whole machine; pids are empty */
+	SESSION_TREE = 2,    /* the pids and all that they fork from now on */
+	SESSION_MERGED = 4,  /* one profile with pid labels instead of one per process */
+	SESSION_UNIT = 8,    /* the processes of a unit; pids are empty */
+	SESSION_RAW = 16,    /* also a raw file of all records, for replay */
+	SESSION_MEMORY = 32, /* with RAW: memory of stacks in it; for root alone */
 };
 
 struct session_start {
@@ -125,7 +126,6 @@ struct session_end {
 
 /* Who tells which mapping an address lies in: the kernel's tree (BPF), or /proc, afterwards. */
 enum session_walk { SESSION_WALK_TREE, SESSION_WALK_PROC, SESSION_WALK_MAX };
-
 enum session_ended { SESSION_ENDED_TIME, SESSION_ENDED_STOP, SESSION_ENDED_GONE };
 /* It could not start, or broke off: one line "what: why; next step". */
 struct session_failed {

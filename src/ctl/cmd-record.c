@@ -90,6 +90,7 @@ static int record_open_raw(struct record *c)
 
 	if (!c->args.raw)
 		return 0;
+	c->raw.secret = c->args.with_memory;
 	r = output_open_file(&c->raw, c->args.raw);
 	return r < 0 ? log_error(r,
 				 "record: cannot write to %s: %m; choose another file with --raw",
@@ -206,6 +207,8 @@ static int record_send_start(struct record *c)
 	(void)snprintf(start.event, sizeof(start.event), "%s", c->args.event->name);
 	if (c->args.raw)
 		start.flags |= SESSION_RAW;
+	if (c->args.with_memory)
+		start.flags |= SESSION_MEMORY;
 	r = session_client_start(&c->client, &start);
 	/* EPIPE: it has ended already; the end of the stream tells more. */
 	if (r < 0 && r != -EPIPE)
@@ -213,11 +216,44 @@ static int record_send_start(struct record *c)
 	return 0;
 }
 
+static int record_check_memory(void)
+{
+	if (geteuid() == 0)
+		return 0;
+	return log_error(-EPERM, "record: --with-memory is for root alone: the file would hold "
+				 "memory of processes; run it with sudo, or leave it out");
+}
+
+/* Whose secrets the file is going to hold. */
+static void record_warn_memory(const struct record *c)
+{
+	char shown[256], comm[256], whose[320];
+
+	if (c->args.all)
+		(void)snprintf(whose, sizeof(whose), "every process of the machine");
+	else if (c->args.unit[0])
+		(void)snprintf(whose, sizeof(whose), "the processes of %s", c->args.unit);
+	else if (c->args.command)
+		(void)snprintf(whose, sizeof(whose), "%s and all that it starts",
+			       clean(shown, c->args.command[0]));
+	else
+		(void)snprintf(whose, sizeof(whose), "%s (%d)%s%s",
+			       clean(comm, c->targets.v[0].comm), c->targets.v[0].pid,
+			       c->targets.cnt > 1 ? " and others" : "",
+			       c->args.children ? " and all that descends from it" : "");
+	log_warning(
+		0,
+		"record: %s will hold memory of %s: what is on their stacks, passwords and keys "
+		"too; keep it as you keep those, and delete it after use",
+		clean(shown, c->args.raw), whose);
+}
+
 static int record_prepare(struct record *c)
 {
-	int r;
+	int r = c->args.with_memory ? record_check_memory() : 0;
 
-	r = record_find_targets(c);
+	if (r == 0)
+		r = record_find_targets(c);
 	if (r == 0)
 		r = record_find_sampler(c);
 	if (r == 0)
@@ -230,6 +266,8 @@ static int record_prepare(struct record *c)
 		r = record_fork_command(c);
 	if (r == 0)
 		r = record_start_sampler(c);
+	if (r == 0 && c->args.with_memory)
+		record_warn_memory(c);
 	if (r == 0)
 		r = record_send_start(c);
 	return r;

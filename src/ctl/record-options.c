@@ -134,6 +134,14 @@ static int set_raw(void *ctx, const char *arg)
 	return 0;
 }
 
+static int set_with_memory(void *ctx, const char *arg)
+{
+	struct record_args *a = ctx;
+
+	a->with_memory = true;
+	return 0;
+}
+
 static int set_ring(void *ctx, const char *arg)
 {
 	struct record_args *a = ctx;
@@ -176,6 +184,8 @@ static const struct option_desc record_options[] = {
 	  "the name of a file or directory" },
 	{ "raw", 0, "FILE", "also keep what the profiles are made of, for cprofd --replay", set_raw,
 	  "the name of a file" },
+	{ "with-memory", 0, NULL, "with --raw: also registers, stacks and mappings; root only",
+	  set_with_memory, NULL },
 	{ "ring", 0, "BYTES", "size of the sample ring (default 512 KiB a CPU)", set_ring,
 	  "a power of two from 4096" },
 	{ "help", 'h', NULL, "this text", set_help, NULL },
@@ -202,6 +212,11 @@ static int record_args_judge(struct record_args *a, struct option_problem *ret_p
 		(void)snprintf(ret_problem->why, sizeof(ret_problem->why),
 			       "--children goes with --pid%s",
 			       a->command ? "; a command is recorded with all that it starts" : "");
+		return -EINVAL;
+	}
+	if (a->with_memory && !a->raw) {
+		(void)snprintf(ret_problem->why, sizeof(ret_problem->why),
+			       "--with-memory goes with --raw, whose file is to hold it");
 		return -EINVAL;
 	}
 	if (a->hz > 0 && a->event_count > 0) {

@@ -29,6 +29,7 @@ struct record_args {
 	uint32_t ring_bytes;  /* 0: the sampler's default */
 	const char *output;   /* NULL: none given */
 	const char *raw;      /* the file for replay; NULL: none wanted */
+	bool with_memory;     /* in it the memory of stacks */
 	struct sampler_choice sampler;
 	char **command; /* NULL: none; ends with NULL as argv does */
 };

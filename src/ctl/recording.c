@@ -159,6 +159,11 @@ static void on_end(struct recording *rec, const struct session_end *m)
 			    "record: %llu samples are not in the raw file, which would have become "
 			    "too large; record for a shorter time",
 			    (unsigned long long)m->counters.v[COUNTER_raw_lost]);
+	if (rec->raw && m->counters.v[COUNTER_raw_memory_lost] > 0)
+		log_warning(0,
+			    "record: the memory of %llu stacks is not in the raw file, which would "
+			    "have become too large; record for a shorter time",
+			    (unsigned long long)m->counters.v[COUNTER_raw_memory_lost]);
 	if (acc->received != m->books.in_profiles)
 		log_error(0,
 			  "record: THE PROFILES HOLD %" PRIu64

@@ -20,13 +20,22 @@
 CPROF_ASSERT(sizeof(struct replay_head) == 24);
 CPROF_ASSERT(sizeof(struct replay_end) == 16);
 
+/* The block of rows that is being read, piece by piece. */
+struct piece {
+	uint32_t object;
+	uint32_t total_sz; /* 0: none */
+	uint32_t at;	   /* the next one's */
+};
+
 struct reader {
 	const struct replay_reader_opts *opts;
 	struct replay_fault *fault;
 	uint64_t at;	  /* in the file */
+	bool has_memory;  /* it is of the version that may have ROWS and KEPT */
 	uint32_t stage;	  /* type of the last chunk: they come in order */
 	uint32_t objects; /* the id that the next object must have */
 	uint64_t records;
+	struct piece piece;
 	_Alignas(8) uint8_t bytes[REPLAY_CHUNK_MAX];
 };
 
@@ -76,14 +85,16 @@ static int take_head(struct reader *rd)
 	if (head.byte_order != REPLAY_BYTE_ORDER)
 		return fault(rd, -EPROTONOSUPPORT, offsetof(struct replay_head, byte_order),
 			     "it is of a machine with another byte order");
-	if (head.version != REPLAY_VERSION)
+	if (head.version != REPLAY_VERSION && head.version != REPLAY_VERSION_MEMORY)
 		return fault(rd, -EPROTONOSUPPORT, offsetof(struct replay_head, version),
-			     "it has version %u of the format, and this cprofd reads version %u",
-			     head.version, REPLAY_VERSION);
+			     "it has version %u of the format, and this cprofd reads version %u "
+			     "and %u",
+			     head.version, REPLAY_VERSION, REPLAY_VERSION_MEMORY);
 	if (head.abi_version != CPROF_ABI_VERSION)
 		return fault(rd, -EPROTONOSUPPORT, offsetof(struct replay_head, abi_version),
 			     "it has records of version %u, and this cprofd reads version %u",
 			     head.abi_version, CPROF_ABI_VERSION);
+	rd->has_memory = head.version == REPLAY_VERSION_MEMORY;
 	return 0;
 }
 
@@ -156,6 +167,41 @@ static bool check_record(struct reader *rd, const void *entry, size_t sz)
 	return sz >= sizeof(struct cprof_head);
 }
 
+/* Whether the pieces make a block of rows, rows_check() tells. */
+static bool check_rows(struct reader *rd, const void *entry, size_t sz)
+{
+	const struct replay_rows *e = entry;
+	struct piece *p = &rd->piece;
+
+	if (sz < sizeof(*e) || e->bytes_sz == 0 || sz != padded(sizeof(*e) + (size_t)e->bytes_sz) ||
+	    e->pad != 0 || !is_object(rd, e->object))
+		return false;
+	if (p->total_sz == 0 && e->at == 0 && e->total_sz <= REPLAY_ROWS_MAX)
+		*p = (struct piece){ e->object, e->total_sz, 0 };
+	if (e->object != p->object || e->total_sz != p->total_sz || e->at != p->at ||
+	    e->bytes_sz > p->total_sz - p->at)
+		return false;
+	p->at += e->bytes_sz;
+	if (p->at == p->total_sz)
+		p->total_sz = 0;
+	return true;
+}
+
+/* The rest is for decode_record(). No block of rows is left half read. */
+static bool check_kept(struct reader *rd, const void *entry, size_t sz)
+{
+	const struct cprof_kept *e = entry;
+	const struct cprof_kept_map *maps = (const void *)(e + 1);
+
+	if (rd->piece.total_sz != 0 || sz < sizeof(*e) || e->keys_cnt != 0 ||
+	    e->maps_cnt > (sz - sizeof(*e)) / sizeof(*maps))
+		return false;
+	for (uint32_t i = 0; i < e->maps_cnt; i++)
+		if (!is_object(rd, maps[i].object))
+			return false;
+	return true;
+}
+
 static bool check_process(struct reader *rd, const void *entry, size_t sz)
 {
 	const struct replay_process *p = entry;
@@ -167,24 +213,28 @@ static bool check_end(struct reader *rd, const void *entry, size_t sz)
 {
 	const struct replay_end *e = entry;
 
-	return sz >= sizeof(*e) && e->counters_cnt <= REPLAY_COUNTERS_MAX &&
+	return rd->piece.total_sz == 0 && sz >= sizeof(*e) &&
+	       e->counters_cnt <= REPLAY_COUNTERS_MAX &&
 	       sz == sizeof(*e) + e->counters_cnt * sizeof(uint64_t) && e->records == rd->records;
 }
 
 struct kind {
 	const char *name;
 	bool (*check)(struct reader *rd, const void *entry, size_t sz);
+	uint32_t place; /* of its chunks in the order of all */
 	bool once;
 };
 
 static const struct kind kinds[REPLAY_TYPE_MAX] = {
-	[REPLAY_SESSION] = { "session", check_session, true },
-	[REPLAY_OBJECT] = { "object", check_object, false },
-	[REPLAY_NAME] = { "name", check_name, false },
-	[REPLAY_GROUP] = { "group", check_group, false },
-	[REPLAY_RECORDS] = { "record", check_record, false },
-	[REPLAY_PROCESS] = { "process", check_process, false },
-	[REPLAY_END] = { "end", check_end, true },
+	[REPLAY_SESSION] = { "session", check_session, 1, true },
+	[REPLAY_OBJECT] = { "object", check_object, 2, false },
+	[REPLAY_NAME] = { "name", check_name, 3, false },
+	[REPLAY_GROUP] = { "group", check_group, 4, false },
+	[REPLAY_RECORDS] = { "record", check_record, 5, false },
+	[REPLAY_ROWS] = { "block of rows", check_rows, 6, false },
+	[REPLAY_KEPT] = { "kept stack", check_kept, 7, false },
+	[REPLAY_PROCESS] = { "process", check_process, 8, false },
+	[REPLAY_END] = { "end", check_end, 9, true },
 };
 
 static int give_entries(struct reader *rd, const struct replay_chunk *c)
@@ -221,7 +271,9 @@ static bool is_in_order(const struct reader *rd, uint32_t type)
 {
 	if (rd->stage == 0 || type == REPLAY_SESSION)
 		return rd->stage == 0 && type == REPLAY_SESSION;
-	return type >= rd->stage;
+	if ((type == REPLAY_ROWS || type == REPLAY_KEPT) && !rd->has_memory)
+		return false;
+	return kinds[type].place >= kinds[rd->stage].place;
 }
 
 static int take_chunk(struct reader *rd)
@@ -270,6 +322,7 @@ int replay_read(const struct replay_reader_opts *opts, struct replay_fault *ret_
 	rd->fault = ret_fault;
 	rd->at = rd->records = 0;
 	rd->stage = 0;
+	rd->piece = (struct piece){ 0 };
 	rd->objects = CPROF_OBJECT_FIRST;
 	r = take_head(rd);
 	while (r == 0 && rd->stage != REPLAY_END)

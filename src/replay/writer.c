@@ -80,7 +80,7 @@ static int put_head(struct replay_writer *w)
 {
 	const struct replay_head head = {
 		.magic = REPLAY_MAGIC,
-		.version = REPLAY_VERSION,
+		.version = w->opts.memory ? REPLAY_VERSION_MEMORY : REPLAY_VERSION,
 		.byte_order = REPLAY_BYTE_ORDER,
 		.abi_version = CPROF_ABI_VERSION,
 	};
@@ -231,6 +231,8 @@ static int meet_objects(struct replay_writer *w)
 	const struct window *from = w->opts.window;
 	int r = 0;
 
+	for (size_t i = 0; r == 0 && i < w->opts.more_cnt; i++)
+		r = places_meet(&w->places, w->opts.more[i]);
 	for (size_t i = 0; r == 0 && i < from->processes.cnt; i++)
 		r = places_meet(&w->places, from->processes.v[i].exe);
 	for (size_t i = 0; r == 0 && i < from->stacks.cnt; i++)
@@ -401,6 +403,63 @@ int replay_write_sample(struct replay_writer *w, const struct cprof_sample *head
 	};
 	memcpy(s + 1, shown->bytes, frames_sz);
 	w->records++;
+	return 0;
+}
+
+/* As much as fits behind what the chunk has, rather than a chunk of its own. */
+static size_t piece_sz(const struct replay_writer *w, size_t left)
+{
+	const size_t room = REPLAY_CHUNK_MAX - sizeof(struct replay_rows);
+
+	if (w->chunk.type == REPLAY_ROWS && w->chunk.size + 2 * sizeof(struct replay_rows) < room)
+		return MIN(left, room - w->chunk.size);
+	return MIN(left, room);
+}
+
+int replay_write_rows(struct replay_writer *w, uint32_t object, const void *bytes, size_t sz)
+{
+	struct replay_rows *e;
+	int r = 0;
+
+	assert(w->opts.memory && sz <= REPLAY_ROWS_MAX);
+	for (size_t at = 0, piece; r == 0 && at < sz; at += piece) {
+		piece = piece_sz(w, sz - at);
+		r = add(w, REPLAY_ROWS, sizeof(*e) + piece, (void **)&e);
+		if (r < 0)
+			break;
+		e->object = places_object(&w->places, object);
+		e->total_sz = (uint32_t)sz;
+		e->at = (uint32_t)at;
+		e->bytes_sz = (uint32_t)piece;
+		memcpy(e + 1, (const uint8_t *)bytes + at, piece);
+	}
+	return r;
+}
+
+int replay_write_kept(struct replay_writer *w, const struct cprof_kept *head,
+		      const struct cprof_kept_map *maps, const void *stack)
+{
+	const size_t maps_sz = head->maps_cnt * sizeof(*maps);
+	const size_t sz = sizeof(*head) + maps_sz + head->stack_sz;
+	struct cprof_kept_map *to;
+	struct cprof_kept *e;
+	int r;
+
+	assert(w->opts.memory && head->stack_sz % 8 == 0);
+	r = add(w, REPLAY_KEPT, sz, (void **)&e);
+	if (r < 0)
+		return r;
+	*e = *head;
+	e->head = (struct cprof_head){
+		.size = (uint32_t)sz,
+		.version = CPROF_ABI_VERSION,
+		.type = CPROF_RECORD_KEPT,
+	};
+	e->keys_cnt = 0;
+	to = (void *)(e + 1);
+	put_bytes(put_bytes(to, maps, maps_sz), stack, head->stack_sz);
+	for (uint32_t i = 0; i < head->maps_cnt; i++)
+		to[i].object = places_object(&w->places, maps[i].object);
 	return 0;
 }
 

@@ -16,7 +16,8 @@
 #include "cprof/session.h"
 #include "text.h"
 
-#define SESSION_FLAGS (SESSION_ALL | SESSION_TREE | SESSION_MERGED | SESSION_UNIT | SESSION_RAW)
+#define SESSION_FLAGS \
+	(SESSION_ALL | SESSION_TREE | SESSION_MERGED | SESSION_UNIT | SESSION_RAW | SESSION_MEMORY)
 #define ERRNO_MAX 4095 /* MAX_ERRNO of the kernel's include/linux/err.h */
 
 _Static_assert(SESSION_TEXT_MAX <= WIRE_CLEAN_MAX, "a text that cannot be checked");
@@ -31,6 +32,8 @@ static bool check_start(const void *msg)
 	const struct session_start *m = msg;
 
 	if (m->flags & ~(uint32_t)SESSION_FLAGS)
+		return false;
+	if ((m->flags & SESSION_MEMORY) && !(m->flags & SESSION_RAW))
 		return false;
 	if (m->hz == 0 || m->hz > SESSION_HZ_MAX || (m->ring_bytes & (m->ring_bytes - 1)) != 0)
 		return false;

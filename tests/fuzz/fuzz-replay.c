@@ -20,6 +20,7 @@ struct replaying {
 	size_t left;
 	struct replay_tables tables;
 	uint64_t entries;
+	struct replay_rows rows; /* the last piece */
 };
 
 static void mend(uint8_t *data, size_t sz)
@@ -70,6 +71,29 @@ static int take_record(struct replaying *rp, const struct cprof_head *head)
 	return 0;
 }
 
+static int take_kept(const struct cprof_head *head)
+{
+	struct record rec;
+
+	if (decode_record(head, head->size, &rec) < 0 || rec.type != CPROF_RECORD_KEPT)
+		return -EBADMSG;
+	FUZZ_CHECK(rec.kept.head->keys_cnt == 0);
+	for (uint32_t i = 0; i < rec.kept.head->maps_cnt; i++)
+		FUZZ_CHECK(rec.kept.maps[i].object < CPROF_OBJECT_KEY);
+	fuzz_touch(rec.kept.stack, rec.kept.head->stack_sz);
+	return 0;
+}
+
+/* As whoever puts the block together: nothing is written beside it. */
+static void take_rows(struct replaying *rp, const struct replay_rows *e)
+{
+	FUZZ_CHECK(e->total_sz <= REPLAY_ROWS_MAX && e->at <= e->total_sz &&
+		   e->bytes_sz <= e->total_sz - e->at);
+	FUZZ_CHECK(e->at == 0 ||
+		   (e->object == rp->rows.object && e->at == rp->rows.at + rp->rows.bytes_sz));
+	rp->rows = *e;
+}
+
 static int take_entry(enum replay_type type, const void *entry, void *ctx)
 {
 	struct replaying *rp = ctx;
@@ -83,6 +107,10 @@ static int take_entry(enum replay_type type, const void *entry, void *ctx)
 		rp->tables.window->to_boot_ns = s->to_boot_ns;
 		rp->tables.window->hz = s->hz;
 	}
+	if (type == REPLAY_ROWS)
+		take_rows(rp, entry);
+	if (type == REPLAY_KEPT)
+		return take_kept(entry);
 	return type == REPLAY_RECORDS ? take_record(rp, entry)
 				      : replay_restore(&rp->tables, type, entry);
 }

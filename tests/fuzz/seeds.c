@@ -442,6 +442,11 @@ static int write_replay(const struct corpus *to)
 	if (r == 0)
 		r = write_seed(to, "head", file.v.v, sizeof(struct replay_head));
 	world_done(&w);
+	file.v.cnt = 0;
+	record_memory(&w, &file, 100);
+	if (r == 0)
+		r = write_seed(to, "memory", file.v.v, file.v.cnt);
+	world_done(&w);
 	vec_done(&file.v);
 	return r;
 }

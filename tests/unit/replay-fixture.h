@@ -186,8 +186,49 @@ static void feed_all(struct world *w, struct replay_writer *writer, bool write)
 	feed_and_write(w, writer, write, &k);
 }
 
-/* A recording, and the file of it: the window is whole before the file begins. */
-static void record(struct world *w, struct bytes *file)
+#define KEPT_WORDS 6
+
+/* Where the memory of the file's stack was, and what maps of it lead to by the tables' indexes. */
+static const struct cprof_kept fixture_kept = {
+	.seq = 2,
+	.pc = WILD,
+	.regs = { [7] = 0x7ffd00002000 },
+	.stack_addr = 0x7ffd00002000,
+	.stack_sz = KEPT_WORDS * sizeof(uint64_t),
+	.cpu = 1,
+	.maps_cnt = 2,
+};
+static const struct cprof_kept_map fixture_maps[] = {
+	{ 0x7f0000000000, 0x7f0000010000, 0x1000, CPROF_OBJECT_FIRST + 3, 1 },
+	{ JIT, JIT + 0x1000, JIT, CPROF_OBJECT_ANON, 1 },
+};
+static const uint64_t fixture_stack[KEPT_WORDS] = { JIT, 1, 2, 0x7f0000000123, 4, 5 };
+/* Of an object that no sample names. */
+static const struct cprof_key fixture_more = { .sb = DIRECT, .ino = 9 };
+
+static uint8_t fixture_row(size_t i)
+{
+	return (uint8_t)(i * 31 + (i >> 8));
+}
+
+static void write_memory(struct replay_writer *writer, size_t rows_sz)
+{
+	const size_t first_sz = 41, sz = MAX(rows_sz, first_sz);
+	_cleanup_free_ uint8_t *rows = malloc(sz);
+
+	CHECK(rows);
+	for (size_t i = 0; i < sz; i++)
+		rows[i] = fixture_row(i);
+	CHECK_EQ(replay_write_rows(writer, CPROF_OBJECT_VDSO, rows, first_sz), 0);
+	CHECK_EQ(replay_write_rows(writer, CPROF_OBJECT_FIRST + 3, rows, rows_sz), 0);
+	CHECK_EQ(replay_write_kept(writer, &fixture_kept, fixture_maps, fixture_stack), 0);
+}
+
+/*
+ * A recording, and the file of it: the window is whole before the file begins. With so many bytes of
+ * rows, and a stack; 0: without memory.
+ */
+static void record_memory(struct world *w, struct bytes *file, size_t rows_sz)
 {
 	const struct replay_session session = {
 		.flags = REPLAY_MERGED,
@@ -202,9 +243,17 @@ static void record(struct world *w, struct bytes *file)
 	struct replay_writer_opts opts = { .session = &session, .write = bytes_write, .ctx = file };
 	struct replay_writer *writer;
 	struct world again;
+	uint32_t more;
 
 	world_init(w);
 	fill_tables(w);
+	if (rows_sz > 0) {
+		CHECK_EQ(objects_intern(w->objects, &fixture_more, &more), 0);
+		CHECK_EQ(more, CPROF_OBJECT_FIRST + 3);
+		opts.memory = true;
+		opts.more = &more;
+		opts.more_cnt = 1;
+	}
 	feed_all(w, NULL, false);
 	w->window->processes.v[0].cpu_true_ns = 30000000;
 	opts.window = w->window;
@@ -217,7 +266,14 @@ static void record(struct world *w, struct bytes *file)
 	fill_tables(&again);
 	feed_all(&again, writer, true);
 	world_done(&again);
+	if (rows_sz > 0)
+		write_memory(writer, rows_sz);
 	CHECK_EQ(replay_write_end(writer, &counters), 0);
 	CHECK_EQ(replay_writer_bytes(writer), file->v.cnt);
 	replay_writer_free(writer);
+}
+
+__attribute__((unused)) static void record(struct world *w, struct bytes *file)
+{
+	record_memory(w, file, 0);
 }

@@ -153,6 +153,7 @@ TEST(record_wrong)
 		    "true");
 	CHECK_WRONG("choose one", "-a", "--", "true");
 	CHECK_WRONG("choose one", "-a", "--unit", "a");
+	CHECK_WRONG("--with-memory goes with --raw", "-a", "--with-memory");
 	CHECK_WRONG("--unit takes", "--unit", "");
 	CHECK_WRONG("--unit takes", "--unit", "a/b.service");
 	CHECK_WRONG("--unit takes", "--unit", "a\033b.service");

@@ -167,13 +167,13 @@ static void check_refused(struct bytes *file, int error)
 	CHECK(fault.offset <= file->v.cnt);
 }
 
-TEST(cut_anywhere)
+static void cut_anywhere(size_t rows_sz)
 {
 	struct bytes file = { 0 };
 	struct world w;
 	size_t cnt;
 
-	record(&w, &file);
+	record_memory(&w, &file, rows_sz);
 	cnt = file.v.cnt;
 	for (file.v.cnt = 0; file.v.cnt < cnt; file.v.cnt++)
 		check_refused(&file, -EBADMSG);
@@ -183,12 +183,18 @@ TEST(cut_anywhere)
 	vec_done(&file.v);
 }
 
-TEST(damaged_anywhere)
+TEST(cut_anywhere)
+{
+	cut_anywhere(0);
+	cut_anywhere(100);
+}
+
+static void damaged_anywhere(size_t rows_sz)
 {
 	struct bytes file = { 0 };
 	struct world w;
 
-	record(&w, &file);
+	record_memory(&w, &file, rows_sz);
 	for (size_t i = 0; i < file.v.cnt; i++) {
 		/* Version, byte order and records' version are told apart from damage. */
 		const bool version = i >= 8 && i < 20;
@@ -197,6 +203,160 @@ TEST(damaged_anywhere)
 		check_refused(&file, version ? -EPROTONOSUPPORT : -EBADMSG);
 		file.v.v[i] ^= 0x41;
 	}
+	world_done(&w);
+	vec_done(&file.v);
+}
+
+TEST(damaged_anywhere)
+{
+	damaged_anywhere(0);
+	damaged_anywhere(100);
+}
+
+/* What came of memory. */
+struct remembering {
+	struct reading rd;
+	uint32_t object;
+	size_t rows, blocks, kept;
+};
+
+static void take_piece(struct remembering *rm, const struct replay_rows *e)
+{
+	const uint8_t *bytes = (const void *)(e + 1);
+
+	if (e->at == 0)
+		rm->blocks++;
+	rm->object = e->object;
+	rm->rows = e->at + e->bytes_sz;
+	for (uint32_t i = 0; i < e->bytes_sz; i++)
+		CHECK_EQ(bytes[i], fixture_row(e->at + i));
+}
+
+static void take_kept(struct remembering *rm, const struct cprof_head *head)
+{
+	struct record rec;
+
+	CHECK_EQ(decode_record(head, head->size, &rec), 0);
+	CHECK_EQ(rec.type, CPROF_RECORD_KEPT);
+	CHECK_EQ(rec.kept.head->seq, fixture_kept.seq);
+	CHECK(rec.kept.head->regs[7] == fixture_kept.regs[7]);
+	CHECK(memcmp(rec.kept.stack, fixture_stack, sizeof(fixture_stack)) == 0);
+	CHECK_EQ(rec.kept.maps[0].object, rm->object);
+	CHECK(rec.kept.maps[0].start == fixture_maps[0].start);
+	CHECK_EQ(rec.kept.maps[1].object, CPROF_OBJECT_ANON);
+	rm->kept++;
+}
+
+static int remember(enum replay_type type, const void *entry, void *ctx)
+{
+	if (type == REPLAY_ROWS)
+		take_piece(ctx, entry);
+	if (type == REPLAY_KEPT)
+		take_kept(ctx, entry);
+	return 0;
+}
+
+static void check_memory(size_t rows_sz)
+{
+	struct bytes file = { 0 };
+	struct remembering rm = { .rd = { .file = &file } };
+	const struct replay_reader_opts opts = { reading_read, remember, &rm };
+	struct replay_fault fault;
+	struct world w;
+
+	record_memory(&w, &file, rows_sz);
+	CHECK_EQ(replay_read(&opts, &fault), 0);
+	CHECK_EQ(rm.blocks, 2);
+	CHECK_EQ(rm.rows, rows_sz);
+	CHECK_EQ(rm.object, CPROF_OBJECT_FIRST + 1); /* only what was met is numbered */
+	CHECK_EQ(rm.kept, 1);
+	world_done(&w);
+	vec_done(&file.v);
+}
+
+TEST(memory)
+{
+	check_memory(1);
+	check_memory(100);
+	check_memory(REPLAY_CHUNK_MAX);
+	check_memory(5 * REPLAY_CHUNK_MAX / 2);
+}
+
+/* The first entry of that type, in a chunk whose check is mended by mend(). */
+static void *find_entry(struct bytes *file, uint32_t type, struct replay_chunk **ret)
+{
+	size_t at = sizeof(struct replay_head);
+
+	for (;;) {
+		struct replay_chunk *c = (void *)(file->v.v + at);
+
+		CHECK(at < file->v.cnt);
+		at += sizeof(*c) + c->size;
+		*ret = c;
+		if (c->type == type)
+			return c + 1;
+	}
+}
+
+static void check_lie(struct bytes *file, struct replay_chunk *c, uint32_t *field, uint32_t lie)
+{
+	const uint32_t truth = *field;
+
+	*field = lie;
+	c->check = replay_check(c, c + 1);
+	check_refused(file, -EBADMSG);
+	*field = truth;
+	c->check = replay_check(c, c + 1);
+}
+
+TEST(lies_of_memory)
+{
+	struct bytes file = { 0 };
+	struct replay_head *head;
+	struct replay_rows *rows;
+	struct replay_chunk *c;
+	struct cprof_kept *kept;
+	struct world w;
+
+	record_memory(&w, &file, 100);
+	rows = find_entry(&file, REPLAY_ROWS, &c);
+	check_lie(&file, c, &rows->object, CPROF_OBJECT_FIRST + 3);
+	check_lie(&file, c, &rows->at, 1);
+	check_lie(&file, c, &rows->total_sz, 42); /* a block that is not whole */
+	check_lie(&file, c, &rows->total_sz, 40);
+	check_lie(&file, c, &rows->total_sz, REPLAY_ROWS_MAX + 1);
+	check_lie(&file, c, &rows->bytes_sz, 0);
+	check_lie(&file, c, &rows->bytes_sz, 48);
+	check_lie(&file, c, &rows->pad, 1);
+	kept = find_entry(&file, REPLAY_KEPT, &c);
+	check_lie(&file, c, &((struct cprof_kept_map *)(void *)(kept + 1))->object,
+		  CPROF_OBJECT_FIRST + 3);
+	kept->maps_cnt = UINT16_MAX;
+	c->check = replay_check(c, c + 1);
+	check_refused(&file, -EBADMSG);
+	kept->maps_cnt = fixture_kept.maps_cnt;
+	kept->keys_cnt = 1;
+	c->check = replay_check(c, c + 1);
+	check_refused(&file, -EBADMSG);
+	kept->keys_cnt = 0;
+	/* Its kind of file says so at the beginning. */
+	head = (void *)file.v.v;
+	head->version = REPLAY_VERSION;
+	check_refused(&file, -EBADMSG);
+	world_done(&w);
+	vec_done(&file.v);
+}
+
+/* Without memory nothing is as if there were none: the version that all before know. */
+TEST(version_without_memory)
+{
+	const struct replay_head *head;
+	struct bytes file = { 0 };
+	struct world w;
+
+	record(&w, &file);
+	head = (const void *)file.v.v;
+	CHECK_EQ(head->version, REPLAY_VERSION);
 	world_done(&w);
 	vec_done(&file.v);
 }

@@ -106,6 +106,8 @@ static const struct start_case {
 	{ "1 Hz", SESSION_ALL, 1, 0, 0, 0, true },
 	{ "highest rate", SESSION_ALL, SESSION_HZ_MAX, 0, 0, 0, true },
 	{ "higher", SESSION_ALL, SESSION_HZ_MAX + 1, 0, 0, 0, false },
+	{ "raw, with memory", SESSION_ALL | SESSION_RAW | SESSION_MEMORY, 99, 0, 0, 0, true },
+	{ "memory alone", SESSION_ALL | SESSION_MEMORY, 99, 0, 0, 0, false },
 	{ "ring", SESSION_ALL, 99, 1 << 20, 0, 0, true },
 	{ "ring, no power of two", SESSION_ALL, 99, (1 << 20) + 4096, 0, 0, false },
 };
