@@ -202,6 +202,31 @@ def own_code(bench):
     tells_nothing(bench, "own code", out / "x.raw", ranges, [SECRET])
 
 
+def with_memory(bench):
+    """Memory of the process, because root asked for it: said, for root alone, and enough to walk again."""
+    checks, out = bench.checks, bench.folder()
+    words = ("--seconds", 2, "--hz", 199, "--raw", out / "x.raw", "--with-memory", "-o", f"{out}/profiles/")
+    with Work(bench.args.workloads / "spin", -1, 20, env={"SECRET": SECRET}) as spin:
+        done = harness.record(bench.args.cprofctl, "--pid", spin.pid, *words)
+        shutil.copy(bench.args.cprofctl, bench.programs)
+        denied = subprocess.run(
+            ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", bench.programs / "cprofctl",
+             "record", "--pid", str(spin.pid), *map(str, words)], capture_output=True, text=True, check=False)
+    checks.check("with memory: for root alone", denied.returncode == 1 and "root alone" in denied.stderr,
+                 denied.stderr.strip())
+    if not harness.good(checks, "with memory", done):
+        return
+    checks.check("with memory: whose it is", f"({spin.pid})" in done.stderr and "x.raw" in done.stderr,
+                 done.stderr.strip())
+    checks.equal("with memory: mode of the file", oct(stat.S_IMODE((out / "x.raw").stat().st_mode)), "0o600")
+    checks.equal("with memory: lost", (done.counters["raw_memory_lost"], done.counters["kept_full"]), (0, 0))
+    checks.check("with memory: what lay on the stack", SECRET.encode() in (out / "x.raw").read_bytes(), "there")
+    cases = bench.args.cprofctl.parents[2] / "tests/unwind/cases"
+    again = subprocess.run([cases, out / "x.raw"], capture_output=True, text=True, check=False)
+    checks.check("with memory: walked again as the kernel did", "; 0 differ;" in again.stdout, again.stdout.strip()[-300:])
+    compare(bench, "with memory", out / "x.raw", out / "profiles", 1)
+
+
 def refused(bench, name, raw, says):
     """One clear line, status 1, at once, and nothing is written."""
     out = bench.folder()
@@ -292,7 +317,7 @@ def writing(bench):
 def run(args, checks):
     harness.need("setpriv")
     with harness.scratch() as tmp:
-        harness.play(args, checks, [machine, command, brief, own_code, bad_files, writing],
+        harness.play(args, checks, [machine, command, brief, own_code, with_memory, bad_files, writing],
                      Bench(args, checks, tmp))
 
 
