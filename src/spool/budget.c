@@ -72,6 +72,8 @@ static struct room room_allowed(struct spool *s)
 	r.bytes = MIN(r.bytes, MAX(beside, l->floor));
 	if (st.f_files > 0) {
 		beside = room_beside(used.inodes, st.f_favail, st.f_files, l->keep_free_ppm);
+		if (beside < MIN(l->floor >> FLOOR_FILE_SHIFT, l->files_max))
+			s->figures.below_floor = 1;
 		r.inodes = MIN(r.inodes, MAX(beside, l->floor >> FLOOR_FILE_SHIFT));
 	}
 	return r;

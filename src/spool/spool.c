@@ -27,6 +27,7 @@
 #define MERGE_AFTER_NS (6 * SPOOL_HOUR_NS)
 #define BLOCK_USUAL 4096
 #define MAINTAIN_FILES 256 /* removed by one call: some milliseconds */
+#define VAIN_PAUSE 16	   /* windows until older ones go again for one that is not kept */
 #define WINDOW_EXTRA 6	   /* blocks and inodes beside a window's files: directories, state */
 
 static int fail(struct spool_failure *failure, int r, const char *what)
@@ -166,6 +167,26 @@ static int attempt_commit(struct spool *s, const struct spool_window *w, struct 
 	return r < 0 ? r : publish(s, a, name);
 }
 
+/* The disk is full in spite of what the budget says. */
+static bool is_full(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT;
+}
+
+/*
+ * Older ones go for it. A file system that keeps its last blocks for root gives us nothing of what they
+ * had: then it is tried seldom, or all would go for nothing.
+ */
+static int commit_by_force(struct spool *s, const struct spool_window *w, struct attempt *a)
+{
+	if (s->vain++ % VAIN_PAUSE != 0)
+		return -ENOSPC;
+	a->need.force = true;
+	/* What was freed just now is free for good only then. */
+	(void)dir_sync(s->dir_fd);
+	return attempt_commit(s, w, a);
+}
+
 static bool names_are_ours(const struct spool_window *w)
 {
 	struct profile_parsed parsed;
@@ -199,15 +220,11 @@ static int commit(struct spool *s, const struct spool_window *w)
 	spool_watch_clock(s, w);
 	attempt_measure(s, w, &a);
 	r = attempt_commit(s, w, &a);
-	if (r < 0 && !a.last) {
-		a.need.force = r == -ENOSPC || r == -EDQUOT;
-		/* What was freed just now is free for good only then. */
-		if (a.need.force)
-			(void)dir_sync(s->dir_fd);
-		r = attempt_commit(s, w, &a);
-	}
+	if (r < 0 && !a.last)
+		r = is_full(r) ? commit_by_force(s, w, &a) : attempt_commit(s, w, &a);
 	if (r < 0)
 		return r;
+	s->vain = 0;
 	s->figures.windows++;
 	s->last_end_ns = spool_state_end_ns(w);
 	s->figures.last_error = spool_finish_window(s, a.window, a.hour, false);
