@@ -45,7 +45,8 @@ struct spool {
 	uint64_t clock_real_ns, clock_boot_ns;
 	int64_t age_credit_ns;
 
-	uint32_t vain; /* windows in a row that found no room though older ones had to go for them */
+	uint32_t
+		vain; /* windows in a row that found no room though older ones had to go for them */
 	bool unfinished; /* a committed window is not in its place yet */
 	bool no_exchange;
 
