@@ -92,12 +92,15 @@ bool opens_spend(struct symbolize *s, const struct work *w, uint64_t cost_ns, ui
 	return spend(u, u->uid == 0 ? OPENS_ROOT_NS : cost_ns, now_ns);
 }
 
-void opens_keep(struct symbolize *s, const struct work *w, bool open)
+void opens_keep(struct symbolize *s, struct work *w)
 {
-	if (open)
-		s->users[w->user].open++;
-	else
-		s->users[w->user].open--;
+	w->keeper = w->user;
+	s->users[w->keeper].open++;
+}
+
+void opens_let_go(struct symbolize *s, const struct work *w)
+{
+	s->users[w->keeper].open--;
 }
 
 bool opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns)

@@ -52,7 +52,7 @@ void rows_want(struct symbolize *s, uint32_t object, uint64_t now_ns)
 	w->rows_due = true;
 	w->rows_ns = now_ns;
 	w->uses = 0;
-	opens_keep(s, w, true);
+	opens_keep(s, w);
 	rows_pump(s, now_ns);
 }
 
@@ -63,7 +63,9 @@ void rows_undue(struct symbolize *s, uint32_t object)
 	if (!w || !w->rows_due)
 		return;
 	w->rows_due = false;
-	opens_keep(s, w, false);
+	if (object < CPROF_OBJECT_FIRST)
+		return; /* the vDSO is nobody's file, and always there */
+	opens_let_go(s, w);
 	for (size_t i = 0; i < s->rows.cnt; i++) {
 		if (s->rows.v[i] == object) {
 			s->rows.v[i] = s->rows.v[--s->rows.cnt];

@@ -21,7 +21,9 @@ struct work {
 	uint64_t asked_ns;	 /* of the opener or the symbolizer, whoever is at it */
 	uint64_t pause_until_ns; /* not to be opened before */
 	uint32_t tries;
-	uint32_t user;	   /* whose turn opened it: index of users */
+	uint32_t user; /* whose turn opened it: index of users */
+	uint32_t
+		keeper; /* whose it is while it waits for its rows: another may have it opened meanwhile */
 	uint8_t failures;  /* in a row, to open it */
 	uint8_t lost;	   /* in a row, tables that were dropped before they could be asked */
 	uint8_t weight;	   /* what it counts for while it is at work */
@@ -216,8 +218,9 @@ int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint6
 void debugs_end(struct symbolize *s);
 
 /* opens.c */
-/* The symbolizer keeps it open, or no more. */
-void opens_keep(struct symbolize *s, const struct work *w, bool open);
+/* The symbolizer keeps it open, and no more. */
+void opens_keep(struct symbolize *s, struct work *w);
+void opens_let_go(struct symbolize *s, const struct work *w);
 /* Takes so much from the bucket of the user who had it opened; false: there is not so much left. */
 bool opens_spend(struct symbolize *s, const struct work *w, uint64_t cost_ns, uint64_t now_ns);
 /* Has it opened when it is its user's turn; false: that is put off. */

@@ -64,6 +64,8 @@ TEST(the_vdso_has_rows_and_the_kernel_has_none)
 	CHECK_EQ(say_object(&b, CPROF_OBJECT_KERNEL, WIRE_OBJECT_READY), 0);
 	CHECK_EQ(say_block(&b, CPROF_OBJECT_KERNEL, WIRE_ROWS_OK, 1), -EBADMSG);
 	CHECK_EQ(b.rows_cnt, 1);
+	/* They were nobody's file that waited: root's files are opened as before. */
+	CHECK_EQ(say_block(&b, make_ready(&b, 100), WIRE_ROWS_OK, 1), 0);
 	end(&b);
 }
 
