@@ -73,19 +73,18 @@ int cprof_event(void *ctx)
 {
 	__u64 now = kenv_now(), period = regs_word(ctx, REGS_PERIOD);
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct bpf_perf_event_value value = { 0 };
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct cprof_rate *rate = bpf_map_lookup_elem(&cprof_rates, &cpu);
 	struct cpu_state *st = state_get();
 
 	if (!rate || !st)
 		return 0;
-	if (bpf_perf_prog_read_value(ctx, &value, sizeof(value)) == 0) {
-		tally_follow(&st->tally, value.counter, rate->opened);
+	if (bpf_perf_prog_read_value(ctx, &st->value, sizeof(st->value)) == 0) {
+		tally_follow(&st->tally, st->value.counter, rate->opened);
 		if (event_counted)
-			note_missed(st, tally_missed(&st->tally, value.counter, period));
+			note_missed(st, tally_missed(&st->tally, st->value.counter, period));
 		else
-			period = tally_weight(&st->tally, value.counter);
+			period = tally_weight(&st->tally, st->value.counter);
 	}
 	if (task->pid == 0) {
 		count(COUNTER_idle, 1);

@@ -120,7 +120,8 @@ struct runner {
 struct cpu_state {
 	struct grid grid;
 	struct runner runner;
-	struct tally tally; /* of an event that is no clock */
+	struct tally tally;		   /* of an event that is no clock */
+	struct bpf_perf_event_value value; /* of it, read last: the stack has no room for it */
 	__u64 seq;
 	__u32 missed; /* to be told with the next record */
 	__u32 pad;
