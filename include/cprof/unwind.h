@@ -103,7 +103,7 @@ CPROF_ASSERT(sizeof(struct cprof_rule) == 32);
 #define CPROF_PAGE_SHIFT 16
 
 /* A row: the low 16 bits of its first place's file offset, and its rule. */
-#define CPROF_ROW(offset, rule) ((__u32)((offset) << 16) | (rule))
+#define CPROF_ROW(offset, rule) ((__u32)(offset) << 16 | (rule))
 #define CPROF_ROW_PC(row) ((row) >> 16)
 #define CPROF_ROW_RULE(row) ((row)&0xffffu)
 
