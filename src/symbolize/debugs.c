@@ -72,7 +72,8 @@ static bool find(struct symbolize *s, const struct debug_want *want, uint32_t fr
 	};
 	memcpy(ask.m.build_id, o->build_id, o->build_id_sz);
 	memcpy(ask.texts, want->link, want->link_len);
-	memcpy(ask.texts + want->link_len, o->path, path_len);
+	if (path_len > 0)
+		memcpy(ask.texts + want->link_len, o->path, path_len);
 	if (seqpacket_send(s->opener_fd, &ask, ask.m.head.size, -EBADF) < 0)
 		return false;
 	if (s->opening == 0)
