@@ -103,25 +103,18 @@ static int step(const struct case_stack *s, struct walk *w)
 {
 	const struct cprof_kept_map *m = case_map(s, walk_lookup_pc(w));
 	struct cprof_rule rule;
-	int found = -1;
+	int found = ROWS_NO_FILE;
 
 	if (m && (m->object >= CPROF_OBJECT_FIRST || m->object == CPROF_OBJECT_VDSO))
 		found = rows_find(m->object, m->object, walk_lookup_pc(w) - m->start + m->base,
 				  &rule);
-	if (found == ROWS_FOUND) {
-		if (!walk_by_rule(w, &rule))
-			return -1;
-		return rule.cfa == CPROF_CFA_SIGNAL ? CASE_SIGNAL : CASE_RULE;
-	}
-	if (found == ROWS_GAP && walk_is_clone(w))
-		return walk_by_clone(w) ? CASE_CLONE : -1;
-	if (found == ROWS_UNKNOWN)
-		w->guessed = 1;
-	if (walk_by_fp(w, found >= 0))
+	if (!walk_step(w, found, &rule))
+		return -1;
+	if (w->by_fp)
 		return CASE_FP;
-	if (found == ROWS_UNKNOWN)
-		w->end = CPROF_END_NO_ROWS;
-	return -1;
+	if (found != ROWS_FOUND)
+		return CASE_CLONE;
+	return rule.cfa == CPROF_CFA_SIGNAL ? CASE_SIGNAL : CASE_RULE;
 }
 
 static struct walk begin(const struct cprof_kept *k, const struct memory *m)
