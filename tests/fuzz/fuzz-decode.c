@@ -83,8 +83,9 @@ static void take_sample(struct pipeline *p, const struct record *rec)
 	p->weight_ns += s->weight_ns;
 }
 
-static void take_record(struct pipeline *p, const void *bytes, size_t sz)
+static void take_record(const void *bytes, size_t sz, void *ctx)
 {
+	struct pipeline *p = ctx;
 	struct record rec;
 
 	if (decode_record(bytes, sz, &rec) < 0)
@@ -146,18 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 
 	FUZZ_CHECK(window && objects_new(1, &objects) == 0);
 	p.objects = objects;
-	while (sz >= sizeof(struct cprof_head)) {
-		_cleanup_free_ void *exact = NULL;
-		uint32_t len;
-
-		memcpy(&len, data, sizeof(len));
-		if (len < sizeof(struct cprof_head) || len > sz)
-			len = (uint32_t)MIN(sz, UINT32_MAX);
-		exact = fuzz_copy(data, len);
-		take_record(&p, exact, len);
-		data += len;
-		sz -= len;
-	}
+	fuzz_records(data, sz, take_record, &p);
 	check_window(&p);
 	return 0;
 }

@@ -84,8 +84,9 @@ static void take_rest(struct bench *b, const struct record *rec)
 	(void)late_take_rest(b->late, b->window, rec, frames);
 }
 
-static void take_record(struct bench *b, const void *bytes, size_t sz)
+static void take_record(const void *bytes, size_t sz, void *ctx)
 {
+	struct bench *b = ctx;
 	uint32_t objects[CPROF_KEPT_MAPS_MAX];
 	struct record rec;
 
@@ -136,18 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 
 	FUZZ_CHECK(window && late_new(&opts, 1, &late) == 0);
 	b.late = late;
-	while (sz >= sizeof(struct cprof_head)) {
-		_cleanup_free_ void *exact = NULL;
-		uint32_t len;
-
-		memcpy(&len, data, sizeof(len));
-		if (len < sizeof(struct cprof_head) || len > sz)
-			len = (uint32_t)MIN(sz, UINT32_MAX);
-		exact = fuzz_copy(data, len);
-		take_record(&b, exact, len);
-		data += len;
-		sz -= len;
-	}
+	fuzz_records(data, sz, take_record, &b);
 	for (b.round = 1; b.round < 3; b.round++)
 		(void)late_window(late, window);
 	(void)late_finish(late, window);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cprof/base/cleanup.h"
 #include "cprof/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz);
@@ -45,6 +46,25 @@ static inline void *fuzz_message(const uint8_t *data, size_t sz)
 	if (sz >= sizeof(struct wire_head) && (data[6] & 1))
 		memcpy(msg, &(uint32_t){ (uint32_t)sz }, sizeof(uint32_t));
 	return msg;
+}
+
+/* Calls @take with each record of the input (abi.h), in memory of exactly its size; the last one is what is left. */
+static inline void fuzz_records(const uint8_t *data, size_t sz,
+				void (*take)(const void *record, size_t sz, void *ctx), void *ctx)
+{
+	while (sz >= sizeof(struct cprof_head)) {
+		void *exact;
+		uint32_t len;
+
+		memcpy(&len, data, sizeof(len));
+		if (len < sizeof(struct cprof_head) || len > sz)
+			len = (uint32_t)MIN(sz, UINT32_MAX);
+		exact = fuzz_copy(data, len);
+		take(exact, len, ctx);
+		free(exact);
+		data += len;
+		sz -= len;
+	}
 }
 
 /* Reads every byte, in a way that the compiler must not leave out. */
