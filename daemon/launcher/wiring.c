@@ -40,11 +40,12 @@ void wiring_tell(struct role *to, const void *m, size_t sz, int fd)
 		role_replace(to, "does not read its control socket");
 }
 
-static void wiring_send_peer(struct role *to, enum wire_role whose, int fd)
+static void wiring_send_peer(struct role *to, enum wire_role whose, pid_t pid, int fd)
 {
 	struct wire_peer m = {
 		.head = { .size = sizeof(m), .type = WIRE_PEER },
 		.role = whose,
+		.pid = (uint32_t)pid,
 	};
 
 	wiring_tell(to, &m, sizeof(m), fd);
@@ -62,8 +63,8 @@ static void wiring_link(struct role *a, struct role *b)
 	}
 	end_a = fds[0];
 	end_b = fds[1];
-	wiring_send_peer(a, b->spec->number, end_a);
-	wiring_send_peer(b, a->spec->number, end_b);
+	wiring_send_peer(a, b->spec->number, b->pid, end_a);
+	wiring_send_peer(b, a->spec->number, a->pid, end_b);
 }
 
 /*
@@ -151,7 +152,7 @@ static void wiring_cut_files(struct crew *crew)
 		return;
 	end = fds[0];
 	(void)fd_close(fds[1]);
-	wiring_send_peer(symbolizer, WIRE_ROLE_OPENER, end);
+	wiring_send_peer(symbolizer, WIRE_ROLE_OPENER, 0, end);
 }
 
 void wiring_connect(struct crew *crew, struct role *fresh)
@@ -174,5 +175,5 @@ void wiring_connect(struct crew *crew, struct role *fresh)
 	if (number == WIRE_ROLE_SYMBOLIZER)
 		wiring_lend_kallsyms(fresh);
 	if (number == WIRE_ROLE_SAMPLER && crew_client(crew) >= 0)
-		wiring_send_peer(fresh, WIRE_ROLE_CLIENT, crew_client(crew));
+		wiring_send_peer(fresh, WIRE_ROLE_CLIENT, 0, crew_client(crew));
 }

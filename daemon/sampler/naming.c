@@ -9,6 +9,7 @@
 
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
+#include "cprof/procfs.h"
 #include "stream.h"
 
 #define STUCK_NS (CPROF_PATIENCE * 2 * NSEC_PER_SEC)
@@ -102,8 +103,40 @@ static bool opener_is_stuck(const struct sampler *s, uint64_t now_ns)
 	return false;
 }
 
+void naming_meet(struct sampler *s, struct neighbour *who, uint32_t pid)
+{
+	*who = (struct neighbour){ .pid = pid };
+	if (pid != 0)
+		(void)procfs_waited_ns(&s->root, pid, &who->waited_ns);
+}
+
+/* How long it waited for a CPU since this was asked; 0 where the kernel does not tell. */
+static uint64_t waited_since(const struct sampler *s, struct neighbour *who)
+{
+	uint64_t waited_ns, since_ns;
+
+	if (who->pid == 0 || procfs_waited_ns(&s->root, who->pid, &waited_ns) < 0)
+		return 0;
+	since_ns = waited_ns > who->waited_ns ? waited_ns - who->waited_ns : 0;
+	who->waited_ns = waited_ns;
+	return since_ns;
+}
+
+/* Who is ready to run and gets no CPU does not hang. */
+static void excuse_waiting(struct sampler *s)
+{
+	uint64_t opener_ns = waited_since(s, &s->opener_at);
+
+	symbolize_waited(s->symbolize, waited_since(s, &s->symbolizer_at), opener_ns);
+	for (size_t i = 0; i < s->intervals.cnt; i++) {
+		if (s->intervals.v[i]->remap)
+			remap_opener_waited(s->intervals.v[i]->remap, opener_ns);
+	}
+}
+
 static void replace_stuck(struct sampler *s, uint64_t now_ns)
 {
+	excuse_waiting(s);
 	if (s->symbolizer && symbolize_is_stuck(s->symbolize, now_ns, STUCK_NS)) {
 		s->counters.v[COUNTER_symbolizer_lost]++;
 		lose_symbolizer(s, true);

@@ -17,18 +17,20 @@
 #define PRIORITY_CONTROL 0
 #define PRIORITY_NEIGHBOUR 20
 
-static int take_opener(struct sampler *s, int fd)
+static int take_opener(struct sampler *s, int fd, uint32_t pid)
 {
 	s->opener = loop_remove(s->opener);
 	naming_set_opener(s, fd);
+	naming_meet(s, &s->opener_at, pid);
 	return loop_add_io(s->loop, fd, EPOLLIN, PRIORITY_NEIGHBOUR, naming_on_opener, s,
 			   &s->opener);
 }
 
-static int take_symbolizer(struct sampler *s, int fd)
+static int take_symbolizer(struct sampler *s, int fd, uint32_t pid)
 {
 	s->symbolizer = loop_remove(s->symbolizer);
 	symbolize_set_symbolizer(s->symbolize, fd, clock_mono_ns());
+	naming_meet(s, &s->symbolizer_at, pid);
 	return loop_add_io(s->loop, fd, EPOLLIN, PRIORITY_NEIGHBOUR, naming_on_symbolizer, s,
 			   &s->symbolizer);
 }
@@ -51,9 +53,9 @@ static int take_peer(struct sampler *s, const struct wire_peer *m, int peer_fd)
 		return 0;
 	switch (m->role) {
 	case WIRE_ROLE_OPENER:
-		return take_opener(s, TAKE_FD(fd));
+		return take_opener(s, TAKE_FD(fd), m->pid);
 	case WIRE_ROLE_SYMBOLIZER:
-		return take_symbolizer(s, TAKE_FD(fd));
+		return take_symbolizer(s, TAKE_FD(fd), m->pid);
 	case WIRE_ROLE_CLIENT:
 		return take_client(s, TAKE_FD(fd));
 	case WIRE_ROLE_FRONT:

@@ -82,6 +82,12 @@ struct unwinding {
 	size_t bytes_max;
 };
 
+/* naming.c: a neighbour as the kernel's scheduler knows it. */
+struct neighbour {
+	uint32_t pid; /* 0: not known */
+	uint64_t waited_ns;
+};
+
 struct sampler {
 	struct loop *loop;
 	struct root root;
@@ -89,6 +95,7 @@ struct sampler {
 	struct loop_source *control;
 	struct loop_source *opener;
 	struct loop_source *symbolizer;
+	struct neighbour opener_at, symbolizer_at;
 
 	struct objects *objects;
 	struct names *names;
@@ -120,6 +127,8 @@ void roles_replace(struct sampler *s, enum wire_role role);
 /* naming.c */
 void naming_tick(struct sampler *s, uint64_t now_ns);
 void naming_set_opener(struct sampler *s, int fd);
+/* The process that is our neighbour from now on; 0: not known. */
+void naming_meet(struct sampler *s, struct neighbour *who, uint32_t pid);
 int naming_on_opener(struct loop_source *src, uint32_t events, void *ctx);
 int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx);
 

@@ -5,7 +5,7 @@
  * procfs — texts and questions of /proc, taken apart: when a process began, which mappings hold its
  * addresses, what a mount is.
  *
- * Formats: proc_pid_stat(5), proc_pid_maps(5), proc_pid_mountinfo(5); PROCMAP_QUERY of
+ * Formats: proc_pid_stat(5), proc_pid_maps(5), proc_pid_mountinfo(5); Documentation/scheduler/sched-stats.rst; PROCMAP_QUERY of
  * include/uapi/linux/fs.h (Linux 6.11). The text is the kernel's, but its lengths, names and numbers
  * are a process's choice.
  */
@@ -57,6 +57,12 @@ struct procfs_stat {
 bool procfs_stat_parse(const char *text, struct procfs_stat *ret);
 /* That of a process: 0 and *ret, or -errno. */
 int procfs_stat_read(const struct root *root, uint32_t pid, struct procfs_stat *ret);
+
+/*
+ * How long the process's first thread was ready to run and waited for a CPU, in all; what it waits for now
+ * is told when it runs. 0 and *ret, or -errno: a kernel without CONFIG_SCHED_INFO does not tell.
+ */
+int procfs_waited_ns(const struct root *root, uint32_t pid, uint64_t *ret);
 
 /* Negative ends the walk with it. */
 typedef int (*procfs_pid_fn)(uint32_t pid, void *ctx);

@@ -60,6 +60,8 @@ uint64_t remap_opener_owes_ns(const struct remap *r);
  * if it owed others an answer since before (@others_ns; UINT64_MAX: it owed none).
  */
 void remap_opener_lost(struct remap *r, uint64_t others_ns);
+/* It waited for a CPU for so long: that was no silence. */
+void remap_opener_waited(struct remap *r, uint64_t ns);
 /* True when it owes an answer and was silent for @limit_ns. */
 bool remap_opener_is_stuck(const struct remap *r, uint64_t now_ns, uint64_t limit_ns);
 

@@ -127,21 +127,20 @@ struct symbolize_code {
 	char name[96]; /* terminated */
 };
 
-/*
- * Names of such places are asked for again; where nobody told what it was, the kernel's names are read
- * again before.
- */
+/* Names of such places are asked for again; where nobody told what it was, all are read again before. */
 void symbolize_kernel_code(struct symbolize *s, const struct symbolize_code *code);
 /* How many answers symbolizers gave so far that made sense: whoever waits sees that it is worth it. */
 uint64_t symbolize_answers(const struct symbolize *s);
 /*
- * True when that role owes something and was silent for @limit_ns: it hangs and should be replaced.
- * On a busy machine it may only be slow: a symbolizer that said nothing before it was judged leaves
- * twice the patience (to 15 times) to those who follow.
+ * True when that role owes something and was silent for @limit_ns, five times that while it makes rows: it
+ * hangs and should be replaced. On a busy machine it may only be slow: a symbolizer that said nothing before
+ * it was judged leaves twice the patience (to 15 times) to those who follow.
  */
 bool symbolize_is_stuck(struct symbolize *s, uint64_t now_ns, uint64_t limit_ns);
 /* How long the symbolizer is waited for now. */
 uint64_t symbolize_patience(const struct symbolize *s, uint64_t limit_ns);
+/* They waited for a CPU for so long: that was no silence. */
+void symbolize_waited(struct symbolize *s, uint64_t symbolizer_ns, uint64_t opener_ns);
 bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns);
 /* Sends what waits to be sent; for a timer, in case a socket was full. */
 void symbolize_pump(struct symbolize *s, uint64_t now_ns);

@@ -88,7 +88,7 @@ struct wire_head {
 struct wire_peer {
 	struct wire_head head;
 	uint32_t role; /* enum wire_role: whose end came with it */
-	uint32_t pad;
+	uint32_t pid;  /* its process; 0: not told */
 };
 
 /* At the start, and again after a reload. A sampler that gets one samples the machine by itself. */

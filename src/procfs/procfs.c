@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,18 @@ int procfs_start_ticks(const struct root *root, uint32_t pid, uint64_t *ret)
 	if (r == 0)
 		*ret = s.start_ticks;
 	return r;
+}
+
+int procfs_waited_ns(const struct root *root, uint32_t pid, uint64_t *ret)
+{
+	char path[64], text[128];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "proc/%u/schedstat", pid);
+	r = root_read(root, path, text, sizeof(text));
+	if (r < 0)
+		return r;
+	return sscanf(text, "%*u %20" SCNu64, ret) == 1 ? 0 : -ENODATA;
 }
 
 bool procfs_mount_parse(const char *line, struct procfs_mount *ret)

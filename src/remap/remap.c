@@ -164,6 +164,11 @@ void remap_opener_lost(struct remap *r, uint64_t others_ns)
 	r->asks_cnt = 0;
 }
 
+void remap_opener_waited(struct remap *r, uint64_t ns)
+{
+	r->heard_ns += ns;
+}
+
 bool remap_opener_is_stuck(const struct remap *r, uint64_t now_ns, uint64_t limit_ns)
 {
 	return r->asks_cnt > 0 && r->heard_ns + limit_ns < now_ns;

@@ -17,6 +17,7 @@
 
 /* A symbolizer is given at most so many times what it is given at first. */
 #define PATIENCE_MAX 15
+#define ROWS_PATIENCE 5
 
 int symbolize_new(const struct symbolize_opts *opts, struct symbolize **ret)
 {
@@ -287,12 +288,21 @@ uint64_t symbolize_patience(const struct symbolize *s, uint64_t limit_ns)
 
 bool symbolize_is_stuck(struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
 {
-	if (!symbolize_is_owed(s) ||
-	    !is_silent(s->symbolizer_heard_ns, now_ns, symbolize_patience(s, limit_ns)))
+	uint64_t patience_ns = symbolize_patience(s, limit_ns);
+
+	if (s->making.begun || s->debugs.making.begun)
+		patience_ns = MAX(patience_ns, limit_ns * ROWS_PATIENCE);
+	if (!symbolize_is_owed(s) || !is_silent(s->symbolizer_heard_ns, now_ns, patience_ns))
 		return false;
 	if (!s->symbolizer_spoke && limit_ns << s->doublings < limit_ns * PATIENCE_MAX)
 		s->doublings++;
 	return true;
+}
+
+void symbolize_waited(struct symbolize *s, uint64_t symbolizer_ns, uint64_t opener_ns)
+{
+	s->symbolizer_heard_ns += symbolizer_ns;
+	s->opener_heard_ns += opener_ns;
 }
 
 bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)

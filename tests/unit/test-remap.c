@@ -420,6 +420,8 @@ TEST(openers_come_and_go)
 		remap_opener_heard(b->r, b->now_ns);
 		CHECK(!remap_opener_is_stuck(b->r, b->now_ns, NSEC_PER_SEC));
 		CHECK(remap_opener_is_stuck(b->r, b->now_ns + 2 * NSEC_PER_SEC, NSEC_PER_SEC));
+		remap_opener_waited(b->r, 2 * NSEC_PER_SEC);
+		CHECK(!remap_opener_is_stuck(b->r, b->now_ns + 2 * NSEC_PER_SEC, NSEC_PER_SEC));
 		remap_opener_lost(b->r, UINT64_MAX);
 		b->asked_cnt = 0;
 	}

@@ -245,6 +245,10 @@ TEST(who_waits_for_long_comes_first)
 	/* It says when it is done, later. */
 	CHECK(!symbolize_is_stuck(b.s, 2 * SECOND, 2 * SECOND));
 	CHECK(symbolize_is_stuck(b.s, 4 * SECOND, 2 * SECOND));
+	/* But when it has said that it is at work, it has five times as long. */
+	CHECK_EQ(say_rows(&b, used, WIRE_ROWS_BEGUN, -EBADF, 0), 0);
+	CHECK(!symbolize_is_stuck(b.s, 11 * SECOND, 2 * SECOND));
+	CHECK(symbolize_is_stuck(b.s, 12 * SECOND, 2 * SECOND));
 	b.late_ns = 3 * SECOND;
 	CHECK_EQ(say_block(&b, used, WIRE_ROWS_OK, 1), 0);
 	CHECK_EQ(asked(&b), old);

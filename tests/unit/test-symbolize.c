@@ -195,6 +195,26 @@ TEST(who_does_not_answer_is_stuck)
 	end(&b);
 }
 
+TEST(who_waits_for_a_cpu_is_not_stuck)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = make_ready(&b, 805);
+	add_stack(&b, object, 1);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
+	(void)announce(&b, 806, EXT4_SUPER_MAGIC, S_IFREG);
+	symbolize_waited(b.s, 2 * SECOND, 0);
+	CHECK(!symbolize_is_stuck(b.s, 4 * SECOND, 2 * SECOND));
+	CHECK(symbolize_is_stuck(b.s, 6 * SECOND, 2 * SECOND));
+	CHECK(symbolize_opener_is_stuck(b.s, 4 * SECOND, 2 * SECOND));
+	symbolize_waited(b.s, 0, 2 * SECOND);
+	CHECK(!symbolize_opener_is_stuck(b.s, 4 * SECOND, 2 * SECOND));
+	CHECK(symbolize_opener_is_stuck(b.s, 6 * SECOND, 2 * SECOND));
+	end(&b);
+}
+
 /* One that takes 5 s for its first word, as on a machine with too much to do. */
 TEST(who_is_slow_is_not_replaced_for_ever)
 {
