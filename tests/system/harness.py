@@ -61,6 +61,10 @@ class Checks:
         return self.check(name, abs(value - expected) <= tolerance, f"{value:.6g}",
                           f"must be {expected:.6g} +- {tolerance:.3g}")
 
+    def between(self, name, value, least, most, tolerance):
+        return self.check(name, least - tolerance <= value <= most + tolerance, f"{value:.6g}",
+                          f"must be {least:.6g} to {most:.6g}, +- {tolerance:.3g}")
+
     def at_most(self, name, value, bound):
         return self.check(name, value <= bound, f"{value:.6g}", f"at most {bound:.6g}")
 
@@ -409,6 +413,12 @@ class CpuClock:
 @functools.cache
 def cpu_clock():
     return CpuClock()
+
+
+def steal_ns():
+    """What the machine's own host took of all CPUs, in ticks of the kernel's clock."""
+    with open("/proc/stat", encoding="utf-8") as file:
+        return int(file.readline().split()[8]) * NSEC // os.sysconf("SC_CLK_TCK")
 
 
 def wait_for_cpu(pids, seconds, timeout=60):

@@ -224,12 +224,6 @@ def storm(checks, args):
                         max(0.02 * (due - runs), 2) + (first.span + last.span) * HZ / NSEC)
 
 
-def steal_ns():
-    """What the machine's own host took of all CPUs: ticks due meanwhile are truly missed."""
-    words = open("/proc/stat", encoding="utf-8").readline().split()
-    return int(words[8]) * NSEC // os.sysconf("SC_CLK_TCK")
-
-
 def mix(checks, args):
     """Busy and idle in all lengths: missed raises no false alarm."""
     seconds = 60 if args.long else 12
@@ -240,10 +234,10 @@ def mix(checks, args):
         works = [Work(args.workloads / "mixidle", cpu + 1, seconds, cpu) for cpu in (0, 1)]
         # bpftool's own calls keep ticks away: only what lies between two looks is counted.
         time.sleep(0.5)
-        first, hidden, stolen = Account(view), harness.process_cpu_ns(1), steal_ns()
+        first, hidden, stolen = Account(view), harness.process_cpu_ns(1), harness.steal_ns()
         time.sleep(seconds - 1.5)
         last, hidden = Account(view), harness.process_cpu_ns(1) - hidden
-        stolen = steal_ns() - stolen
+        stolen = harness.steal_ns() - stolen  # ticks due meanwhile are truly missed
         truths = [(w.pid, w.finish()["rusage_ns"]) for w in works]
         done = finished(recorder)
         if not harness.good(checks, "mix", done):
