@@ -122,17 +122,36 @@ static void choose_programs(struct collect *c)
 }
 
 /*
+ * Whether that is anywhere in the file. A name among the kernel's types is looked for that way: to parse
+ * them all takes 30 ms, in which a daemon that is restarted samples nothing.
+ */
+static bool has_bytes(int fd, const char *bytes, size_t sz)
+{
+	char buf[16384];
+	size_t kept = 0;
+	ssize_t n;
+
+	while ((n = read(fd, buf + kept, sizeof(buf) - kept)) > 0) {
+		size_t len = kept + (size_t)n;
+
+		if (memmem(buf, len, bytes, sz))
+			return true;
+		kept = MIN(len, sz - 1);
+		memmove(buf, buf + len - kept, kept);
+	}
+	return false;
+}
+
+/*
  * May a walk wait for pages? Only where the kernel calls programs back in a task (bpf_task_work). The name is
  * that of the function with an argument for the kernel's own use.
  */
-static bool kernel_waits(void)
+static bool kernel_waits(const struct root *root)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool found = btf && btf__find_by_name_kind(btf, "bpf_task_work_schedule_resume_impl",
-						   BTF_KIND_FUNC) > 0;
+	static const char name[] = "\0bpf_task_work_schedule_resume_impl";
+	_cleanup_close_ int fd = root_open_file(root, "sys/kernel/btf/vmlinux", O_RDONLY);
 
-	btf__free(btf);
-	return found;
+	return fd >= 0 && has_bytes(fd, name, sizeof(name));
 }
 
 /* The object without what waits for pages has the same maps and variables, and so the same skeleton. */
@@ -158,7 +177,7 @@ static struct cprof_bpf *open_programs(bool waits)
 
 static int open_and_size(struct collect *c, struct collect_failure *failure)
 {
-	unsigned int walks = kernel_waits() ? CPROF_REST_WALKS : 0;
+	unsigned int walks = kernel_waits(c->opts.root) ? CPROF_REST_WALKS : 0;
 	int r;
 
 	c->bpf = open_programs(walks > 0);
