@@ -22,6 +22,7 @@
 #include "crew.h"
 #include "identity.h"
 #include "places.h"
+#include "precedence.h"
 
 static void daemon_on_problem(const char *text, bool error, void *ctx)
 {
@@ -108,6 +109,7 @@ static int daemon_check_rights(void)
 
 static void daemon_done(struct daemon *d)
 {
+	places_attempt_done(&d->attempt);
 	sockets_done(&d->sockets);
 	d->spool = fd_close(d->spool);
 	d->lock = fd_close(d->lock);
@@ -127,7 +129,7 @@ static int daemon_prepare(struct daemon *d)
 		.uid = d->users.roles[sampler].uid,
 		.gid = d->users.roles[sampler].gid,
 	};
-	r = places_profiles(d->config.directory, &owner, &d->spool);
+	r = places_profiles(d->config.directory, &owner, &d->attempt, &d->spool);
 	if (r < 0)
 		return r;
 	return sockets_open(d->config.socket, &d->sockets);
@@ -140,10 +142,12 @@ int daemon_run(const struct options *o)
 		.sockets = SOCKETS_INIT,
 		.lock = -EBADF,
 		.spool = -EBADF,
+		.attempt = PLACES_ATTEMPT_INIT,
 	};
 
 	(void)umask(022);
 	(void)signal(SIGPIPE, SIG_IGN);
+	precedence_take();
 	if (daemon_load(&d, &d.config) < 0 || daemon_check_rights() < 0)
 		return EXIT_FAILURE;
 	if (daemon_prepare(&d) < 0)

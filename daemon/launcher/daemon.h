@@ -8,6 +8,7 @@
 
 #include "cprof/config.h"
 #include "options.h"
+#include "places.h"
 #include "sockets.h"
 #include "users.h"
 
@@ -20,6 +21,7 @@ struct daemon {
 	struct sockets sockets;
 	int lock;
 	int spool;
+	struct places_attempt attempt; /* to write there, until it is over */
 	char problem
 		[DAEMON_PROBLEM_SZ]; /* the first error of the configuration, when it was read */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * READY is told when the sampler samples, and WATCHDOG when it says that it made progress, never by a
+ * READY is told when the sampler samples and its directory can be written, and WATCHDOG when it says that it made progress, never by a
  * timer: a daemon that is up and gets nothing done is one that hangs. The sampler is given 10 s
  * between two such words, and a minute to its first sample, for a slow machine loads BPF programs
  * slowly. One that is late is killed and started again, long before the manager's own watchdog ends
@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "cost.h"
 #include "cprof/base/clock.h"
@@ -42,6 +43,8 @@ struct guard {
 	struct loop_source *silence;   /* of the sampler */
 	struct loop_source *costs;     /* the next time to measure */
 	struct loop_source *reloading; /* the sampler is to say that it took the configuration */
+	struct loop_source *tried;     /* the directory: how it went; NULL: it can be written */
+	struct loop_source *trying;    /* that takes too long */
 	uint64_t words_from_ns;
 	unsigned words_cnt;
 	unsigned failed_starts; /* of the sampler, before the first sample */
@@ -153,6 +156,45 @@ static void guard_reload_done(struct guard *g)
 	guard_tell_sampler(g);
 }
 
+static void guard_check_ready(struct guard *g)
+{
+	if (g->ready || g->stopping || !g->sampling || g->tried)
+		return;
+	g->ready = true;
+	service_ready();
+	log_info("sampling at %" PRIu32 " Hz, profiles in %s", g->daemon->config.hz,
+		 g->daemon->config.directory);
+}
+
+static void guard_tried(struct guard *g, int r)
+{
+	g->tried = loop_remove(g->tried);
+	loop_timer_set(g->trying, UINT64_MAX);
+	places_attempt_done(&g->daemon->attempt);
+	if (r < 0) {
+		crew_end(g->crew, EXIT_FAILURE);
+		return;
+	}
+	guard_check_ready(g);
+	guard_tell_status(g);
+}
+
+static int guard_on_tried(struct loop_source *s, uint32_t events, void *ctx)
+{
+	struct guard *g = ctx;
+
+	guard_tried(g, places_tried(&g->daemon->attempt, g->daemon->config.directory));
+	return 0;
+}
+
+static int guard_on_trying(struct loop_source *s, uint64_t now_ns, void *ctx)
+{
+	struct guard *g = ctx;
+
+	guard_tried(g, places_tried_too_long(&g->daemon->attempt, g->daemon->config.directory));
+	return 0;
+}
+
 static void guard_sampling(struct guard *g, const char *degraded)
 {
 	(void)snprintf(g->degraded, sizeof(g->degraded), "%s", degraded);
@@ -160,12 +202,7 @@ static void guard_sampling(struct guard *g, const char *degraded)
 		guard_tell_degraded(g, "sampler", degraded);
 	g->sampling = true;
 	loop_timer_set(g->silence, clock_mono_ns() + GUARD_SILENT_NS);
-	if (!g->ready) {
-		g->ready = true;
-		service_ready();
-		log_info("sampling at %" PRIu32 " Hz, profiles in %s", g->daemon->config.hz,
-			 g->daemon->config.directory);
-	}
+	guard_check_ready(g);
 	guard_tell_status(g);
 }
 
@@ -350,6 +387,18 @@ void guard_stopping(struct guard *g)
 	guard_tell_status(g);
 }
 
+static int guard_watch_attempt(struct guard *g, struct loop *loop)
+{
+	int r = loop_add_timer(loop, CREW_TIMERS, guard_on_trying, g, &g->trying);
+
+	if (r == 0)
+		r = loop_add_io(loop, g->daemon->attempt.fd, EPOLLIN, CREW_TIMERS, guard_on_tried,
+				g, &g->tried);
+	if (r == 0)
+		loop_timer_set(g->trying, clock_mono_ns() + PLACES_ATTEMPT_NS);
+	return r;
+}
+
 int guard_new(struct crew *crew, struct daemon *daemon, struct guard **ret)
 {
 	_cleanup_(guard_freep) struct guard *g = calloc(1, sizeof(*g));
@@ -367,6 +416,9 @@ int guard_new(struct crew *crew, struct daemon *daemon, struct guard **ret)
 		r = loop_add_timer(loop, CREW_TIMERS, guard_on_reload_late, g, &g->reloading);
 	if (r < 0)
 		return r;
+	r = guard_watch_attempt(g, loop);
+	if (r < 0)
+		return r;
 	service_init(&g->service);
 	loop_timer_set(g->costs, clock_mono_ns() + NSEC_PER_SEC);
 	guard_tell_status(g);
@@ -379,6 +431,8 @@ struct guard *guard_free(struct guard *g)
 	(void)loop_remove(g->silence);
 	(void)loop_remove(g->costs);
 	(void)loop_remove(g->reloading);
+	(void)loop_remove(g->trying);
+	(void)loop_remove(g->tried);
 	free(g);
 	return NULL;
 }

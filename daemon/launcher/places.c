@@ -6,8 +6,9 @@
  * either empty or the sampler's already. Directory=/etc must not give /etc away.
  *
  * Whether the sampler will be able to write is tried as the sampler: flags and free blocks of a file
- * system tell less than one write does, and root may write where others may not. A disk that hangs
- * does not hang us: who tries is given some seconds.
+ * system tell less than one write does, and root may write where others may not. To make a block safe may
+ * take seconds on a busy disk, or for ever, and a restart should lose nothing by that: a process of its own
+ * tries, and says how it went, while the roles start.
  *
  * One daemon writes there. Its sampler holds the lock, and that of a launcher which was killed may take
  * a while to die; so a lock that is taken is waited for before it is called another daemon's.
@@ -17,13 +18,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -36,7 +35,7 @@
 
 #define PLACES_MODE 0750
 #define PLACES_TRY_SZ 4096
-#define PLACES_TRY_MSEC 10000
+#define PLACES_TRY_FD 100 /* above all that we have when it is tried */
 #define PLACES_LOCK_NS (5 * NSEC_PER_SEC)
 #define PLACES_LOCK_STEP_NS (20 * NSEC_PER_MSEC)
 
@@ -147,41 +146,69 @@ static int places_write(int dir)
 	return r;
 }
 
-/* Its exit status, or -ETIMEDOUT: then it dies when the kernel lets it. */
-static int places_wait(pid_t pid)
-{
-	_cleanup_close_ int fd = pidfd_open(pid, 0);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int status, n;
-
-	do
-		n = fd < 0 ? 1 : poll(&p, 1, PLACES_TRY_MSEC);
-	while (n < 0 && errno == EINTR);
-	if (n == 0) {
-		(void)kill(pid, SIGKILL);
-		return -ETIMEDOUT;
-	}
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -ECHILD;
-	return WEXITSTATUS(status);
-}
-
-/* As the sampler, in a process of its own. */
-static int places_try(int dir, const struct places_owner *owner)
+/* As the sampler; says 0 or -errno. It holds nothing else of ours: it may outlive us. */
+static _Noreturn void places_try_child(int dir, int told, const struct places_owner *owner)
 {
 	const struct role_identity id = { .uid = owner->uid, .gid = owner->gid };
-	pid_t pid;
-	int r;
+	int fds[] = { dir, told }, r = 0;
 
+	for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PLACES_TRY_FD + (int)i);
+	r = fds[0] < 0 || fds[1] < 0 ? -errno : 0;
+	if (r == 0 && close_range(3, PLACES_TRY_FD - 1, 0) < 0)
+		r = -errno;
+	if (r == 0)
+		r = identity_take(&id);
+	if (r == 0)
+		r = places_write(fds[0]);
+	_exit(write(fds[1] < 0 ? told : fds[1], &r, sizeof(r)) != (ssize_t)sizeof(r));
+}
+
+static int places_try(int dir, const struct places_owner *owner, struct places_attempt *ret)
+{
+	_cleanup_close_ int asked = -EBADF, told = -EBADF;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	asked = fds[0];
+	told = fds[1];
 	pid = fork();
 	if (pid < 0)
 		return -errno;
-	if (pid == 0) {
-		r = identity_take(&id);
-		_exit(-(r < 0 ? r : places_write(dir)));
+	if (pid == 0)
+		places_try_child(dir, told, owner);
+	ret->fd = TAKE_FD(asked);
+	ret->pid = pid;
+	return 0;
+}
+
+static int places_end(const struct places_attempt *a, const char *path, int r)
+{
+	/* What is there can be evicted: the sampler makes room. */
+	if ((r == -ENOSPC || r == -EDQUOT) && !a->is_empty) {
+		log_warning(r, "Directory=%s: %m; older profiles will go", path);
+		return 0;
 	}
-	r = places_wait(pid);
-	return r > 0 ? -r : r;
+	if (r < 0)
+		return log_error(r, "Directory=%s: cannot be written: %m; free or name another",
+				 path);
+	return 0;
+}
+
+int places_tried(const struct places_attempt *a, const char *path)
+{
+	int r, n;
+
+	n = (int)read(a->fd, &r, sizeof(r));
+	return places_end(a, path, n == (int)sizeof(r) ? r : -ECHILD);
+}
+
+int places_tried_too_long(const struct places_attempt *a, const char *path)
+{
+	(void)kill(a->pid, SIGKILL); /* it dies when the kernel lets it */
+	return places_end(a, path, -ETIMEDOUT);
 }
 
 /* Waits for one that is about to end. The lock is the sampler's: it is not ours to keep. */
@@ -201,7 +228,8 @@ static int places_check_lock(int fd)
 	return 0;
 }
 
-static int places_take(const char *path, int fd, const struct places_owner *owner)
+static int places_take(const char *path, int fd, const struct places_owner *owner,
+		       struct places_attempt *a)
 {
 	struct stat st;
 	int empty, r;
@@ -227,16 +255,9 @@ static int places_take(const char *path, int fd, const struct places_owner *owne
 			"Directory=%s: another cprofd writes to it, or hangs in it; stop that"
 			" one, or name another",
 			path);
-	r = places_try(fd, owner);
-	/* What is there can be evicted: the sampler makes room. */
-	if ((r == -ENOSPC || r == -EDQUOT) && !empty) {
-		log_warning(r, "Directory=%s: %m; older profiles will go", path);
-		return 0;
-	}
-	if (r < 0)
-		return log_error(r, "Directory=%s: cannot be written: %m; free or name another",
-				 path);
-	return 0;
+	a->is_empty = empty > 0;
+	r = places_try(fd, owner, a);
+	return r < 0 ? log_error(r, "Directory=%s: cannot be tried: %m", path) : 0;
 }
 
 static int places_make(const char *path)
@@ -250,7 +271,8 @@ static int places_make(const char *path)
 	return 0;
 }
 
-int places_profiles(const char *path, const struct places_owner *owner, int *ret_fd)
+int places_profiles(const char *path, const struct places_owner *owner, struct places_attempt *a,
+		    int *ret_fd)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	_cleanup_close_ int fd = open(path, flags);
@@ -269,7 +291,7 @@ int places_profiles(const char *path, const struct places_owner *owner, int *ret
 				 path);
 	if (fd < 0)
 		return log_error(-errno, "Directory=%s: %m", path);
-	r = places_take(path, fd, owner);
+	r = places_take(path, fd, owner, a);
 	if (r < 0)
 		return r;
 	*ret_fd = TAKE_FD(fd);

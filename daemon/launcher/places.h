@@ -3,8 +3,10 @@
 
 /* places: the directories of the daemon, made and owned as they must be. Failures are told. */
 
+#include <stdbool.h>
 #include <sys/types.h>
 
+#include "cprof/base/cleanup.h"
 #include "cprof/config.h"
 
 /*
@@ -18,5 +20,26 @@ struct places_owner {
 	gid_t gid; /* its own, whose members may read */
 };
 
-/* The directory of the profiles, in which the owner is known to be able to write. 0 or -errno. */
-int places_profiles(const char *path, const struct places_owner *owner, int *ret_fd);
+/* A process that tries to write there. */
+struct places_attempt {
+	int fd; /* readable when it is over */
+	pid_t pid;
+	bool is_empty; /* the directory was */
+};
+
+#define PLACES_ATTEMPT_INIT ((struct places_attempt){ .fd = -EBADF })
+#define PLACES_ATTEMPT_NS (10 * NSEC_PER_SEC) /* so much is it given */
+
+/*
+ * The directory of the profiles, and the attempt to write in it as its owner. 0 or -errno.
+ */
+int places_profiles(const char *path, const struct places_owner *owner, struct places_attempt *a,
+		    int *ret_fd);
+/* It is over, or it took too long: 0 or -errno, told. */
+int places_tried(const struct places_attempt *a, const char *path);
+int places_tried_too_long(const struct places_attempt *a, const char *path);
+
+static inline void places_attempt_done(struct places_attempt *a)
+{
+	a->fd = fd_close(a->fd);
+}

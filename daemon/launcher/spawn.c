@@ -64,7 +64,9 @@ static int spawn_prepare(const struct spawn *s, pid_t parent)
 {
 	int r;
 
-	if (setpgid(0, 0) < 0)
+	/* A session of its own is a group of its own for the scheduler, too (sched(7), autogroup). */
+	r = s->identity->first ? setpgid(0, 0) : setsid();
+	if (r < 0)
 		return -errno;
 	r = spawn_arrange_fds(s);
 	if (r < 0)
