@@ -11,6 +11,7 @@
 
 #include "front.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include "cprof/wire.h"
 
 #define FRONT_HZ_DEFAULT 99
+#define FRONT_MMAP_THRESHOLD (128 << 10)
 #define FRONT_TICK_NS NSEC_PER_SEC /* how late a deadline may be noticed */
 
 enum { FRONT_PRIORITY_CONTROL = 0, FRONT_PRIORITY_TICK = 7 };
@@ -177,6 +179,8 @@ int main(int argc, char **argv)
 	};
 
 	log_open("cprofd-front", log_role_level(argc, argv));
+	/* A fixed one: else each large answer that is freed makes larger ones stay in the heap. */
+	(void)mallopt(M_MMAP_THRESHOLD, FRONT_MMAP_THRESHOLD);
 	(void)signal(SIGPIPE, SIG_IGN); /* clients leave whenever they like */
 	if (front_start(&f) < 0)
 		return EXIT_FAILURE;

@@ -284,6 +284,7 @@ int always_set_spool(struct always *a, int dir_fd)
 void always_set_roles(struct always *a, const struct wire_roles *m)
 {
 	a->roles = *m;
+	a->roles_windows = intervals_bytes(a->sampler);
 	a->bpf_bytes = status_bpf_bytes(a);
 }
 

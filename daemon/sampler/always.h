@@ -101,7 +101,8 @@ struct always {
 	bool gap_known;
 	uint64_t untold_ns; /* not sampled, and no file that was made since says so */
 	struct wire_roles roles;
-	uint64_t bpf_bytes; /* of maps, when that came */
+	size_t roles_windows; /* what windows took when that came */
+	uint64_t bpf_bytes;   /* of maps, when that came */
 	struct ceiling ceiling;
 	unsigned int shift;		/* of the rate in force */
 	char problem[CONTROL_TEXT_SZ];	/* of the latest change that could not be made */

@@ -281,14 +281,17 @@ uint64_t status_bpf_bytes(const struct always *a)
 void status_measure(struct always *a, uint64_t now_ns)
 {
 	struct counters c = a->counters;
+	const uint64_t windows = intervals_bytes(a->sampler);
 	uint64_t memory = a->bpf_bytes;
 
 	for (unsigned int i = 0; i < a->streams_cnt; i++)
 		(void)collect_counters(a->streams[i]->collect, &c);
 	for (uint32_t i = 0; i < a->roles.cnt; i++)
 		memory += a->roles.costs[i].pss_bytes;
+	/* The launcher's word is some seconds old, and windows fill and go in that time. */
+	memory = memory + windows - MIN(a->roles_windows, memory);
 	(void)ceiling_add(&a->ceiling, now_ns, cpu_so_far(a, c.v[COUNTER_bpf_ns]), memory);
-	if (ceiling_share(&a->ceiling, now_ns, intervals_bytes(a->sampler)))
+	if (ceiling_share(&a->ceiling, now_ns, windows))
 		rotation_make_room(a, now_ns);
 	a->sampler->windows_max = a->ceiling.windows_max;
 }

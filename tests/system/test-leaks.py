@@ -43,6 +43,7 @@ FULL = 0.9  # of a map; the daemon as it is shipped uses three quarters
 FORGOTTEN_MIN = 1000
 COUNTED = ("descriptors", "threads", "processes", ": maps")
 REST_S = 15
+AFTER_S = 120
 ROUNDS, ROUND_S, ROUND_FILES = 4, 3, 100  # the first is not looked at
 PERIODS_MAX = 6  # of a round, on a machine at work
 
@@ -211,7 +212,9 @@ class Sessions(threading.Thread):
 
 @contextlib.contextmanager
 def load(args, tmp, seconds):
-    """50 programs a second and more, half of them never seen before; the first one's process."""
+    """50 programs a second and more, half of them never seen before. The first, of which others ask, ends
+    last; it is to be terminated.
+    """
     files = tmp / "files"
     files.mkdir(exist_ok=True)
     own = [args.workloads / "libown-lib.so", args.workloads / "own-only", files]
@@ -220,7 +223,7 @@ def load(args, tmp, seconds):
         groups = stack.enter_context(group(mounts[""], f"cprof-leaks-{os.getpid()}")) \
             if "" in mounts else "-"
         works = [stack.enter_context(Work(*argv)) for argv in (
-            (args.workloads / "execstorm", 50, 2000, 6000, seconds, tmp / "exec.log",
+            (args.workloads / "execstorm", 50, 2000, 6000, seconds + AFTER_S, tmp / "exec.log",
              args.workloads / "burst", args.workloads / "burst-static"),
             (args.workloads / "newfiles", *own, 100, seconds, 1000000, 0),
             (args.workloads / "turnover", 10, seconds, groups))]
