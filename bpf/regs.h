@@ -89,6 +89,7 @@ static __always_inline int regs_read(void *ctx, struct task_struct *task, bool u
 	w->guessed = 0;
 	w->syscall = 0;
 	w->end = CPROF_END_NONE;
+	w->block_last = 0;
 	/* As C libraries set it, by system calls only; who loads the register itself has another one now. */
 	w->thread = BPF_CORE_READ(task, thread.fsbase);
 	if (user_mode) {

@@ -27,6 +27,10 @@
 
 #include "cprof/unwind.h"
 
+/* Of memory, aligned to its own size: it lies in one page. */
+#define WALK_BLOCK 256u
+#define WALK_BLOCK_WORDS (WALK_BLOCK / 8)
+
 struct walk {
 	__u64 regs[16]; /* by enum cprof_reg, but for the pc */
 	__u64 pc;
@@ -39,6 +43,9 @@ struct walk {
 	__u8 guessed; /* the interrupted code had no information: its frame pointer may be its caller's */
 	__u8 by_fp; /* the last step was by the frame pointer */
 	__u8 end;   /* enum cprof_stack_end, once a step returned false */
+	/* What was read last: a word for a frame is seldom far from the one before. */
+	__u64 block_last; /* address of its last byte; 0: nothing */
+	__u64 block[WALK_BLOCK_WORDS];
 #ifndef __bpf__
 	/* Of the stack that is walked: 0 or a negative error. */
 	int (*read)(const void *memory, void *dst, size_t sz, __u64 addr);
@@ -102,9 +109,29 @@ static __always_inline bool walk_knows(const struct walk *w, __u8 reg)
 	return reg < 16 && (w->known >> reg & 1);
 }
 
+/*
+ * A word of the stack: 0 or a negative error. Reading some words costs no more than reading one, so a whole
+ * block is. What is kept of a stack may end within one.
+ */
+static __always_inline int walk_word(struct walk *w, __u64 addr, __u64 *ret)
+{
+	__u64 last = addr | (WALK_BLOCK - 1);
+
+	if (addr & 7)
+		return walk_memory(w, ret, sizeof(*ret), addr);
+	if (last != w->block_last) {
+		w->block_last = 0;
+		if (walk_memory(w, w->block, sizeof(w->block), last - (WALK_BLOCK - 1)))
+			return walk_memory(w, ret, sizeof(*ret), addr);
+		w->block_last = last;
+	}
+	*ret = w->block[addr / 8 & (WALK_BLOCK_WORDS - 1)];
+	return 0;
+}
+
 static __always_inline bool walk_read(struct walk *w, __u64 addr, __u64 *ret)
 {
-	if (addr >= WALK_TOP || walk_memory(w, ret, sizeof(*ret), addr))
+	if (addr >= WALK_TOP || walk_word(w, addr, ret))
 		return walk_ends(w, CPROF_END_FP_FAULT);
 	return true;
 }
@@ -128,10 +155,11 @@ static __always_inline bool walk_signal(struct walk *w)
 {
 	/* In the order of struct sigcontext_64, by DWARF's numbers: r8 to r15, di, si, bp, bx, dx, ax, cx, sp. */
 	static const __u8 order[16] = { 8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7 };
-	__u64 gregs[WALK_GREGS];
+	__u64 *gregs = w->block; /* the kernel's stack has no room for them */
 	__u64 at = walk_sp(w) + WALK_UCONTEXT_GREGS;
 
-	if (at >= WALK_TOP || walk_memory(w, gregs, sizeof(gregs), at))
+	w->block_last = 0;
+	if (at >= WALK_TOP || walk_memory(w, gregs, WALK_GREGS * sizeof(*gregs), at))
 		return walk_ends(w, CPROF_END_FP_FAULT);
 	for (int i = 0; i < 16; i++)
 		w->regs[order[i] & 15] = gregs[i];
@@ -245,6 +273,13 @@ static __always_inline bool walk_by_rule(struct walk *w, const struct cprof_rule
 		return walk_ends(w, CPROF_END_ROOT);
 	if (!walk_cfa(w, r, &cfa))
 		return false;
+	/* It lies below the return address: in this order no block is read twice. */
+	if (r->fp != CPROF_WHERE_SAME) {
+		got = walk_value(w, (struct walk_value){ r->fp, r->fp_reg, r->fp_off }, cfa, &fp);
+		if (got < 0)
+			return false;
+		known = got ? known | 1u << CPROF_REG_RBP : known & ~(1u << CPROF_REG_RBP);
+	}
 	got = walk_value(w, (struct walk_value){ r->ra, r->ra_reg, r->ra_off }, cfa, &pc);
 	if (got <= 0)
 		return got < 0 ? false : walk_ends(w, CPROF_END_UNSUPPORTED);
@@ -253,12 +288,6 @@ static __always_inline bool walk_by_rule(struct walk *w, const struct cprof_rule
 		got = walk_value(w, (struct walk_value){ r->sp, r->sp_reg, r->sp_off }, cfa, &sp);
 		if (got <= 0)
 			return got < 0 ? false : walk_ends(w, CPROF_END_UNSUPPORTED);
-	}
-	if (r->fp != CPROF_WHERE_SAME) {
-		got = walk_value(w, (struct walk_value){ r->fp, r->fp_reg, r->fp_off }, cfa, &fp);
-		if (got < 0)
-			return false;
-		known = got ? known | 1u << CPROF_REG_RBP : known & ~(1u << CPROF_REG_RBP);
 	}
 	/* Only a leaf may not have pushed anything. */
 	if (!(r->flags & CPROF_RULE_SWITCH) && (sp < walk_sp(w) || (sp == walk_sp(w) && !w->exact)))
@@ -278,7 +307,7 @@ static __always_inline enum cprof_stack_end walk_fp_frame(struct walk *w, __u64 
 		return CPROF_END_FP_ZERO;
 	if ((fp & 7) || fp < walk_sp(w) || fp >= WALK_TOP)
 		return CPROF_END_FP_BAD;
-	if (walk_memory(w, frame, 16, fp))
+	if (walk_word(w, fp, &frame[0]) || walk_word(w, fp + 8, &frame[1]))
 		return CPROF_END_FP_FAULT;
 	if (frame[1] == 0) /* above a null frame pointer it is a thread's start */
 		return frame[0] == 0 ? CPROF_END_FP_ZERO : CPROF_END_FP_BAD;

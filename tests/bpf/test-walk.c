@@ -15,10 +15,18 @@ struct kenv_image kenv_image;
 
 static uint64_t stack[512], other[512];
 
+static unsigned reads;
+
+static int read_counted(const void *memory, void *dst, size_t sz, __u64 addr)
+{
+	reads++;
+	return kenv_read_image(memory, dst, sz, addr);
+}
+
 /* In the frame that was interrupted, everything known: register n holds n * 0x1111. */
 static struct walk begin(uint64_t sp, uint64_t bp)
 {
-	struct walk w = { .pc = PC, .known = WALK_ALL, .exact = 1, .read = kenv_read_image };
+	struct walk w = { .pc = PC, .known = WALK_ALL, .exact = 1, .read = read_counted };
 
 	memset(stack, 0, sizeof(stack));
 	memset(other, 0, sizeof(other));
@@ -384,6 +392,60 @@ TEST(frame_pointers_where_there_is_no_rule)
 	w = begin(STACK + 88, STACK + 80);
 	CHECK(!walk_by_fp(&w, true)); /* below the stack pointer */
 	CHECK_EQ(w.end, CPROF_END_GAP);
+}
+
+TEST(what_lies_near_is_read_once)
+{
+	struct cprof_rule r = rule(CPROF_CFA_REG, CPROF_REG_RSP, 64);
+	struct walk w = begin(STACK, 0);
+
+	r.fp = CPROF_WHERE_CFA;
+	r.fp_off = -16;
+	for (uint64_t i = 0; i < 64; i++) {
+		stack[8 * i + 6] = i;
+		stack[8 * i + 7] = PC + i;
+	}
+	reads = 0;
+	for (uint64_t i = 0; i < 64; i++) {
+		CHECK(walk_by_rule(&w, &r));
+		CHECK_EQ(w.pc, PC + i);
+		CHECK_EQ(w.regs[CPROF_REG_RBP], i);
+	}
+	CHECK_EQ(reads, 64 * 64 / WALK_BLOCK);
+	CHECK(!walk_by_rule(&w, &r)); /* beyond the stack */
+	CHECK_EQ(w.end, CPROF_END_FP_FAULT);
+
+	/* Two blocks for a frame: the lower one first, or it was read again for the next. */
+	w = begin(STACK + 8, 0);
+	for (uint64_t i = 0; i < 63; i++)
+		stack[8 * i + 8] = PC + i;
+	reads = 0;
+	for (uint64_t i = 0; i < 63; i++) {
+		CHECK(walk_by_rule(&w, &r));
+		CHECK_EQ(w.pc, PC + i);
+	}
+	CHECK_EQ(reads, 64 * 64 / WALK_BLOCK);
+}
+
+/* Of what was kept there is no whole block; and a word may lie across two. */
+TEST(what_has_no_whole_block_is_read_by_words)
+{
+	struct cprof_rule r = rule(CPROF_CFA_REG, CPROF_REG_RSP, 16);
+	struct walk w = begin(STACK, 0);
+
+	kenv_image.cnt = 0;
+	kenv_map(STACK + WALK_BLOCK, stack + WALK_BLOCK / 8, 24);
+	w.regs[CPROF_REG_RSP] = STACK + WALK_BLOCK;
+	stack[WALK_BLOCK / 8 + 1] = PC + 1;
+	CHECK(walk_by_rule(&w, &r));
+	CHECK_EQ(w.pc, PC + 1);
+	CHECK(!walk_by_rule(&w, &r));
+	CHECK_EQ(w.end, CPROF_END_FP_FAULT);
+
+	w = begin(STACK + WALK_BLOCK - 13, 0);
+	stack[WALK_BLOCK / 8 - 1] = PC << 24;
+	CHECK(walk_by_rule(&w, &r));
+	CHECK_EQ(w.pc, PC);
 }
 
 CHECK_MAIN
