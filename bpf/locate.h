@@ -110,19 +110,27 @@ __noinline int locate_vma(struct scratch *s, __u64 addr)
 	return r;
 }
 
-static __always_inline int locate_walk(struct scratch *s, __u64 addr, struct vma_hit *h)
+/*
+ * The mapping at s->vma becomes the newest hit. A function of its own: its stack is given back before the
+ * next walk. The scratch is no argument: before 6.2 memory that was handed over is refused as a map's key.
+ */
+__noinline int locate_read(__u32 index, __u64 addr)
+{
+	struct scratch *s = scratch_at(index);
+
+	if (!s)
+		return -KENV_EFAULT;
+	return vma_read(s, s->vma, addr, &s->hits[(s->hits_next - 1) & (HITS_MAX - 1)]);
+}
+
+static __always_inline int locate_walk(struct scratch *s, __u32 index, __u64 addr)
 {
 	int r = locate_vma(s, addr);
 
-	if (r)
-		return r;
-	return vma_read(s, s->vma, addr, h);
+	return r ? r : locate_read(index, addr);
 }
 
-/*
- * The scratch is no argument: before 6.2 memory that was handed over is refused as a map's key. Only of a
- * frame is it told that there was nothing.
- */
+/* Only of a frame is it told that there was nothing. */
 __noinline int locate_new(__u32 index, __u64 addr, bool frame)
 {
 	struct scratch *s = scratch_at(index);
@@ -133,11 +141,11 @@ __noinline int locate_new(__u32 index, __u64 addr, bool frame)
 		return 0;
 	h = &s->hits[s->hits_next & (HITS_MAX - 1)];
 	s->hits_next++;
-	r = locate_walk(s, addr, h);
+	r = locate_walk(s, index, addr);
 	if (r == -KENV_EAGAIN) {
 		count(COUNTER_walk_retry, 1);
 		s->mm_root = mm_root(bpf_get_current_task_btf());
-		r = locate_walk(s, addr, h);
+		r = locate_walk(s, index, addr);
 	}
 	if (r == 0)
 		return 0;
