@@ -312,9 +312,9 @@ int cprof_probe(struct cprof_walk_probe *probe)
 SEC("syscall")
 int cprof_rows(struct cprof_rows_probe *probe)
 {
-	struct cprof_rule rule = { 0 };
+	struct rows_found found = { 0 };
 
-	probe->answer = rows_find(probe->object.slot, probe->object.id, probe->offset, &rule);
-	probe->rule = rule;
+	probe->answer = rows_find(probe->object.slot, probe->object.id, probe->offset, &found);
+	probe->rule = found.rule;
 	return 0;
 }

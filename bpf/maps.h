@@ -9,6 +9,7 @@
 #include "grid.h"
 #include "identity.h"
 #include "maple.h"
+#include "rows.h"
 #include "tally.h"
 #include "walk.h"
 
@@ -87,9 +88,8 @@ struct scratch {
 	__u64 now;
 	struct walk walk;
 	struct first_regs first;
-	struct place at;	/* of the frame that the walk is in */
-	struct cprof_rule rule; /* of that frame */
-	__u64 saved[21];	/* struct pt_regs */
+	struct place at; /* of the frame that the walk is in */
+	__u64 saved[21]; /* struct pt_regs */
 	__u32 pid;
 	__u32 pos; /* in bytes */
 	__u32 cred;
@@ -102,6 +102,7 @@ struct scratch {
 	__u8 keep; /* a record KEPT follows the sample */
 	struct maple_scratch maple;
 	struct vma_hit hits[HITS_MAX];
+	struct rows_found found[ROWS_FOUND_CNT]; /* also by samples before */
 	__u64 key_inodes[CPROF_KEYS_MAX];
 	struct cprof_key keys[CPROF_KEYS_MAX];
 	__u8 bytes[sizeof(struct cprof_sample) + CPROF_KERNEL_FRAMES_MAX * 8 +

@@ -92,21 +92,60 @@ static __always_inline int rows_answer_of(__u32 state)
 	return ROWS_REFUSED;
 }
 
+/* @out is set if ROWS_FOUND, and anything otherwise. */
+static __always_inline int rows_look(const struct cprof_unwind_object *o, __u32 id, __u64 offset,
+				     struct cprof_rule *out)
+{
+	__u32 state = kenv_load(&o->id) == id ? kenv_load(&o->state) : CPROF_UNWIND_UNKNOWN;
+
+	return state == CPROF_UNWIND_ROWS ? rows_read(o, offset, out) : rows_answer_of(state);
+}
+
 /*
- * Of the object with this slot and id: enum rows_answer; @out is set if ROWS_FOUND, and anything
- * otherwise. A function of its own: the verifier looks at it once.
+ * What was found before: the same places return again and again. A slot's gen is never the same again, so
+ * what was right with it still is.
  */
-__noinline int rows_find(__u32 slot, __u32 id, __u64 offset, struct cprof_rule *out)
+struct rows_found {
+	__u64 offset;
+	__u32 slot; /* 0: nothing was found */
+	__u32 id;
+	__u32 gen;
+	__u32 pad;
+	struct cprof_rule rule;
+};
+
+#define ROWS_FOUND_SHIFT 7
+#define ROWS_FOUND_CNT (1u << ROWS_FOUND_SHIFT)
+
+/* The one among ROWS_FOUND_CNT that a place may be in. */
+static __always_inline __u32 rows_nth(__u32 slot, __u64 offset)
+{
+	return ((__u32)offset * 0x9e3779b1u + slot * 0x85ebca6bu) >> (32 - ROWS_FOUND_SHIFT);
+}
+
+/*
+ * Of the object with this slot and id: enum rows_answer; the rule of @found is set if ROWS_FOUND. Nobody
+ * else uses @found meanwhile.
+ */
+static __always_inline int rows_find(__u32 slot, __u32 id, __u64 offset, struct rows_found *found)
 {
 	const struct cprof_unwind_object *o = kenv_unwind_object(slot);
-	__u32 gen, state;
 	int answer;
+	__u32 gen;
 
-	if (!out || !o)
+	if (!o)
 		return ROWS_REFUSED;
 	gen = kenv_load_acquire(&o->gen);
-	state = kenv_load(&o->id) == id ? kenv_load(&o->state) : CPROF_UNWIND_UNKNOWN;
-	answer = state == CPROF_UNWIND_ROWS ? rows_read(o, offset, out) : rows_answer_of(state);
+	if (found->offset == offset && found->slot == slot && found->id == id && found->gen == gen)
+		return ROWS_FOUND;
+	found->slot = 0;
+	answer = rows_look(o, id, offset, &found->rule);
 	kenv_fence_acquire();
-	return (gen & 1) || kenv_load(&o->gen) != gen ? ROWS_STALE : answer;
+	if ((gen & 1) || kenv_load(&o->gen) != gen)
+		return ROWS_STALE;
+	found->offset = offset;
+	found->id = id;
+	found->gen = gen;
+	found->slot = answer == ROWS_FOUND ? slot : 0;
+	return answer;
 }

@@ -51,27 +51,29 @@ static __always_inline void put_keys(struct scratch *s)
 }
 
 /* Code of a file goes by rows, and so does the vDSO's; what of a file is not known yet has a key. */
-static __always_inline int find_rule(struct scratch *s)
+static __always_inline int find_rule(struct scratch *s, struct rows_found *found)
 {
 	if (s->at.slot)
-		return rows_find(s->at.slot, s->at.object, s->at.offset, &s->rule);
+		return rows_find(s->at.slot, s->at.object, s->at.offset, found);
 	return s->at.object >= CPROF_OBJECT_KEY ? ROWS_UNKNOWN : ROWS_NO_FILE;
 }
 
 /*
  * The caller's registers; 0 at the end of the stack. A function of its own that fetches the scratch
- * itself: the verifier then looks at it once.
+ * itself: its stack is given back before a mapping is looked for, and the verifier looks at it once.
  */
 __noinline int userstack_step(__u32 index)
 {
 	struct scratch *s = scratch_at(index);
+	struct rows_found *at;
 	int found;
 
 	if (!s)
 		return 0;
-	found = find_rule(s);
+	at = &s->found[rows_nth(s->at.slot, s->at.offset)];
+	found = find_rule(s, at);
 	s->late |= found == ROWS_STALE || found == ROWS_UNKNOWN;
-	return walk_step(&s->walk, found, &s->rule);
+	return walk_step(&s->walk, found, &at->rule);
 }
 
 /* A page that is not in memory may be had later; where nothing is mapped there is nothing to be had. */

@@ -104,19 +104,19 @@ static bool put_frame(const struct case_stack *s, const struct walk *w, uint8_t 
 static int step(const struct case_stack *s, struct walk *w)
 {
 	const struct cprof_kept_map *m = case_map(s, walk_lookup_pc(w));
-	struct cprof_rule rule;
+	struct rows_found at = { 0 };
 	int found = ROWS_NO_FILE;
 
 	if (m && (m->object >= CPROF_OBJECT_FIRST || m->object == CPROF_OBJECT_VDSO))
 		found = rows_find(m->object, m->object, walk_lookup_pc(w) - m->start + m->base,
-				  &rule);
-	if (!walk_step(w, found, &rule))
+				  &at);
+	if (!walk_step(w, found, &at.rule))
 		return -1;
 	if (w->by_fp)
 		return CASE_FP;
 	if (found != ROWS_FOUND)
 		return CASE_CLONE;
-	return rule.cfa == CPROF_CFA_SIGNAL ? CASE_SIGNAL : CASE_RULE;
+	return at.rule.cfa == CPROF_CFA_SIGNAL ? CASE_SIGNAL : CASE_RULE;
 }
 
 static struct walk begin(const struct cprof_kept *k, const struct memory *m)

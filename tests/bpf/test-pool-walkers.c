@@ -30,6 +30,7 @@ struct walker {
 	uint64_t lookups, seed;
 	uint64_t answers[ROWS_REFUSED + 1];
 	uint64_t wrong;
+	struct rows_found found[ROWS_FOUND_CNT];
 };
 
 static struct image image;
@@ -57,7 +58,7 @@ static uint32_t slot_of(uint32_t object)
 	return FIRST + (object - FIRST) % SLOTS;
 }
 
-static int find(uint32_t object, uint64_t offset, struct cprof_rule *ret)
+static int find(uint32_t object, uint64_t offset, struct rows_found *ret)
 {
 	return rows_find(slot_of(object), object, offset, ret);
 }
@@ -90,12 +91,13 @@ static void *walk(void *arg)
 	     i++) {
 		uint64_t random = rng_next(&rng);
 		uint32_t object = FIRST + (uint32_t)(random >> 40) % OBJECTS;
-		uint64_t offset = random % CONTENT_OFFSETS;
-		struct cprof_rule rule;
-		int answer = find(object, offset, &rule);
+		/* Half of them at one place of the object, where it was looked before. */
+		uint64_t offset = random % 2 ? random % CONTENT_OFFSETS : CONTENT_OFFSETS / 2;
+		struct rows_found *found = &w->found[rows_nth(slot_of(object), offset)];
+		int answer = find(object, offset, found);
 
 		w->answers[answer]++;
-		w->wrong += !is_right(object, offset, answer, &rule);
+		w->wrong += !is_right(object, offset, answer, &found->rule);
 	}
 	return NULL;
 }
@@ -150,21 +152,21 @@ static void check_given_on(struct pool *pool)
 {
 	struct content a = content_of(FIRST, 1), b = content_of(FIRST + SLOTS, 1);
 	const uint64_t at = (uint64_t)a.page_first << CPROF_PAGE_SHIFT;
-	struct cprof_rule rule;
+	struct rows_found found = { 0 };
 
 	CHECK_EQ(slot_of(a.object), slot_of(b.object));
 	CHECK_EQ(put(pool, &a, 0, 1), 0);
-	CHECK_EQ(find(a.object, at, &rule), ROWS_FOUND);
-	CHECK_EQ(find(b.object, at, &rule), ROWS_UNKNOWN);
+	CHECK_EQ(find(a.object, at, &found), ROWS_FOUND);
+	CHECK_EQ(find(b.object, at, &found), ROWS_UNKNOWN);
 	pool_drop(pool, slot_of(a.object));
-	CHECK_EQ(find(a.object, at, &rule), ROWS_UNKNOWN);
+	CHECK_EQ(find(a.object, at, &found), ROWS_UNKNOWN);
 	CHECK_EQ(put(pool, &b, 0, 1), 0);
-	CHECK_EQ(find(a.object, at, &rule), ROWS_UNKNOWN);
-	CHECK_EQ(find(b.object, at, &rule), ROWS_FOUND);
+	CHECK_EQ(find(a.object, at, &found), ROWS_UNKNOWN);
+	CHECK_EQ(find(b.object, at, &found), ROWS_FOUND);
 	b.pages_cnt = 0;
 	CHECK_EQ(put(pool, &b, 0, 1), 0);
-	CHECK_EQ(find(a.object, at, &rule), ROWS_UNKNOWN);
-	CHECK_EQ(find(b.object, at, &rule), ROWS_NONE);
+	CHECK_EQ(find(a.object, at, &found), ROWS_UNKNOWN);
+	CHECK_EQ(find(b.object, at, &found), ROWS_NONE);
 }
 
 static uint64_t sum(const struct walker *w, enum rows_answer answer)
@@ -174,6 +176,27 @@ static uint64_t sum(const struct walker *w, enum rows_answer answer)
 	for (int i = 0; i < WALKERS; i++)
 		n += w[i].answers[answer];
 	return n;
+}
+
+/* Nothing changes any more: what was found before is what there is now. */
+static uint64_t found_otherwise(struct walker *w, uint64_t *ret_same)
+{
+	uint64_t other = 0;
+
+	for (uint32_t i = 0; i < ROWS_FOUND_CNT; i++) {
+		struct rows_found *before = &w->found[i], now = { 0 };
+		uint64_t offset = before->offset;
+		uint32_t object = before->id;
+
+		if (!before->slot)
+			continue;
+		if (find(object, offset, &now) != find(object, offset, before) ||
+		    (now.slot && memcmp(&now.rule, &before->rule, sizeof(now.rule)) != 0))
+			other++;
+		else
+			*ret_same += now.slot != 0;
+	}
+	return other;
 }
 
 static void report(const struct walker *w, const struct pool_facts *f)
@@ -189,6 +212,7 @@ int main(int argc, char **argv)
 {
 	uint64_t lookups = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
 	struct walker w[WALKERS] = { 0 };
+	uint64_t same = 0;
 	struct pool_facts facts;
 	struct changer ch = { .rng = { 7 } };
 	pthread_t changer;
@@ -210,6 +234,9 @@ int main(int argc, char **argv)
 	pool_facts(ch.pool, &facts);
 	report(w, &facts);
 	CHECK_EQ(w[0].wrong + w[1].wrong, 0);
+	for (int i = 0; i < WALKERS; i++)
+		CHECK_EQ(found_otherwise(&w[i], &same), 0);
+	CHECK(same > 0);
 	CHECK(sum(w, ROWS_FOUND) > lookups / 10 && sum(w, ROWS_STALE) > 0 && facts.evicted > 50);
 	ch.pool = pool_free(ch.pool);
 	image_done(&image);
