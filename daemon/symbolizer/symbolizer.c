@@ -148,28 +148,34 @@ static int symbolizer_send_rows(struct symbolizer *s, const struct rows_answer *
 	return symbolizer_post(s, &rows->m.head, rows->fd);
 }
 
-/* What comes next may take long, or be the end of us: whose fault that is, is told before. */
+/*
+ * What comes next may take long, or be the end of us: whose fault that is, is told before. 1: go on; 0: a
+ * sampler that is gone took all its files with it.
+ */
 static int symbolizer_begin(struct symbolizer *s, uint32_t object)
 {
 	struct rows_answer begun;
+	int r;
 
 	rows_answer_bare(object, WIRE_ROWS_BEGUN, &begun);
-	return symbolizer_send_rows(s, &begun);
+	r = symbolizer_send_rows(s, &begun);
+	return r < 0 ? r : s->sampler.fd >= 0;
 }
 
 static int symbolizer_rows(struct symbolizer *s, uint32_t object)
 {
 	_cleanup_(rows_answer_done) struct rows_answer rows = ROWS_ANSWER_INIT;
 	struct file *file = files_get(&s->files, object);
-	int r = 0;
+	int r;
 
 	if (!file) {
 		rows_answer_bare(object, WIRE_ROWS_GONE, &rows);
 		return symbolizer_send_rows(s, &rows);
 	}
 	r = symbolizer_begin(s, object);
-	if (r == 0)
-		r = answer_rows(file, &rows);
+	if (r <= 0)
+		return r;
+	r = answer_rows(file, &rows);
 	if (r < 0)
 		return r;
 	if (!rows.m.part)
@@ -191,8 +197,9 @@ static int symbolizer_debug(struct symbolizer *s, const struct wire_debug_file *
 		return symbolizer_send_rows(s, &rows);
 	}
 	r = symbolizer_begin(s, object);
-	if (r == 0)
-		r = answer_debug(file, m, TAKE_FD(owned), &rows);
+	if (r <= 0)
+		return r;
+	r = answer_debug(file, m, TAKE_FD(owned), &rows);
 	if (r < 0)
 		return r;
 	if (rows.fd >= 0)

@@ -716,6 +716,30 @@ static int private_copy(int *ret_other)
 	return fd;
 }
 
+/* What it asked for last is found when it is gone, and its files go with it. */
+TEST(the_sampler_goes_while_its_rows_are_made)
+{
+	struct role role = start();
+	int fd = open_file("/proc/self/exe");
+
+	for (int i = 0; i < 5; i++) {
+		for (uint32_t n = 0; n < 10; n++) {
+			send_file(&role, 100 + n, fd);
+			expect_object_alone(&role, 100 + n, WIRE_OBJECT_READY);
+		}
+		CHECK_EQ(kill(role.pid, SIGSTOP), 0);
+		send_head(role.sampler, WIRE_MAKE_ROWS, 100, -EBADF);
+		close(role.sampler);
+		CHECK_EQ(kill(role.pid, SIGCONT), 0);
+		usleep(10000); /* the launcher's words come before others' */
+		role.sampler = new_peer(&role, WIRE_ROLE_SAMPLER);
+	}
+	send_file(&role, 100, fd);
+	expect_object(&role, 100, WIRE_OBJECT_READY);
+	close(fd);
+	stop(&role);
+}
+
 TEST(lets_go_of_files)
 {
 	struct role role = start();
