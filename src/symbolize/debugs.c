@@ -70,7 +70,8 @@ static bool find(struct symbolize *s, const struct debug_want *want, uint32_t fr
 		.path_len = (uint16_t)path_len,
 		.build_id_sz = o->build_id_sz,
 	};
-	memcpy(ask.m.build_id, o->build_id, o->build_id_sz);
+	if (o->build_id_sz > 0)
+		memcpy(ask.m.build_id, o->build_id, o->build_id_sz);
 	memcpy(ask.texts, want->link, want->link_len);
 	if (path_len > 0)
 		memcpy(ask.texts + want->link_len, o->path, path_len);
