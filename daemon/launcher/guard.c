@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * READY is told when the sampler samples and its directory can be written, and WATCHDOG when it says that it made progress, never by a
- * timer: a daemon that is up and gets nothing done is one that hangs. The sampler is given 10 s
- * between two such words, and a minute to its first sample, for a slow machine loads BPF programs
+ * READY is told when the sampler samples and its directory can be written, and WATCHDOG when it says
+ * that it made progress, never by a timer: a daemon that is up and gets nothing done is one that hangs.
+ * The sampler is given 10 s between two such words, and a minute to its first sample, for a slow machine loads BPF programs
  * slowly. One that is late is killed and started again, long before the manager's own watchdog ends
  * all of us; that one is for the launcher itself.
  *

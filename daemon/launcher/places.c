@@ -150,7 +150,7 @@ static int places_write(int dir)
 static _Noreturn void places_try_child(int dir, int told, const struct places_owner *owner)
 {
 	const struct role_identity id = { .uid = owner->uid, .gid = owner->gid };
-	int fds[] = { dir, told }, r = 0;
+	int fds[] = { dir, told }, r;
 
 	for (size_t i = 0; i < ELEMENTSOF(fds); i++)
 		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PLACES_TRY_FD + (int)i);
@@ -199,10 +199,11 @@ static int places_end(const struct places_attempt *a, const char *path, int r)
 
 int places_tried(const struct places_attempt *a, const char *path)
 {
-	int r, n;
+	int r;
 
-	n = (int)read(a->fd, &r, sizeof(r));
-	return places_end(a, path, n == (int)sizeof(r) ? r : -ECHILD);
+	if (read(a->fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
+		r = -ECHILD;
+	return places_end(a, path, r);
 }
 
 int places_tried_too_long(const struct places_attempt *a, const char *path)
