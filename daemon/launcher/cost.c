@@ -9,6 +9,7 @@
 #include "cost.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,21 +30,42 @@ uint64_t cost_cpu_ns(pid_t pid)
 	return (uint64_t)t.tv_sec * NSEC_PER_SEC + (uint64_t)t.tv_nsec;
 }
 
-uint64_t cost_pss_bytes(pid_t pid)
+/* The text of a small file of the process, terminated; false: it cannot be read. */
+static bool read_text(pid_t pid, const char *name, char *text, size_t sz)
 {
 	_cleanup_close_ int fd = -EBADF;
-	char path[48], text[1024];
-	const char *at;
+	char path[48];
 	ssize_t n;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
+		return false;
+	n = read(fd, text, sz - 1);
 	if (n <= 0)
-		return 0;
+		return false;
 	text[n] = '\0';
+	return true;
+}
+
+uint64_t cost_pss_bytes(pid_t pid)
+{
+	char text[1024];
+	const char *at;
+
+	if (!read_text(pid, "smaps_rollup", text, sizeof(text)))
+		return 0;
 	at = strstr(text, "\nPss:");
 	return at ? strtoull(at + strlen("\nPss:"), NULL, 10) * KIB : 0;
+}
+
+uint64_t cost_waited_ns(pid_t pid)
+{
+	char text[128];
+	const char *at;
+
+	if (!read_text(pid, "schedstat", text, sizeof(text)))
+		return 0;
+	at = strchr(text, ' '); /* the time that it ran comes first */
+	return at ? strtoull(at, NULL, 10) : 0;
 }

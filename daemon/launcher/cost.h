@@ -11,3 +11,9 @@ uint64_t cost_cpu_ns(pid_t pid);
 
 /* Its proportional share of memory; 0 when it cannot be told. */
 uint64_t cost_pss_bytes(pid_t pid);
+
+/*
+ * How long its first thread was ready to run and waited for a CPU, in all; 0 when it cannot be told. What it waits
+ * for now is in it when it runs.
+ */
+uint64_t cost_waited_ns(pid_t pid);

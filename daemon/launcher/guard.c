@@ -30,6 +30,8 @@
 
 #define GUARD_START_NS (60 * NSEC_PER_SEC)
 #define GUARD_SILENT_NS (10 * NSEC_PER_SEC)
+#define GUARD_WAITED_LEAST_NS (NSEC_PER_SEC / 10)
+#define GUARD_WAITED_MAX_NS (15 * NSEC_PER_SEC) /* then our own watchdog is not fed any more */
 #define GUARD_COSTS_NS (5 * NSEC_PER_SEC)
 #define GUARD_RELOAD_NS (5 * NSEC_PER_SEC)
 #define GUARD_FAILED_STARTS_MAX 5
@@ -45,6 +47,8 @@ struct guard {
 	struct loop_source *reloading; /* the sampler is to say that it took the configuration */
 	struct loop_source *tried;     /* the directory: how it went; NULL: it can be written */
 	struct loop_source *trying;    /* that takes too long */
+	uint64_t waited_ns;	       /* by the sampler for a CPU, until its last word */
+	uint64_t excused_ns;	       /* of that, since its last word */
 	uint64_t words_from_ns;
 	unsigned words_cnt;
 	unsigned failed_starts; /* of the sampler, before the first sample */
@@ -151,8 +155,9 @@ static void guard_tell_sampler(struct guard *g)
 static void guard_reload_done(struct guard *g)
 {
 	loop_timer_set(g->reloading, UINT64_MAX);
-	service_ready();
+	/* Who waited for the reload reads how it went, not how it was. */
 	guard_tell_status(g);
+	service_ready();
 	guard_tell_sampler(g);
 }
 
@@ -161,6 +166,7 @@ static void guard_check_ready(struct guard *g)
 	if (g->ready || g->stopping || !g->sampling || g->tried)
 		return;
 	g->ready = true;
+	guard_tell_status(g);
 	service_ready();
 	log_info("sampling at %" PRIu32 " Hz, profiles in %s", g->daemon->config.hz,
 		 g->daemon->config.directory);
@@ -176,7 +182,6 @@ static void guard_tried(struct guard *g, int r)
 		return;
 	}
 	guard_check_ready(g);
-	guard_tell_status(g);
 }
 
 static int guard_on_tried(struct loop_source *s, uint32_t events, void *ctx)
@@ -195,13 +200,21 @@ static int guard_on_trying(struct loop_source *s, uint64_t now_ns, void *ctx)
 	return 0;
 }
 
+/* Its word came, or is waited for from now on. */
+static void guard_hear(struct guard *g, uint64_t now_ns, uint64_t limit_ns)
+{
+	g->waited_ns = cost_waited_ns(crew_role(g->crew, WIRE_ROLE_SAMPLER)->pid);
+	g->excused_ns = 0;
+	loop_timer_set(g->silence, now_ns + limit_ns);
+}
+
 static void guard_sampling(struct guard *g, const char *degraded)
 {
 	(void)snprintf(g->degraded, sizeof(g->degraded), "%s", degraded);
 	if (*degraded)
 		guard_tell_degraded(g, "sampler", degraded);
 	g->sampling = true;
-	loop_timer_set(g->silence, clock_mono_ns() + GUARD_SILENT_NS);
+	guard_hear(g, clock_mono_ns(), GUARD_SILENT_NS);
 	guard_check_ready(g);
 	guard_tell_status(g);
 }
@@ -270,8 +283,23 @@ bool guard_progress(struct guard *g)
 	if (g->stopping)
 		return true;
 	if (g->sampling)
-		loop_timer_set(g->silence, now + GUARD_SILENT_NS);
+		guard_hear(g, now, GUARD_SILENT_NS);
 	service_watchdog(&g->service, now);
+	return true;
+}
+
+/* Who is ready to run and gets no CPU does not hang: to start another one would make it worse. */
+static bool guard_excuse(struct guard *g, uint64_t now_ns)
+{
+	const uint64_t waited_ns = cost_waited_ns(crew_role(g->crew, WIRE_ROLE_SAMPLER)->pid);
+	uint64_t more_ns = waited_ns > g->waited_ns ? waited_ns - g->waited_ns : 0;
+
+	more_ns = MIN(more_ns, GUARD_WAITED_MAX_NS - g->excused_ns);
+	if (more_ns < GUARD_WAITED_LEAST_NS)
+		return false;
+	g->waited_ns = waited_ns;
+	g->excused_ns += more_ns;
+	loop_timer_set(g->silence, now_ns + more_ns);
 	return true;
 }
 
@@ -279,6 +307,8 @@ static int guard_on_silence(struct loop_source *s, uint64_t now_ns, void *ctx)
 {
 	struct guard *g = ctx;
 
+	if (guard_excuse(g, now_ns))
+		return 0;
 	role_replace(crew_role(g->crew, WIRE_ROLE_SAMPLER),
 		     g->sampling ? "made no progress for 10 s" : "did not sample after a minute");
 	return 0;
@@ -288,7 +318,7 @@ void guard_role_started(struct guard *g, const struct role *role)
 {
 	if (role->spec->number != WIRE_ROLE_SAMPLER)
 		return;
-	loop_timer_set(g->silence, clock_mono_ns() + GUARD_START_NS);
+	guard_hear(g, clock_mono_ns(), GUARD_START_NS);
 }
 
 static void guard_sampler_ended(struct guard *g, const char *why)

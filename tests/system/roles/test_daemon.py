@@ -405,6 +405,17 @@ class RunTest(DaemonCase):
         self.assertEqual(len(daemon.manager.times("READY=1")), 1)
         self.stops(daemon)
 
+    def test_silent_for_want_of_a_cpu(self):
+        """It is busy and hardly ever runs: it is not replaced for that, but not waited for without end either."""
+        daemon = self.launch()
+        daemon.order("sampler", "starve")
+        begun = time.monotonic()
+        time.sleep(14)
+        self.assertEqual(len(daemon.events("sampler", event="start")), 1)
+        took = daemon.wait_event("sampler", 2, event="start")["time"] - begun
+        self.assertTrue(20 < took < 32, took)
+        self.stops(daemon)
+
     def test_fed_by_progress_alone(self):
         daemon = self.launch({"sampler": "idle"}, watchdog_s=0.8)
         time.sleep(1.5)
