@@ -12,43 +12,23 @@
 #include <thread>
 #include <vector>
 
+#include "../unwind/programs/descend.h"
+
+unsigned stacks::bottom(unsigned x)
+{
+	return spin(x, 20000);
+}
+
 namespace deep {
 
 static volatile std::sig_atomic_t over;
-
-struct Held {
-	explicit Held(unsigned n) : value(n) {}
-	~Held() { asm volatile("" ::"r"(value)); }
-	unsigned value;
-};
-
-__attribute__((noinline, noclone)) unsigned work(unsigned x)
-{
-	for (int i = 0; i < 20000; i++) {
-		x = x * 1664525 + 1013904223;
-		asm volatile("" : "+r"(x));
-	}
-	return x;
-}
-
-__attribute__((noinline, noclone)) unsigned descend(unsigned n, unsigned a, unsigned b)
-{
-	Held held(a ^ b);
-
-	if (n > 1)
-		a += descend(n - 1, a * 3, b + 1);
-	else
-		a += work(b);
-	asm volatile("" : "+r"(a));
-	return a + b + held.value;
-}
 
 static void run(std::uint64_t *units)
 {
 	unsigned x = 1;
 
 	while (!over) {
-		x = descend(30 + x % 31, x, 1) | 1;
+		x = stacks::descend(30 + x % 31, x, 1) | 1;
 		++*units;
 	}
 }

@@ -1,41 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * recurse DEPTH: C++ that goes DEPTH calls deep and works at the bottom, for ever. Each descend() has
- * something to destroy, so that it is no loop, and needs registers that it must save.
+ * recurse DEPTH: C++ that goes DEPTH calls deep and works at the bottom, for ever.
  */
 
 #include <cstdlib>
 #include <string>
 
-namespace stacks {
+#include "descend.h"
 
-struct Held {
-	explicit Held(unsigned n) : value(n) {}
-	~Held() { asm volatile("" ::"r"(value)); }
-	unsigned value;
-};
+namespace stacks {
 
 static unsigned *seen;
 
-__attribute__((noinline, noclone)) unsigned bottom(unsigned x)
+unsigned bottom(unsigned x)
 {
-	for (int i = 0; i < 200000; i++) {
-		x = x * 1664525 + 1013904223;
-		asm volatile("" : "+r"(x));
-	}
-	return x;
-}
-
-__attribute__((noinline, noclone)) unsigned descend(unsigned n, unsigned a, unsigned b)
-{
-	Held held(a ^ b);
-
-	if (n > 1)
-		a += descend(n - 1, a * 3, b + 1);
-	else
-		a += bottom(b);
-	asm volatile("" : "+r"(a));
-	return a + b + held.value;
+	return spin(x, 200000);
 }
 
 } // namespace stacks
