@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cprof/base/sort.h"
+
 static int rule_number(struct cfi_rows *rows, const struct cprof_rule *rule)
 {
 	return ruleset_number(&rows->ruleset, rule, MIN(rows->limits.rules, CFI_RULES_MAX));
@@ -69,13 +71,6 @@ int cfi_rows_add_gap(struct cfi_rows *rows, uint64_t addr)
 	return add_number(rows, addr, ROWS_GAP);
 }
 
-static int compare_rows(const void *pa, const void *pb)
-{
-	const uint64_t *a = pa, *b = pb;
-
-	return CMP(*a, *b);
-}
-
 void cfi_rows_settle(struct cfi_rows *rows, size_t from)
 {
 	uint64_t *v = rows->rows.v;
@@ -83,7 +78,7 @@ void cfi_rows_settle(struct cfi_rows *rows, size_t from)
 
 	if (cnt == from)
 		return;
-	qsort(v + from, cnt - from, sizeof(*v), compare_rows);
+	sort_u64(v + from, cnt - from);
 	for (size_t i = from; i < cnt; i++) {
 		if (i + 1 < cnt && row_addr(v[i + 1]) == row_addr(v[i]))
 			continue;

@@ -305,10 +305,12 @@ static int search_segment(struct window *w, const struct cfi *cfi, struct known_
 
 	w->sz = 0;
 	for (size_t i = cfi ? cfi_row_after(cfi, pos) : 0; r == 0 && pos < end; i++) {
+		const struct cprof_rule *rule =
+			i > 0 ? cfi_rule(cfi, cfi_row(cfi, i - 1).rule) : NULL;
 		bool last = !cfi || i >= cfi_rows_cnt(cfi);
 		uint64_t next = last ? end : MIN(cfi_row(cfi, i).addr, end);
 
-		if (is_gap(rule_at(cfi, pos)))
+		if (is_gap(rule))
 			r = search_gap(w, pos, next, codes);
 		pos = next;
 	}

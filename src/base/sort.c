@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Radix sort by digits of 11 bits, the lowest first (Knuth, The Art of Computer Programming 3, 5.2.5, algorithm R).
+ * Digits in which all numbers agree are left out: addresses of one file differ in few bits. A comparison for each
+ * step of a merge costs several times that for arrays that do not fit into the cache.
+ */
+
+#include "cprof/base/sort.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cprof/base/cleanup.h"
+
+#define DIGIT_BITS 11
+#define DIGITS ((64 + DIGIT_BITS - 1) / DIGIT_BITS)
+#define VALUES (1u << DIGIT_BITS)
+#define FEW 256 /* for which the tables are not worth it */
+
+struct counts {
+	size_t of[DIGITS][VALUES];
+};
+
+static unsigned digit_of(uint64_t value, unsigned digit)
+{
+	return (unsigned)(value >> digit * DIGIT_BITS) & (VALUES - 1);
+}
+
+static int compare(const void *pa, const void *pb)
+{
+	const uint64_t *a = pa, *b = pb;
+
+	return CMP(*a, *b);
+}
+
+/* How often each digit has each value; true: they are in order already. */
+static bool count(struct counts *c, const uint64_t *v, size_t cnt)
+{
+	bool in_order = true;
+
+	for (size_t i = 0; i < cnt; i++) {
+		in_order = in_order && (i == 0 || v[i - 1] <= v[i]);
+		for (unsigned digit = 0; digit < DIGITS; digit++)
+			c->of[digit][digit_of(v[i], digit)]++;
+	}
+	return in_order;
+}
+
+/* From how often a value comes to where its numbers begin; false: all numbers have the same. */
+static bool places(size_t *of, size_t cnt)
+{
+	size_t at = 0;
+
+	for (unsigned i = 0; i < VALUES; i++) {
+		size_t here = of[i];
+
+		if (here == cnt)
+			return false;
+		of[i] = at;
+		at += here;
+	}
+	return true;
+}
+
+void sort_u64(uint64_t *v, size_t cnt)
+{
+	_cleanup_free_ struct counts *c = cnt > FEW ? calloc(1, sizeof(*c)) : NULL;
+	_cleanup_free_ uint64_t *other = c ? malloc(cnt * sizeof(*v)) : NULL;
+	uint64_t *from = v, *to = other;
+
+	if (!c || !other) {
+		if (cnt > 1)
+			qsort(v, cnt, sizeof(*v), compare);
+		return;
+	}
+	if (count(c, v, cnt))
+		return;
+	for (unsigned digit = 0; digit < DIGITS; digit++) {
+		size_t *at = c->of[digit];
+		uint64_t *was = from;
+
+		if (!places(at, cnt))
+			continue;
+		for (size_t i = 0; i < cnt; i++)
+			to[at[digit_of(from[i], digit)]++] = from[i];
+		from = to;
+		to = was;
+	}
+	if (from != v)
+		memcpy(v, from, cnt * sizeof(*v));
+}
