@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "../unwind/programs/descend.h"
+#include "../unwind/programs/descend.hh"
 
 unsigned stacks::bottom(unsigned x)
 {

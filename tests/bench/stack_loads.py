@@ -73,14 +73,16 @@ class Group:
         return self
 
     def __exit__(self, *_):
-        """What is in it ends. Of those that it does not know by name nobody takes the status but init."""
+        """
+        What is in it ends. Of those that it does not know by name nobody takes the status but init; one that is
+        on its way out is listed no more, and keeps the group all the same.
+        """
         for _ in range(100):
-            if not self.pids():
-                break
             self.signal(signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
+                break
             time.sleep(0.1)
-        with contextlib.suppress(OSError):
-            self.path.rmdir()
 
 
 class Load:

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "descend.h"
+#include "descend.hh"
 
 namespace stacks {
 

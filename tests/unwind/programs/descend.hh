@@ -6,11 +6,17 @@
  * it must save. What is done at the bottom() is the program's.
  */
 
-namespace stacks {
+namespace stacks
+{
 
 struct Held {
-	explicit Held(unsigned n) : value(n) {}
-	~Held() { asm volatile("" ::"r"(value)); }
+	explicit Held(unsigned n) : value(n)
+	{
+	}
+	~Held()
+	{
+		asm volatile("" ::"r"(value));
+	}
 	unsigned value;
 };
 
