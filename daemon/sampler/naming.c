@@ -12,6 +12,7 @@
 #include "cprof/procfs.h"
 #include "stream.h"
 
+#define EXCUSE_NS NSEC_PER_SEC
 #define STUCK_NS (CPROF_PATIENCE * 2 * NSEC_PER_SEC)
 
 /* Since when the opener owes the oldest answer to any of them but one; UINT64_MAX: none. */
@@ -93,6 +94,8 @@ int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx)
 
 static bool opener_is_stuck(const struct sampler *s, uint64_t now_ns)
 {
+	if (!s->opener)
+		return false;
 	if (symbolize_opener_is_stuck(s->symbolize, now_ns, STUCK_NS))
 		return true;
 	for (size_t i = 0; i < s->intervals.cnt; i++) {
@@ -122,9 +125,13 @@ static uint64_t waited_since(const struct sampler *s, struct neighbour *who)
 	return since_ns;
 }
 
-/* Who is ready to run and gets no CPU does not hang. */
-static void excuse_waiting(struct sampler *s)
+/*
+ * Who is ready to run and gets no CPU does not hang. To ask takes longer than most ticks do, so it is done now and
+ * then, and always before somebody is replaced.
+ */
+static void excuse_waiting(struct sampler *s, uint64_t now_ns)
 {
+	s->excuse_ns = now_ns + EXCUSE_NS;
 	uint64_t opener_ns = waited_since(s, &s->opener_at);
 
 	symbolize_waited(s->symbolize, waited_since(s, &s->symbolizer_at), opener_ns);
@@ -134,14 +141,20 @@ static void excuse_waiting(struct sampler *s)
 	}
 }
 
+static bool symbolizer_is_stuck(const struct sampler *s, uint64_t now_ns)
+{
+	return s->symbolizer && symbolize_is_stuck(s->symbolize, now_ns, STUCK_NS);
+}
+
 static void replace_stuck(struct sampler *s, uint64_t now_ns)
 {
-	excuse_waiting(s);
-	if (s->symbolizer && symbolize_is_stuck(s->symbolize, now_ns, STUCK_NS)) {
+	if (now_ns >= s->excuse_ns || symbolizer_is_stuck(s, now_ns) || opener_is_stuck(s, now_ns))
+		excuse_waiting(s, now_ns);
+	if (symbolizer_is_stuck(s, now_ns)) {
 		s->counters.v[COUNTER_symbolizer_lost]++;
 		lose_symbolizer(s, true);
 	}
-	if (s->opener && opener_is_stuck(s, now_ns)) {
+	if (opener_is_stuck(s, now_ns)) {
 		s->counters.v[COUNTER_opener_lost]++;
 		lose_opener(s, true);
 	}

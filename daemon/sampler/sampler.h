@@ -96,6 +96,7 @@ struct sampler {
 	struct loop_source *opener;
 	struct loop_source *symbolizer;
 	struct neighbour opener_at, symbolizer_at;
+	uint64_t excuse_ns; /* they are not asked how long they waited for a CPU before */
 
 	struct objects *objects;
 	struct names *names;

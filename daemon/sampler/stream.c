@@ -22,7 +22,8 @@
 #define TICK_NS (100 * NSEC_PER_MSEC)
 #define TICK_PROC_NS (20 * NSEC_PER_MSEC) /* where /proc is asked: while a process lives */
 #define SLEEP_NS (1000 * NSEC_PER_MSEC)
-#define QUIET_TICKS 3 /* in vain, then it sleeps */
+#define NAMES_NS (400 * NSEC_PER_MSEC) /* a question wakes the symbolizer */
+#define QUIET_TICKS 3		       /* in vain, then it sleeps */
 #define EXITS_LATE_NS (150 * NSEC_PER_MSEC)
 #define RING_PER_CPU (512u << 10)
 #define RING_MIN (1u << 20)
@@ -134,10 +135,12 @@ static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 	(void)collect_consume_events(st->collect); /* those that woke nobody */
 	fetched = collect_consume(st->collect);
 	naming_tick(st->sampler, now_ns);
-	if (st->names_wait)
+	if (st->names_wait || now_ns < st->names_ns) {
 		interval_tick_places(st->open, now_ns);
-	else
+	} else {
 		interval_tick(st->open, now_ns);
+		st->names_ns = now_ns + NAMES_NS;
+	}
 	if (now_ns >= st->maintain_ns) {
 		maintain_events(st);
 		st->maintain_ns = now_ns + NSEC_PER_SEC;
