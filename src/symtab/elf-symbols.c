@@ -48,6 +48,11 @@ static const Elf64_Shdr *find_section(const struct elf_image *img, uint32_t type
 	return NULL;
 }
 
+bool elf_symbols_are_all(const struct elf_image *img)
+{
+	return find_section(img, SHT_SYMTAB) != NULL;
+}
+
 static int read_strings(const struct elf_image *img, const Elf64_Shdr *s, size_t sz_max,
 			struct table *t)
 {

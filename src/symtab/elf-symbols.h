@@ -13,6 +13,9 @@
 int elf_symbols_load(const struct elf_image *img, const struct symtab_info *info,
 		     const struct symtab_limits *limits, struct ranges *ret);
 
+/* It has .symtab: the linker's own, with the functions that nobody else may call. */
+bool elf_symbols_are_all(const struct elf_image *img);
+
 /* Every symbol of both tables, in the file's order; a table that lies is as none. 0 or -errno. */
 typedef void (*elf_symbol_fn)(const Elf64_Sym *sym, void *ctx);
 int elf_symbols_each(const struct elf_image *img, elf_symbol_fn fn, void *ctx);

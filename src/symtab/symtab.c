@@ -20,7 +20,7 @@ static int load_ranges(const struct elf_image *img, const struct symtab_info *in
 {
 	int r = SYMTAB_OK;
 
-	if (!elf_image_section(img, ".symtab"))
+	if (!elf_symbols_are_all(img))
 		r = go_names_load(img, info, limits, ret);
 	return r == SYMTAB_OK && ret->cnt == 0 ? elf_symbols_load(img, info, limits, ret) : r;
 }

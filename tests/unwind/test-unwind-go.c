@@ -254,6 +254,48 @@ static void check_names(const struct comparison *c, const struct oracle *o, int 
 	symtab_free(symtab);
 }
 
+static const Elf64_Shdr *find_symtab(const struct oracle *o)
+{
+	const Elf64_Ehdr *h = (const void *)o->bytes;
+	const Elf64_Shdr *s = (const void *)(o->bytes + h->e_shoff);
+
+	for (int i = 0; i < h->e_shnum; i++)
+		if (s[i].sh_type == SHT_SYMTAB)
+			return &s[i];
+	return NULL;
+}
+
+/* With symbols each function has a name, also those in C, of which Go's table does not know. */
+static void check_symbols(const struct oracle *o, int fd)
+{
+	const Elf64_Shdr *s = find_symtab(o);
+	struct symtab *symtab = NULL;
+	struct symtab_symbol found;
+	const Elf64_Phdr *p;
+	unsigned int cnt = 0;
+
+	if (!s)
+		return;
+	CHECK_EQ(symtab_load(fd, o->sz, &SYMTAB_LIMITS_DEFAULT, &symtab), SYMTAB_OK);
+	for (const Elf64_Sym *sym = (const void *)(o->bytes + s->sh_offset);
+	     (const char *)(sym + 1) <= (const char *)o->bytes + s->sh_offset + s->sh_size; sym++) {
+		if (ELF64_ST_TYPE(sym->st_info) != STT_FUNC || sym->st_size == 0)
+			continue;
+		for (int i = 0; (p = oracle_text(o, i)); i++) {
+			uint64_t place = p->p_offset + (sym->st_value - p->p_vaddr);
+
+			if (sym->st_value < p->p_vaddr || sym->st_value - p->p_vaddr >= p->p_filesz)
+				continue;
+			CHECK(symtab_find(symtab, place, &found));
+			CHECK_EQ(found.start, place);
+			cnt++;
+		}
+	}
+	CHECK(cnt > 0);
+	printf("%u symbols name their functions\n", cnt);
+	symtab_free(symtab);
+}
+
 static void run(const char *path, const char *way)
 {
 	static struct comparison c;
@@ -278,6 +320,8 @@ static void run(const char *path, const char *way)
 	free(bytes);
 	if (way && strcmp(way, "bare") == 0)
 		check_names(&c, &o, fd);
+	if (!way)
+		check_symbols(&o, fd);
 	close(fd);
 	cfi_free(c.eh);
 	free(c.stretches.v);
