@@ -9,6 +9,8 @@
 #include "cost.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
+#include "cprof/base/fd.h"
 
 #define KIB 1024u
 
@@ -48,10 +51,37 @@ static bool read_text(pid_t pid, const char *name, char *text, size_t sz)
 	return true;
 }
 
-uint64_t cost_pss_bytes(pid_t pid)
+/* The sum of smaps_rollup less what it has of BPF maps, line by line of smaps. */
+static uint64_t pss_without_maps(pid_t pid)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	char line[PATH_MAX + 128];
+	uint64_t sum = 0, kib;
+	bool counts = true;
+
+	(void)snprintf(line, sizeof(line), "/proc/%d/smaps", pid);
+	f = fopen(line, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		int range = 0;
+
+		if (sscanf(line, "Pss: %20" SCNu64, &kib) == 1)
+			sum += counts ? kib * KIB : 0;
+		(void)sscanf(line, "%*x-%*x %n", &range);
+		if (range > 0)
+			counts = !strstr(line + range, "anon_inode:bpf-map");
+	}
+	return sum;
+}
+
+uint64_t cost_pss_bytes(pid_t pid, bool has_maps)
 {
 	char text[1024];
 	const char *at;
+
+	if (has_maps)
+		return pss_without_maps(pid);
 
 	if (!read_text(pid, "smaps_rollup", text, sizeof(text)))
 		return 0;

@@ -3,14 +3,18 @@
 
 /* cost: what a process of ours costs, asked of the kernel. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* CPU time that a living process has used; 0 when it cannot be told. */
 uint64_t cost_cpu_ns(pid_t pid);
 
-/* Its proportional share of memory; 0 when it cannot be told. */
-uint64_t cost_pss_bytes(pid_t pid);
+/*
+ * Its proportional share of memory; 0 when it cannot be told. @has_maps: what it has mapped of BPF maps does not count,
+ * for these are counted by themselves.
+ */
+uint64_t cost_pss_bytes(pid_t pid, bool has_maps);
 
 /*
  * How long its first thread was ready to run and waited for a CPU, in all; 0 when it cannot be told. What it waits

@@ -132,7 +132,7 @@ static void guard_tell_sampler(struct guard *g)
 		.head = { .size = sizeof(m), .type = WIRE_ROLES },
 		.cnt = 1,
 		.costs = { { .cpu_ns = cost_cpu_ns(getpid()),
-			     .pss_bytes = cost_pss_bytes(getpid()),
+			     .pss_bytes = cost_pss_bytes(getpid(), false),
 			     .role = 0,
 			     .pid = (uint32_t)getpid() } },
 	};

@@ -370,7 +370,7 @@ void role_cost(const struct role *role, struct wire_cost *ret)
 	if (role->pid == 0)
 		return;
 	ret->cpu_ns += cost_cpu_ns(role->pid);
-	ret->pss_bytes = cost_pss_bytes(role->pid);
+	ret->pss_bytes = cost_pss_bytes(role->pid, role->spec->number == WIRE_ROLE_SAMPLER);
 }
 
 bool role_is_left(const struct role *role)

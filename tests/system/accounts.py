@@ -79,11 +79,14 @@ class Bpf:
 
 
 def pss_bytes(pid):
-    """The process's proportional share of memory."""
-    for line in open(f"/proc/{pid}/smaps_rollup", encoding="utf-8"):
+    """The process's proportional share of memory, but for what it has mapped of BPF maps, which count by themselves."""
+    kib, counts = 0, True
+    for line in open(f"/proc/{pid}/smaps", encoding="utf-8"):
         if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
+            kib += counts * int(line.split()[1])
+        elif not line.split(maxsplit=1)[0].endswith(":"):
+            counts = "anon_inode:bpf-map" not in line
+    return kib * 1024
 
 
 class Roles:
