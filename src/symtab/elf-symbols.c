@@ -308,6 +308,9 @@ int elf_symbols_load(const struct elf_image *img, const struct symtab_info *info
 	}
 	if (!find_base(info, &rd.base))
 		return SYMTAB_LIMIT;
+	/* Go's linker says in .symtab how a function is called; its runtime, and who reads its profiles, do not. */
+	if (elf_image_section(img, ".gopclntab"))
+		strings.tail = ".abi0";
 	r = open_tables(img, limits, tables, &strings);
 	if (r != SYMTAB_OK)
 		return r;

@@ -63,6 +63,9 @@ static const char *candidate_name(const struct builder *b, const struct candidat
 		if (mark)
 			len = (size_t)(mark - name);
 	}
+	if (s->tail && len > strlen(s->tail) &&
+	    memcmp(name + len - strlen(s->tail), s->tail, strlen(s->tail)) == 0)
+		len -= strlen(s->tail);
 	*ret_len = len;
 	return name;
 }

@@ -45,6 +45,7 @@ struct candidate_strings {
 	char *v[2];
 	size_t sz[2];
 	char version_mark; /* a name ends before it ("@": symbol versions); 0: none */
+	const char *tail;  /* is left off a name that ends with it; NULL: none */
 };
 
 void candidate_strings_done(struct candidate_strings *s);

@@ -162,7 +162,7 @@ CALLBACKS = rf"runtime\.goexit\S* > runtime\.main > main\.main > ({OTHERS}cDown 
 
 # What goes with `go` is called by a wrapper of the compiler, whose name went with its versions. A stack that grows is
 # left on its way down, and goes on below that on the thread's own.
-GROWTH = r"runtime\.goexit\S* > (main\.main(\.gowrap1|·dwrap·1|\.func1) > )?main\.start > (main\.deep > )+" \
+GROWTH = r"runtime\.goexit\S* > (main\.main(\.gowrap1|[·.]dwrap[·.]1|\.func1) > )?main\.start > (main\.deep > )+" \
     r"runtime\.morestack\S* > (\S+ > )*runtime\.copystack"
 GO_EXACT = {"callback": {"exact": CALLBACKS, "bottom": "cWork"},
             "growth": {"exact": GROWTH, "bottom": "runtime.copystack"}}
