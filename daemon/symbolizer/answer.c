@@ -218,16 +218,15 @@ struct name_text {
 };
 
 /* "name [module]" keeps its tail when its name is demangled. */
-static void make_name(const struct symtab_symbol *s, struct name_text *text,
-		      struct wire_name_view *ret)
+static void make_line(const struct symtab_symbol *s, struct name_text *text,
+		      struct wire_line_view *ret)
 {
 	size_t len = strlen(s->name), core = len - s->module_len, out;
 
 	memcpy(text->raw, s->name, core);
 	text->raw[core] = '\0';
 	len = str_clean(text->linkage, sizeof(text->linkage), s->name, len, NULL);
-	*ret = (struct wire_name_view){
-		.start = s->start,
+	*ret = (struct wire_line_view){
 		.name = text->linkage,
 		.name_len = (uint16_t)len,
 	};
@@ -246,6 +245,7 @@ void answer_names(struct tables *t, const struct wire_names *m, union answer *re
 {
 	const uint64_t *offsets = (const uint64_t *)(m + 1);
 	const struct table *table = tables_get(t, m->object);
+	struct wire_named_writer writer;
 	struct name_text text;
 
 	ret->named = (struct wire_named){
@@ -255,13 +255,15 @@ void answer_names(struct tables *t, const struct wire_names *m, union answer *re
 	};
 	if (ret->named.status == WIRE_OBJECT_BAD)
 		return;
+	wire_named_writer_init(&writer, &ret->named, sizeof(*ret));
 	for (uint32_t i = 0; i < m->cnt; i++) {
-		struct wire_name_view name = { 0 };
-		struct symtab_symbol s;
+		struct wire_line_view line;
+		struct symtab_symbol s = { 0 };
+		size_t cnt = table->symtab && symtab_find(table->symtab, offsets[i], &s);
 
-		if (table->symtab && symtab_find(table->symtab, offsets[i], &s))
-			make_name(&s, &text, &name);
-		if (wire_named_add(&ret->named, sizeof(*ret), &name) < 0)
+		if (cnt > 0)
+			make_line(&s, &text, &line);
+		if (wire_named_add(&writer, s.start, &line, cnt) < 0)
 			return;
 	}
 }

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * names — what is known about (object, offset): a function's name and where it starts.
+ * names — what is known about (object, offset): the function, where it starts, file and line, and what was
+ * inlined there.
  *
  * Filled by symbolize, read by encode, kept over windows, and dropped by names_sweep() when nobody
  * asked for long. Strings are interned, clean UTF-8; their ids are good until the next sweep.
@@ -15,10 +16,28 @@
 #include "cprof/abi.h"
 #include "cprof/base/cleanup.h"
 
+#define NAME_INLINED_MAX 128 /* more at one place: the outer ones are left out */
+
+/* A function at a place: the one whose code it is, or one that was inlined there. */
+struct name_line {
+	uint32_t function;   /* string id; 0: there is no name */
+	uint32_t linkage;    /* string id of the mangled name; 0: the same, or none */
+	uint32_t file;	     /* string id of the whole path; 0: not known */
+	uint32_t line;	     /* where it is, or calls what was inlined; 0: not known */
+	uint32_t column;     /* 0: not known */
+	uint32_t start_line; /* where the function begins; 0: not known */
+};
+
 struct name {
-	uint32_t function; /* string id; 0: there is no name */
-	uint32_t linkage;  /* string id of the mangled name; 0: the same, or none */
-	uint64_t start;	   /* offset in the object where the function begins */
+	union {
+		struct name_line own; /* the function whose code it is */
+		struct {
+			uint32_t function, linkage, file, line, column, start_line;
+		};
+	};
+	uint64_t start;	  /* offset in the object where the function begins */
+	uint32_t inlined; /* for names_inlined() */
+	uint32_t inlined_cnt;
 };
 
 struct names;
@@ -31,6 +50,11 @@ static inline uint64_t names_offset(uint64_t offset, uint32_t frame_flags)
 
 int names_new(uint64_t seed, struct names **ret);
 struct names *names_free(struct names *n);
+
+/* What was inlined at a place, the innermost first; for the next names_put(). 0 and *ret, or -ENOMEM. */
+int names_put_inlined(struct names *n, const struct name_line *lines, uint32_t cnt, uint32_t *ret);
+/* name->inlined_cnt of them, until the next put or sweep. */
+const struct name_line *names_inlined(const struct names *n, const struct name *name);
 
 /* Remembers the answer for a place, also "no name" (function 0); 0 or -ENOMEM. */
 int names_put(struct names *n, uint32_t object, uint64_t offset, const struct name *name);

@@ -43,7 +43,8 @@ enum replay_type {
 	REPLAY_PROCESS,
 	REPLAY_END, /* exactly one, last */
 	REPLAY_ROWS,
-	REPLAY_KEPT, /* struct cprof_kept as in abi.h, without keys */
+	REPLAY_KEPT,  /* struct cprof_kept as in abi.h, without keys */
+	REPLAY_LINES, /* behind the names */
 	REPLAY_TYPE_MAX,
 };
 
@@ -107,6 +108,29 @@ struct replay_name {
 	uint32_t pad;
 };
 
+/*
+ * File and lines of a place that has a name: @cnt of struct replay_line behind, then their texts. What was inlined
+ * there comes first, the innermost first of all; the last is the function of the NAME, without names of its own.
+ */
+struct replay_lines {
+	uint32_t size;
+	uint32_t object;
+	uint64_t place;
+	uint32_t cnt;
+	uint32_t pad;
+};
+
+struct replay_line {
+	uint32_t line; /* this and the next two 0: not known */
+	uint32_t column;
+	uint32_t start_line;
+	uint16_t name_len;
+	uint16_t linkage_len;
+	uint16_t file_len; /* 0: not known */
+	uint16_t pad;
+	uint32_t pad2;
+};
+
 /* A control group that processes are in; path_len bytes of its path behind. */
 struct replay_group {
 	uint32_t size;
@@ -165,6 +189,8 @@ CPROF_ASSERT(sizeof(struct replay_chunk) == 24);
 CPROF_ASSERT(sizeof(struct replay_session) == 1352);
 CPROF_ASSERT(sizeof(struct replay_object) == 64);
 CPROF_ASSERT(sizeof(struct replay_name) == 32);
+CPROF_ASSERT(sizeof(struct replay_lines) == 24);
+CPROF_ASSERT(sizeof(struct replay_line) == 24);
 CPROF_ASSERT(sizeof(struct replay_group) == 16);
 CPROF_ASSERT(sizeof(struct replay_process) == 32);
 CPROF_ASSERT(sizeof(struct replay_rows) == 24);

@@ -296,8 +296,8 @@ struct wire_names {
 
 /*
  * Answers the first @cnt of the request's offsets (fewer when the message is full: the rest is asked
- * again). Behind it, for each: struct wire_name, the name's bytes, the linkage name's bytes, padding
- * to 8. status is WIRE_OBJECT_BAD with cnt 0 when the symbolizer does not know the object (it was
+ * again). Behind it, for each: struct wire_name, its lines, text_sz bytes. A text may stand anywhere in the
+ * message, and be that of many. status is WIRE_OBJECT_BAD with cnt 0 when the symbolizer does not know the object (it was
  * restarted, or the file never came).
  */
 struct wire_named {
@@ -309,10 +309,26 @@ struct wire_named {
 };
 
 struct wire_name {
-	uint64_t start;	   /* offset of the function's first byte, as the asked offset is given */
-	uint16_t name_len; /* 0: no name */
-	uint16_t linkage_len; /* 0: as the name */
-	uint32_t pad;
+	uint64_t start;	    /* offset of the function's first byte, as the asked offset is given */
+	uint32_t text_sz;   /* a multiple of 8 */
+	uint16_t lines_cnt; /* at most WIRE_LINES_MAX; 0: no name */
+	uint16_t pad;
+};
+
+struct wire_text {
+	uint16_t at; /* from the message's beginning */
+	uint16_t len;
+};
+
+/* A function at a place: what was inlined there, the innermost first, and last the one whose code it is. */
+#define WIRE_LINES_MAX 128
+struct wire_line {
+	struct wire_text name;
+	struct wire_text linkage; /* len 0: as the name */
+	struct wire_text file;	  /* len 0: not known */
+	uint32_t line; /* where it is, or calls the one before; this and the next 0: not known */
+	uint32_t column;
+	uint32_t start_line; /* where the function begins */
 };
 
 /* id: the object index whose table may be dropped. A bare head. */
@@ -360,13 +376,19 @@ struct wire_range {
 	uint32_t foreign_userns;
 };
 
-/* The place of one name in a NAMED message. */
+/* One name in a NAMED message. */
 struct wire_name_view {
+	const struct wire_named *m;
+	const struct wire_line *lines;
 	uint64_t start;
-	const char *name;
-	const char *linkage;
-	uint16_t name_len;
-	uint16_t linkage_len;
+	uint16_t lines_cnt;
+};
+
+/* A line with its texts, which are not terminated. */
+struct wire_line_view {
+	const char *name, *linkage, *file;
+	uint16_t name_len, linkage_len, file_len;
+	uint32_t line, column, start_line;
 };
 
 /*
@@ -378,10 +400,22 @@ int wire_check(const void *msg, size_t sz);
 
 /* Walks the names of a checked NAMED message: start with *pos = 0; 1 and *ret, 0 at the end. */
 int wire_named_next(const struct wire_named *m, size_t *pos, struct wire_name_view *ret);
+void wire_named_line(const struct wire_name_view *name, uint16_t i, struct wire_line_view *ret);
 
+/* Texts that are in the message: equal ones are sent once. */
+#define WIRE_TEXTS_KEPT 256
+struct wire_named_writer {
+	struct wire_named *m;
+	size_t cap; /* of its buffer */
+	struct wire_text kept[WIRE_TEXTS_KEPT];
+};
+
+/* @m has its head (size that of *m), object and status. */
+void wire_named_writer_init(struct wire_named_writer *w, struct wire_named *m, size_t cap);
 /*
- * Appends one name to the NAMED message @m in a buffer of @cap bytes; begins with head.size being
- * sizeof(*m) and cnt 0, and keeps both right. 0, or -ENOSPC when it does not fit. Names are cut at
- * WIRE_NAME_MAX; a linkage name that is the name is not sent.
+ * Appends one name of @cnt lines. 0, or -ENOSPC when it does not fit; one that would fit into no message has its
+ * function alone. Texts are cut at WIRE_NAME_MAX, lines at WIRE_LINES_MAX (the outermost stays); a linkage
+ * name that is the name is not sent.
  */
-int wire_named_add(struct wire_named *m, size_t cap, const struct wire_name_view *name);
+int wire_named_add(struct wire_named_writer *w, uint64_t start, const struct wire_line_view *lines,
+		   size_t cnt);

@@ -7,7 +7,7 @@
  * A Location is a place in an object: the exact pc, or a return address minus one, which lies in
  * the call instruction (pprof does not subtract). A frame that nobody could name gets a Function
  * all the same, called after its object ("[libfoo.so.1]"): without one pprof would try to symbolize
- * the mapping again, and warn.
+ * the mapping again, and warn. What was inlined at a place are more lines of its Location.
  */
 
 #include <stdint.h>
@@ -21,7 +21,8 @@ struct frames_location {
 	uint64_t distance; /* from the region's start */
 	uint32_t object;
 	uint32_t region; /* FRAMES_NO_REGION: none */
-	uint32_t function;
+	uint32_t line;	 /* the first of its lines, innermost function first */
+	uint32_t line_cnt;
 };
 
 #define FRAMES_NO_REGION UINT32_MAX
@@ -29,6 +30,8 @@ struct frames_location {
 struct frames_function {
 	uint32_t name;	      /* string ids of the file */
 	uint32_t system_name; /* 0: as the name */
+	uint32_t source;
+	uint32_t start_line;
 };
 
 struct frames {
@@ -37,6 +40,7 @@ struct frames {
 	struct strtab *strings;
 	VEC(struct frames_location) locations;
 	VEC(struct frames_function) functions;
+	VEC(struct pprof_line) lines;
 	struct map location_map, function_map;
 	uint64_t seed;
 	uint64_t named;	   /* locations with a function's real name */

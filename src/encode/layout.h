@@ -29,6 +29,7 @@ struct layout_region {
 	struct pprof_region at;
 	uint64_t numbered; /* addresses given to runtime addresses */
 	uint32_t id;	   /* Mapping.id, given by layout_place() */
+	uint32_t has;	   /* PPROF_HAS_*, beside functions */
 };
 
 #define LAYOUT_LOOSE UINT32_MAX

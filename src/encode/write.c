@@ -165,7 +165,7 @@ static int write_mapping(struct encoder *e, const struct layout_region *region)
 		.limit = region->at.start + region->at.size,
 		.offset = region->at.file_offset,
 		/* Without, pprof symbolizes the file anew from what it finds locally, and warns if it cannot. */
-		.has = PPROF_HAS_FUNCTIONS,
+		.has = PPROF_HAS_FUNCTIONS | region->has,
 	};
 	int r;
 
@@ -194,8 +194,7 @@ static int write_mappings(struct encoder *e)
 
 static int write_location(struct encoder *e, const struct frames_location *from)
 {
-	const struct pprof_line line = { .function = from->function };
-	struct pprof_location location = { .mapping = PPROF_NONE, .line_cnt = 1 };
+	struct pprof_location location = { .mapping = PPROF_NONE, .line_cnt = from->line_cnt };
 
 	if (from->region != FRAMES_NO_REGION) {
 		const struct layout_region *region = &e->layout.regions.v[from->region];
@@ -203,7 +202,7 @@ static int write_location(struct encoder *e, const struct frames_location *from)
 		location.mapping = region->id - 1;
 		location.address = region->at.start + from->distance;
 	}
-	return pprof_put_location(e->writer, &location, &line);
+	return pprof_put_location(e->writer, &location, e->frames.lines.v + from->line);
 }
 
 static int write_locations(struct encoder *e)
@@ -231,6 +230,8 @@ static int write_functions(struct encoder *e)
 				       &(struct pprof_function){
 					       .name = f->functions.v[i].name,
 					       .system_name = f->functions.v[i].system_name,
+					       .file = f->functions.v[i].source,
+					       .start_line = f->functions.v[i].start_line,
 				       });
 	return r;
 }

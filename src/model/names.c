@@ -36,6 +36,7 @@ struct names {
 	struct strtab strings;
 	struct map map;
 	VEC(struct answer) answers;
+	VEC(struct name_line) inlined; /* those of one answer one after the other */
 	size_t text_bytes;
 	uint64_t now_ns; /* the latest that was told */
 	uint64_t seed;
@@ -67,6 +68,7 @@ struct names *names_free(struct names *n)
 	strtab_done(&n->strings);
 	map_done(&n->map);
 	vec_done(&n->answers);
+	vec_done(&n->inlined);
 	free(n);
 	return NULL;
 }
@@ -84,6 +86,33 @@ static uint64_t place_hash(const struct names *n, const struct place *p)
 	return hash_bytes(p, sizeof(*p), n->seed);
 }
 
+static bool line_is_ours(const struct names *n, const struct name_line *l)
+{
+	return l->function < n->strings.cnt && l->linkage < n->strings.cnt &&
+	       l->file < n->strings.cnt;
+}
+
+int names_put_inlined(struct names *n, const struct name_line *lines, uint32_t cnt, uint32_t *ret)
+{
+	int r = vec_reserve(&n->inlined, cnt);
+
+	assert(cnt <= NAME_INLINED_MAX);
+
+	if (r < 0)
+		return r;
+	*ret = (uint32_t)n->inlined.cnt;
+	for (uint32_t i = 0; i < cnt; i++) {
+		assert(line_is_ours(n, &lines[i]));
+		n->inlined.v[n->inlined.cnt++] = lines[i];
+	}
+	return 0;
+}
+
+const struct name_line *names_inlined(const struct names *n, const struct name *name)
+{
+	return name->inlined_cnt > 0 ? n->inlined.v + name->inlined : NULL;
+}
+
 int names_put(struct names *n, uint32_t object, uint64_t offset, const struct name *name)
 {
 	const struct place place = { .offset = offset, .object = object };
@@ -91,7 +120,8 @@ int names_put(struct names *n, uint32_t object, uint64_t offset, const struct na
 	uint32_t i;
 	int r;
 
-	assert(name->function < n->strings.cnt && name->linkage < n->strings.cnt);
+	assert(line_is_ours(n, &name->own));
+	assert(name->inlined + (size_t)name->inlined_cnt <= n->inlined.cnt);
 
 	if (map_find(&n->map, hash, &place, place_eq, n, &i)) {
 		n->answers.v[i].name = *name;
@@ -137,7 +167,8 @@ bool names_use(struct names *n, uint32_t object, uint64_t offset, uint64_t now_n
 
 size_t names_bytes(const struct names *n)
 {
-	return n->answers.cnt * ANSWER_BYTES + n->strings.cnt * STRING_BYTES + n->text_bytes;
+	return n->answers.cnt * ANSWER_BYTES + n->inlined.cnt * sizeof(*n->inlined.v) +
+	       n->strings.cnt * STRING_BYTES + n->text_bytes;
 }
 
 uint64_t names_cnt(const struct names *n)
@@ -145,10 +176,21 @@ uint64_t names_cnt(const struct names *n)
 	return n->answers.cnt;
 }
 
+static size_t line_text(const struct names *n, const struct name_line *l)
+{
+	return n->strings.lens[l->function] + n->strings.lens[l->linkage] +
+	       n->strings.lens[l->file];
+}
+
 /* With its text, whoever else has that too. */
 static size_t answer_bytes(const struct names *n, const struct answer *a)
 {
-	return ANSWER_BYTES + n->strings.lens[a->name.function] + n->strings.lens[a->name.linkage];
+	const struct name_line *inlined = names_inlined(n, &a->name);
+	size_t sz = ANSWER_BYTES + line_text(n, &a->name.own);
+
+	for (uint32_t i = 0; i < a->name.inlined_cnt; i++)
+		sz += sizeof(*inlined) + line_text(n, &inlined[i]);
+	return sz;
 }
 
 static int copy_string(struct names *to, const struct names *from, uint32_t id, uint32_t *ret_id)
@@ -156,15 +198,31 @@ static int copy_string(struct names *to, const struct names *from, uint32_t id, 
 	return names_string(to, names_text(from, id), from->strings.lens[id], ret_id);
 }
 
-static int copy_answer(struct names *to, const struct names *from, const struct answer *a)
+static int copy_line(struct names *to, const struct names *from, const struct name_line *l,
+		     struct name_line *ret)
 {
-	struct name name = { .start = a->name.start };
 	int r;
 
-	r = copy_string(to, from, a->name.function, &name.function);
+	*ret = *l;
+	r = copy_string(to, from, l->function, &ret->function);
 	if (r < 0)
 		return r;
-	r = copy_string(to, from, a->name.linkage, &name.linkage);
+	r = copy_string(to, from, l->linkage, &ret->linkage);
+	return r < 0 ? r : copy_string(to, from, l->file, &ret->file);
+}
+
+static int copy_answer(struct names *to, const struct names *from, const struct answer *a)
+{
+	const struct name_line *inlined = names_inlined(from, &a->name);
+	struct name_line lines[NAME_INLINED_MAX];
+	struct name name = a->name;
+	int r;
+
+	r = copy_line(to, from, &a->name.own, &name.own);
+	for (uint32_t i = 0; r == 0 && i < name.inlined_cnt; i++)
+		r = copy_line(to, from, &inlined[i], &lines[i]);
+	if (r == 0)
+		r = names_put_inlined(to, lines, name.inlined_cnt, &name.inlined);
 	if (r < 0)
 		return r;
 	to->now_ns = a->used_ns;

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "cprof/replay.h"
+#include "lines.h"
 
 CPROF_ASSERT(sizeof(struct replay_head) == 24);
 CPROF_ASSERT(sizeof(struct replay_end) == 16);
@@ -151,6 +152,13 @@ static bool check_name(struct reader *rd, const void *entry, size_t sz)
 	       sz == padded(sizeof(*n) + n->name_len + n->linkage_len) && is_object(rd, n->object);
 }
 
+static bool check_lines(struct reader *rd, const void *entry, size_t sz)
+{
+	const struct replay_lines *e = entry;
+
+	return lines_check(e, sz) && is_object(rd, e->object);
+}
+
 static bool check_group(struct reader *rd, const void *entry, size_t sz)
 {
 	const struct replay_group *g = entry;
@@ -229,6 +237,7 @@ static const struct kind kinds[REPLAY_TYPE_MAX] = {
 	[REPLAY_SESSION] = { "session", check_session, 1, true },
 	[REPLAY_OBJECT] = { "object", check_object, 2, false },
 	[REPLAY_NAME] = { "name", check_name, 3, false },
+	[REPLAY_LINES] = { "line", check_lines, 3, false },
 	[REPLAY_GROUP] = { "group", check_group, 4, false },
 	[REPLAY_RECORDS] = { "record", check_record, 5, false },
 	[REPLAY_ROWS] = { "block of rows", check_rows, 6, false },

@@ -14,6 +14,7 @@
 
 #include "cprof/base/str.h"
 #include "cprof/replay.h"
+#include "lines.h"
 
 static int restore_path(struct objects *objects, uint32_t idx, const char *text, size_t len)
 {
@@ -113,6 +114,8 @@ int replay_restore(struct replay_tables *t, enum replay_type type, const void *e
 		return restore_object(t, entry);
 	case REPLAY_NAME:
 		return restore_name(t, entry);
+	case REPLAY_LINES:
+		return lines_restore(t->names, entry);
 	case REPLAY_GROUP:
 		return restore_group(t, entry);
 	case REPLAY_PROCESS:

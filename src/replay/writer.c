@@ -15,6 +15,7 @@
 #include "cprof/base/arena.h"
 #include "cprof/base/vec.h"
 #include "cprof/replay.h"
+#include "lines.h"
 #include "places.h"
 
 #define RECORD_MAX                                                               \
@@ -187,6 +188,28 @@ static int put_name(struct replay_writer *w, const struct place *p)
 	return 0;
 }
 
+/* Behind all names: a chunk is of one type. */
+static int put_lines(struct replay_writer *w, const struct place *p)
+{
+	struct replay_lines *e;
+	struct name name;
+	size_t sz;
+	int r;
+
+	if (!names_get(w->opts.names, p->object, p->offset, &name))
+		return 0;
+	sz = lines_size(w->opts.names, &name);
+	if (sz == 0)
+		return 0;
+	r = add(w, REPLAY_LINES, sz, (void **)&e);
+	if (r < 0)
+		return r;
+	e->object = p->shown_object;
+	e->place = p->shown;
+	lines_fill(w->opts.names, &name, e);
+	return 0;
+}
+
 /* Neighbours are often of one group; the reader does not mind to hear of it again. */
 static int put_groups(struct replay_writer *w)
 {
@@ -284,6 +307,8 @@ int replay_writer_new(const struct replay_writer_opts *opts, struct replay_write
 		r = put_objects(w);
 	for (size_t i = 0; r == 0 && i < w->places.places.cnt; i++)
 		r = put_name(w, &w->places.places.v[i]);
+	for (size_t i = 0; r == 0 && i < w->places.places.cnt; i++)
+		r = put_lines(w, &w->places.places.v[i]);
 	if (r == 0)
 		r = put_groups(w);
 	if (r < 0)

@@ -132,15 +132,94 @@ void symbolize_pump(struct symbolize *s, uint64_t now_ns)
 	}
 }
 
-static int intern(struct symbolize *s, const char *text, size_t len, uint32_t *ret_id)
+/* Texts of a message that were interned: many places share one. */
+#define KEPT_TEXTS 64
+
+struct texts {
+	struct symbolize *s;
+	const char *message;
+	struct {
+		const char *text;
+		size_t len;
+		uint32_t id;
+	} kept[KEPT_TEXTS];
+};
+
+static int intern(struct texts *t, const char *text, size_t len, uint32_t *ret_id)
 {
+	const size_t slot = (size_t)(text - t->message) / 4 % KEPT_TEXTS;
 	char clean[WIRE_NAME_MAX * 3 + 1];
+	int r;
 
 	*ret_id = 0;
 	if (len == 0)
 		return 0;
-	len = str_clean(clean, sizeof(clean), text, len, NULL);
-	return names_string(s->opts.names, clean, len, ret_id);
+	if (t->kept[slot].text == text && t->kept[slot].len == len) {
+		*ret_id = t->kept[slot].id;
+		return 0;
+	}
+	t->kept[slot].text = NULL;
+	r = names_string(t->s->opts.names, clean, str_clean(clean, sizeof(clean), text, len, NULL),
+			 ret_id);
+	if (r < 0)
+		return r;
+	t->kept[slot].text = text;
+	t->kept[slot].len = len;
+	t->kept[slot].id = *ret_id;
+	return 0;
+}
+
+static int intern_line(struct texts *t, const struct wire_line_view *view, struct name_line *ret)
+{
+	int r;
+
+	*ret = (struct name_line){
+		.line = view->line,
+		.column = view->column,
+		.start_line = view->start_line,
+	};
+	r = intern(t, view->name, view->name_len, &ret->function);
+	if (r == 0)
+		r = intern(t, view->linkage, view->linkage_len, &ret->linkage);
+	if (r == 0)
+		r = intern(t, view->file, view->file_len, &ret->file);
+	if (ret->linkage == ret->function)
+		ret->linkage = 0;
+	return r;
+}
+
+/* The function whose code it is, which comes last, and those that were inlined. */
+static int intern_lines(struct texts *t, const struct wire_name_view *view, struct name *ret)
+{
+	struct name_line lines[WIRE_LINES_MAX];
+	struct wire_line_view line;
+	int r = 0;
+
+	_Static_assert(WIRE_LINES_MAX <= NAME_INLINED_MAX, "all of them are kept");
+
+	*ret = (struct name){ .start = view->start };
+	for (uint16_t i = 0; r == 0 && i < view->lines_cnt; i++) {
+		wire_named_line(view, i, &line);
+		r = intern_line(t, &line, &lines[i]);
+	}
+	if (r < 0 || view->lines_cnt == 0)
+		return r;
+	ret->own = lines[view->lines_cnt - 1];
+	ret->inlined_cnt = view->lines_cnt - 1u;
+	return names_put_inlined(t->s->opts.names, lines, ret->inlined_cnt, &ret->inlined);
+}
+
+/* What it takes, with texts that others may have too. */
+static size_t name_bytes(const struct wire_name_view *view)
+{
+	size_t sz = NAME_BYTES;
+
+	for (uint16_t i = 0; i < view->lines_cnt; i++) {
+		const struct wire_line *l = &view->lines[i];
+
+		sz += sizeof(struct name_line) + l->name.len + l->linkage.len;
+	}
+	return sz;
 }
 
 /* The kernel's names are root's. */
@@ -151,14 +230,14 @@ static uint32_t owner_of(struct symbolize *s, uint32_t object)
 	return o ? o->owner : 0;
 }
 
-static int take_name(struct symbolize *s, const struct ask *ask, uint64_t offset,
+static int take_name(struct texts *t, const struct ask *ask, uint64_t offset,
 		     const struct wire_name_view *view)
 {
+	struct symbolize *s = t->s;
 	const uint32_t object = ask->object;
-	struct name name = { .start = view->start };
-	size_t sz = NAME_BYTES + view->name_len + view->linkage_len;
+	size_t sz = name_bytes(view);
 	uint32_t owner = owner_of(s, object);
-	struct name old;
+	struct name name, old;
 	bool is_new = !names_get(s->opts.names, object, offset, &old);
 	int r;
 
@@ -168,14 +247,9 @@ static int take_name(struct symbolize *s, const struct ask *ask, uint64_t offset
 			wants_limit(ask->view, object, offset);
 		return 0;
 	}
-	r = intern(s, view->name, view->name_len, &name.function);
+	r = intern_lines(t, view, &name);
 	if (r < 0)
 		return r;
-	r = intern(s, view->linkage, view->linkage_len, &name.linkage);
-	if (r < 0)
-		return r;
-	if (name.linkage == name.function)
-		name.linkage = 0;
 	if (jit_is(s, object) && !jit_take_name(s, ask, offset, &name))
 		return 0;
 	if (object == CPROF_OBJECT_KERNEL && !kernel_take_name(s, offset, &name))
@@ -249,6 +323,7 @@ static void ask_again(struct ask *ask, uint32_t n)
 
 int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t now_ns)
 {
+	struct texts texts = { .s = s, .message = (const char *)m };
 	struct wire_name_view view;
 	struct work *w;
 	unsigned int i = 0;
@@ -267,7 +342,7 @@ int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t
 	if (w)
 		w->lost = 0;
 	while (wire_named_next(m, &pos, &view) > 0) {
-		if (take_name(s, &s->asks[i], s->asks[i].offsets[n++], &view) < 0)
+		if (take_name(&texts, &s->asks[i], s->asks[i].offsets[n++], &view) < 0)
 			break; /* no memory: these places stay without a name */
 	}
 	ask_again(&s->asks[i], n);

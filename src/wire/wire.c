@@ -16,6 +16,7 @@
 #include "cprof/base/cleanup.h"
 #include "cprof/wire.h"
 #include "cost.h"
+#include "named.h"
 #include "text.h"
 
 _Static_assert(sizeof(struct wire_head) == 16, "wire_head");
@@ -26,8 +27,6 @@ _Static_assert(sizeof(struct wire_rows) == 296, "wire_rows");
 _Static_assert(sizeof(struct wire_open_debug) == 80, "wire_open_debug");
 _Static_assert(sizeof(struct wire_debug_opened) == 24, "wire_debug_opened");
 _Static_assert(sizeof(struct wire_debug_file) == 24, "wire_debug_file");
-_Static_assert(sizeof(struct wire_named) == 32, "wire_named");
-_Static_assert(sizeof(struct wire_name) == 16, "wire_name");
 _Static_assert(sizeof(struct wire_maps) == 88, "wire_maps");
 _Static_assert(sizeof(struct wire_mapped) == 24, "wire_mapped");
 _Static_assert(sizeof(struct wire_range) == 104, "wire_range");
@@ -193,38 +192,6 @@ static bool check_names(const void *msg, size_t sz)
 	return m->cnt <= WIRE_NAMES_MAX && sz == sizeof(*m) + m->cnt * sizeof(uint64_t);
 }
 
-static size_t name_size(const struct wire_name *n)
-{
-	return (sizeof(*n) + n->name_len + n->linkage_len + 7) & ~(size_t)7;
-}
-
-static bool check_named(const void *msg, size_t sz)
-{
-	const struct wire_named *m = msg;
-	size_t pos = sizeof(*m);
-
-	if (m->status >= WIRE_OBJECT_MAX || m->cnt > WIRE_NAMES_MAX)
-		return false;
-	if (m->status == WIRE_OBJECT_BAD && m->cnt > 0)
-		return false;
-	for (uint32_t i = 0; i < m->cnt; i++) {
-		const struct wire_name *n;
-
-		if (sz - pos < sizeof(*n))
-			return false;
-		n = (const void *)((const char *)msg + pos);
-		if (n->name_len > WIRE_NAME_MAX || n->linkage_len > WIRE_NAME_MAX)
-			return false;
-		/* Another name for a function without a name is nonsense. */
-		if (n->name_len == 0 && n->linkage_len > 0)
-			return false;
-		if (sz - pos < name_size(n))
-			return false;
-		pos += name_size(n);
-	}
-	return pos == sz;
-}
-
 static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
 	[WIRE_PEER] = { sizeof(struct wire_peer), check_peer },
 	[WIRE_KALLSYMS] = { sizeof(struct wire_head), NULL },
@@ -235,7 +202,7 @@ static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
 	[WIRE_FILE] = { sizeof(struct wire_file), check_file },
 	[WIRE_OBJECT] = { sizeof(struct wire_object), check_object },
 	[WIRE_NAMES] = { sizeof(struct wire_names), check_names },
-	[WIRE_NAMED] = { sizeof(struct wire_named), check_named },
+	[WIRE_NAMED] = { sizeof(struct wire_named), named_check },
 	[WIRE_FORGET] = { sizeof(struct wire_head), NULL },
 	[WIRE_MAPS] = { sizeof(struct wire_maps), check_maps },
 	[WIRE_MAPPED] = { sizeof(struct wire_mapped), check_mapped },
@@ -270,54 +237,4 @@ int wire_check(const void *msg, size_t sz)
 	if (kind->check ? !kind->check(msg, sz) : sz != kind->min_sz)
 		return -EBADMSG;
 	return head->type;
-}
-
-int wire_named_next(const struct wire_named *m, size_t *pos, struct wire_name_view *ret)
-{
-	const struct wire_name *n;
-
-	if (*pos == 0)
-		*pos = sizeof(*m);
-	if (*pos >= m->head.size)
-		return 0;
-	n = (const void *)((const char *)m + *pos);
-	*ret = (struct wire_name_view){
-		.start = n->start,
-		.name = (const char *)(n + 1),
-		.linkage = (const char *)(n + 1) + n->name_len,
-		.name_len = n->name_len,
-		.linkage_len = n->linkage_len,
-	};
-	*pos += name_size(n);
-	return 1;
-}
-
-int wire_named_add(struct wire_named *m, size_t cap, const struct wire_name_view *name)
-{
-	struct wire_name n = {
-		.start = name->start,
-		.name_len = (uint16_t)MIN(name->name_len, WIRE_NAME_MAX),
-		.linkage_len = (uint16_t)MIN(name->linkage_len, WIRE_NAME_MAX),
-	};
-	char *at = (char *)m + m->head.size;
-
-	assert(m->head.size >= sizeof(*m) && m->head.size % 8 == 0);
-
-	if (n.name_len == 0 ||
-	    (n.linkage_len == n.name_len && memcmp(name->linkage, name->name, n.name_len) == 0))
-		n.linkage_len = 0;
-	cap = MIN(cap, (size_t)WIRE_MESSAGE_MAX);
-	if (m->cnt >= WIRE_NAMES_MAX || m->head.size > cap || name_size(&n) > cap - m->head.size)
-		return -ENOSPC;
-
-	/* The padding goes over a socket: nothing of our memory may be in it. */
-	memset(at, 0, name_size(&n));
-	memcpy(at, &n, sizeof(n));
-	if (n.name_len > 0)
-		memcpy(at + sizeof(n), name->name, n.name_len);
-	if (n.linkage_len > 0)
-		memcpy(at + sizeof(n) + n.name_len, name->linkage, n.linkage_len);
-	m->head.size += (uint32_t)name_size(&n);
-	m->cnt++;
-	return 0;
 }

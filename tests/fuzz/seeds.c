@@ -224,18 +224,19 @@ static int write_head(const struct corpus *to, const char *name, uint16_t type)
 
 static int write_named(const struct corpus *to)
 {
-	static const struct wire_name_view names[] = {
-		{ 0x1000, "main", "", 4, 0 },
-		{ 0x2000, "foo(int)", "_Z3fooi", 8, 7 },
-		{ 0x3000, "", "", 0, 0 },
+	static const struct wire_line_view lines[] = {
+		{ .name = "main", .name_len = 4, .file = "/src/main.c", .file_len = 11, .line = 7 },
+		{ .name = "foo(int)", .name_len = 8, .linkage = "_Z3fooi", .linkage_len = 7 },
 	};
 	_Alignas(8) unsigned char buf[512] = { 0 };
 	struct wire_named *m = (struct wire_named *)buf;
+	struct wire_named_writer writer;
 
 	m->head = (struct wire_head){ .size = sizeof(*m), .type = WIRE_NAMED, .id = 1 };
 	m->object = 16;
-	for (size_t i = 0; i < ELEMENTSOF(names); i++)
-		if (wire_named_add(m, sizeof(buf), &names[i]) < 0)
+	wire_named_writer_init(&writer, m, sizeof(buf));
+	for (size_t cnt = 0; cnt <= ELEMENTSOF(lines); cnt++)
+		if (wire_named_add(&writer, 0x1000 * cnt, lines, cnt) < 0)
 			return -ENOSPC;
 	return write_seed(to, "named", m, m->head.size);
 }

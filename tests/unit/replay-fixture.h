@@ -93,6 +93,25 @@ static void name_place(struct world *w, uint32_t object, uint64_t place, const c
 	CHECK_EQ(names_put(w->names, object, place, &name), 0);
 }
 
+/* It is in a file, and something was inlined there. */
+static void line_place(struct world *w, uint32_t object, uint64_t place)
+{
+	struct name_line inlined = { .line = 11, .column = 3, .start_line = 10 };
+	struct name name;
+
+	CHECK(names_get(w->names, object, place, &name));
+	CHECK_EQ(names_string(w->names, "small", 5, &inlined.function), 0);
+	CHECK_EQ(names_string(w->names, "_Z5smallv", 9, &inlined.linkage), 0);
+	CHECK_EQ(names_string(w->names, "/src/small.h", 12, &inlined.file), 0);
+	CHECK_EQ(names_string(w->names, "/src/leaf.c", 11, &name.file), 0);
+	name.line = 101;
+	name.column = 7;
+	name.start_line = 99;
+	name.inlined_cnt = 1;
+	CHECK_EQ(names_put_inlined(w->names, &inlined, 1, &name.inlined), 0);
+	CHECK_EQ(names_put(w->names, object, place, &name), 0);
+}
+
 static const struct cprof_key fixture_keys[] = {
 	{ .sb = DIRECT, .ino = 7, .size = 5000, .ctime_s = 99 },
 	{ .sb = DIRECT, .ino = 8, .size = 6000, .ctime_s = 98 },
@@ -117,6 +136,7 @@ static void fill_tables(struct world *w)
 	objects_get(w->objects, idx[0])->elf = OBJECT_ELF_EXEC;
 	objects_get(w->objects, CPROF_OBJECT_KERNEL)->kernel_text = TEXT;
 	name_place(w, idx[0], 0x2000, "leaf", 0x1f00);
+	line_place(w, idx[0], 0x2000);
 	name_place(w, idx[0], 0x2fff, "main", 0x2f00);
 	name_place(w, CPROF_OBJECT_KERNEL, TEXT + 0x10, "do_work", TEXT + 8);
 	name_place(w, CPROF_OBJECT_KERNEL, MODULE - 1, "module_work [mod]", MODULE - 0x20);

@@ -280,18 +280,20 @@ static inline int answer(struct bench *b, uint32_t cnt)
 	const struct wire_names *ask = (const void *)b->buf;
 	const uint64_t *offsets = (const void *)(ask + 1);
 	struct wire_named *m = (void *)out;
+	struct wire_named_writer writer;
 
 	*m = (struct wire_named){
 		.head = { .size = sizeof(*m), .type = WIRE_NAMED, .id = ask->head.id },
 		.object = ask->object,
 		.status = WIRE_OBJECT_READY,
 	};
+	wire_named_writer_init(&writer, m, sizeof(out));
 	for (uint32_t i = 0; i < cnt; i++) {
 		char name[32];
 		int len = snprintf(name, sizeof(name), "f%" PRIx64, offsets[i]);
-		struct wire_name_view view = { .name = name, .name_len = (uint16_t)len };
+		struct wire_line_view line = { .name = name, .name_len = (uint16_t)len };
 
-		CHECK_EQ(wire_named_add(m, sizeof(out), &view), 0);
+		CHECK_EQ(wire_named_add(&writer, 0, &line, 1), 0);
 	}
 	CHECK_EQ(seqpacket_send(b->symbolizer, m, m->head.size, -EBADF), 0);
 	return symbolize_dispatch_symbolizer(b->s, SECOND);

@@ -116,8 +116,9 @@ static void check_rules(const struct fixture *f, const profile *p)
 		const Perftools__Profiles__Location *l = p->location[i];
 
 		CHECK_EQ(l->id, i + 1);
-		CHECK_EQ(l->n_line, 1);
-		CHECK(l->line[0]->function_id >= 1 && l->line[0]->function_id <= p->n_function);
+		CHECK(l->n_line >= 1);
+		for (size_t j = 0; j < l->n_line; j++)
+			CHECK(l->line[j]->function_id - 1 < p->n_function);
 		CHECK(l->mapping_id <= p->n_mapping);
 		if (l->mapping_id == 0)
 			continue;
@@ -216,6 +217,60 @@ TEST(pie_keeps_file_offsets)
 	CHECK_STR(leaf_name(p, location(p, 0, 2)), "[prog]");
 	CHECK_EQ(f.result.frames, 3);
 	CHECK_EQ(f.result.frames_named, 2);
+	end(&f, p);
+}
+
+static void put_line(struct fixture *f, struct name_line *l, const char *name, const char *file)
+{
+	CHECK_EQ(names_string(f->names, name, strlen(name), &l->function), 0);
+	CHECK_EQ(names_string(f->names, file, strlen(file), &l->file), 0);
+}
+
+static void check_line(const profile *p, size_t i, const struct name_line *want, const char *name)
+{
+	const Perftools__Profiles__Line *l = location(p, 0, 0)->line[i];
+	const Perftools__Profiles__Function *fn = p->function[l->function_id - 1];
+
+	CHECK_STR(text(p, fn->name), name);
+	CHECK(strncmp(text(p, fn->filename), "/src/", 5) == 0);
+	CHECK(l->line == want->line && l->column == want->column);
+	CHECK_EQ(fn->start_line, want->start_line);
+}
+
+/* What was inlined comes first, and a function is one wherever it was inlined. */
+TEST(inlined_functions_are_lines_of_a_location)
+{
+	struct name_line inlined[2] = { { .line = 5, .column = 2, .start_line = 4 },
+					{ .line = 17, .column = 9, .start_line = 15 } };
+	struct name name = { .start = 0x1800, .line = 40, .start_line = 30 };
+	struct fixture f;
+	uint32_t exe, process, stack;
+	profile *p;
+
+	fixture_init(&f);
+	exe = fixture_object(&f, "/usr/bin/prog", OBJECT_ELF_DYN, &odd_segment);
+	process = fixture_process(&f, 42, "prog", exe);
+	stack = fixture_stack(&f, (struct window_frame[2]){ { 0x1c01, exe }, { 0x1d01, exe } }, 2);
+	put_line(&f, &inlined[0], "inner", "/src/inner.h");
+	put_line(&f, &inlined[1], "middle", "/src/prog.c");
+	put_line(&f, &name.own, "outer", "/src/prog.c");
+	name.inlined_cnt = 2;
+	CHECK_EQ(names_put_inlined(f.names, inlined, 2, &name.inlined), 0);
+	CHECK_EQ(names_put(f.names, exe, 0x1c00, &name), 0);
+	name.line = 41;
+	CHECK_EQ(names_put(f.names, exe, 0x1d00, &name), 0);
+	fixture_sample(&f, process, stack, 7);
+	p = encode_and_check(&f, process);
+
+	CHECK_EQ(p->n_function, 3);
+	CHECK(location(p, 0, 0)->n_line == 3 && location(p, 0, 1)->n_line == 3);
+	for (size_t i = 0; i < 2; i++)
+		check_line(p, i, &inlined[i], i ? "middle" : "inner");
+	name.line = 40;
+	check_line(p, 2, &name.own, "outer");
+	CHECK_EQ(location(p, 0, 1)->line[2]->line, 41);
+	CHECK(p->mapping[0]->has_functions && p->mapping[0]->has_filenames);
+	CHECK(p->mapping[0]->has_line_numbers && p->mapping[0]->has_inline_frames);
 	end(&f, p);
 }
 

@@ -140,6 +140,42 @@ static void put_text(struct names *n, uint32_t object, uint64_t offset, const ch
 	CHECK_EQ(names_put(n, object, offset, &name), 0);
 }
 
+TEST(what_was_inlined_stays_with_its_place)
+{
+	_cleanup_(names_freep) struct names *n = NULL;
+	struct name_line lines[NAME_INLINED_MAX] = { 0 };
+	struct name name = { .start = 1, .line = 9, .inlined_cnt = NAME_INLINED_MAX }, got;
+	const struct name_line *inlined;
+	size_t before;
+
+	CHECK_EQ(names_new(1, &n), 0);
+	put_text(n, 16, 1, "other");
+	CHECK_EQ(names_string(n, "dropped", 7, &lines[0].function), 0);
+	for (uint32_t i = 0; i < ELEMENTSOF(lines); i++) {
+		CHECK_EQ(names_string(n, i % 2 ? "odd" : "even", i % 2 ? 3 : 4, &lines[i].function),
+			 0);
+		CHECK_EQ(names_string(n, "/src/x.c", 8, &lines[i].file), 0);
+		lines[i].line = i + 1;
+	}
+	CHECK_EQ(names_string(n, "outer", 5, &name.function), 0);
+	before = names_bytes(n);
+	CHECK_EQ(names_put_inlined(n, lines, name.inlined_cnt, &name.inlined), 0);
+	CHECK(names_bytes(n) >= before + sizeof(lines));
+	CHECK_EQ(names_put(n, 16, 2, &name), 0);
+	CHECK(names_use(n, 16, 2, 100));
+	CHECK_EQ(names_sweep(n, 100, NULL, NULL), 0);
+	CHECK(!names_get(n, 16, 1, &got));
+	CHECK(names_get(n, 16, 2, &got));
+	CHECK_STR(names_text(n, got.function), "outer");
+	CHECK(got.line == 9 && got.inlined_cnt == NAME_INLINED_MAX);
+	inlined = names_inlined(n, &got);
+	for (uint32_t i = 0; i < ELEMENTSOF(lines); i++) {
+		CHECK_STR(names_text(n, inlined[i].function), i % 2 ? "odd" : "even");
+		CHECK_STR(names_text(n, inlined[i].file), "/src/x.c");
+		CHECK_EQ(inlined[i].line, i + 1);
+	}
+}
+
 TEST(what_nobody_asks_for_is_forgotten_with_its_text)
 {
 	_cleanup_(names_freep) struct names *n = NULL;

@@ -222,13 +222,18 @@ static void expect_named(struct role *role, uint64_t id, int status, uint32_t cn
 static void expect_name(size_t *pos, uint64_t start, const char *name, const char *linkage)
 {
 	struct wire_name_view v;
+	struct wire_line_view l;
 
 	CHECK_EQ(wire_named_next(&in.named, pos, &v), 1);
 	CHECK_EQ(v.start, start);
-	CHECK_EQ(v.name_len, strlen(name));
-	CHECK(memcmp(v.name, name, v.name_len) == 0);
-	CHECK_EQ(v.linkage_len, strlen(linkage));
-	CHECK(memcmp(v.linkage, linkage, v.linkage_len) == 0);
+	CHECK_EQ(v.lines_cnt, *name != '\0');
+	if (v.lines_cnt == 0)
+		return;
+	wire_named_line(&v, 0, &l);
+	CHECK_EQ(l.name_len, strlen(name));
+	CHECK(memcmp(l.name, name, l.name_len) == 0);
+	CHECK_EQ(l.linkage_len, strlen(linkage));
+	CHECK(memcmp(l.linkage, linkage, l.linkage_len) == 0);
 }
 
 struct place {

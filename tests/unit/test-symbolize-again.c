@@ -38,8 +38,9 @@ static void jit_reads(struct jit_bench *j, const char *name)
 {
 	static uint8_t out[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
 	struct wire_named *m = (void *)out;
-	struct wire_name_view view = { .name = name ? name : "",
+	struct wire_line_view line = { .name = name ? name : "",
 				       .name_len = (uint16_t)(name ? strlen(name) : 0) };
+	struct wire_named_writer writer;
 	const struct wire_open *open = (const void *)j->b.buf;
 
 	CHECK_EQ(next(&j->b, j->b.opener), WIRE_OPEN);
@@ -56,7 +57,8 @@ static void jit_reads(struct jit_bench *j, const char *name)
 		.object = j->object,
 		.status = WIRE_OBJECT_READY,
 	};
-	CHECK_EQ(wire_named_add(m, sizeof(out), &view), 0);
+	wire_named_writer_init(&writer, m, sizeof(out));
+	CHECK_EQ(wire_named_add(&writer, 0, &line, 1), 0);
 	CHECK_EQ(seqpacket_send(j->b.symbolizer, m, m->head.size, -EBADF), 0);
 	CHECK_EQ(symbolize_dispatch_symbolizer(j->b.s, j->now_ns), 0);
 }
@@ -222,8 +224,9 @@ TEST(bad_perf_maps_are_counted)
 static void kernel_answers(struct bench *b, const char *name, uint64_t now_ns)
 {
 	static uint8_t out[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
-	struct wire_name_view view = { .name = name, .name_len = (uint16_t)strlen(name) };
+	struct wire_line_view line = { .name = name, .name_len = (uint16_t)strlen(name) };
 	struct wire_named *m = (void *)out;
+	struct wire_named_writer writer;
 	int type;
 
 	CHECK_EQ(symbolize_window(b->v, now_ns), 0);
@@ -238,7 +241,8 @@ static void kernel_answers(struct bench *b, const char *name, uint64_t now_ns)
 		.object = CPROF_OBJECT_KERNEL,
 		.status = WIRE_OBJECT_READY,
 	};
-	CHECK_EQ(wire_named_add(m, sizeof(out), &view), 0);
+	wire_named_writer_init(&writer, m, sizeof(out));
+	CHECK_EQ(wire_named_add(&writer, 0, &line, 1), 0);
 	CHECK_EQ(seqpacket_send(b->symbolizer, m, m->head.size, -EBADF), 0);
 	CHECK_EQ(symbolize_dispatch_symbolizer(b->s, now_ns), 0);
 }
