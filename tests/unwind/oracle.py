@@ -40,6 +40,8 @@ EXPLAINED = (
      ".debug_frame knows of one stack"),
     (r"\bgo-\S+-stripped\b", "Go, stripped: libdw has frame pointers alone, and so loses callers in prologues and leaves"),
     (r"^(libdw ends in|other caller of) (\S+ in )?go-", "Go: .debug_frame says nothing of signals, nor of a stack that is left"),
+    (r"^ours ends in libcrypto\S* \(NO_CODE\), libdw goes on to what is no code", "OpenSSL 3.0's x25519 says rsp+168 at a ret "
+     "where it is rsp+8: ours sees that this leads to no code, and says so"),
     (r"^ours ends in .* \(FP_FAULT, memory not kept\), libdw goes on$", "a register that an epilogue has restored lies in the "
      "page below rsp's, which is not kept"),
 )
