@@ -126,7 +126,7 @@ bool lines_check(const struct replay_lines *e, size_t sz)
 	return sz == padded(want);
 }
 
-static int take_text(struct names *names, const char **text, size_t len, uint32_t *ret_id)
+int lines_take_text(struct names *names, const char **text, size_t len, uint32_t *ret_id)
 {
 	char clean[3 * REPLAY_TEXT_MAX + 1];
 	const char *at = *text;
@@ -146,10 +146,10 @@ static int take_line(struct names *names, const struct replay_line *l, const cha
 	ret->line = l->line;
 	ret->column = l->column;
 	ret->start_line = l->start_line;
-	r = take_text(names, text, l->name_len, &ret->function);
+	r = lines_take_text(names, text, l->name_len, &ret->function);
 	if (r == 0)
-		r = take_text(names, text, l->linkage_len, &ret->linkage);
-	return r < 0 ? r : take_text(names, text, l->file_len, &ret->file);
+		r = lines_take_text(names, text, l->linkage_len, &ret->linkage);
+	return r < 0 ? r : lines_take_text(names, text, l->file_len, &ret->file);
 }
 
 int lines_restore(struct names *names, const struct replay_lines *e)

@@ -17,5 +17,10 @@ void lines_fill(const struct names *names, const struct name *name, struct repla
 
 /* Is the entry of @sz bytes what its counts and lengths make? */
 bool lines_check(const struct replay_lines *e, size_t sz);
+/*
+ * Cleans and interns the next @len bytes of an entry's text, and goes behind them; *ret_id stays where there
+ * are none. 0 or -ENOMEM.
+ */
+int lines_take_text(struct names *names, const char **text, size_t len, uint32_t *ret_id);
 /* Adds a checked entry to the name that its place has; one without a name stays so. 0 or -ENOMEM. */
 int lines_restore(struct names *names, const struct replay_lines *e);

@@ -53,30 +53,16 @@ static int restore_object(struct replay_tables *t, const struct replay_object *e
 	return r;
 }
 
-static int restore_text(struct names *names, const char *text, size_t len, uint32_t *ret_id)
-{
-	char clean[3 * REPLAY_TEXT_MAX + 1];
-
-	*ret_id = 0;
-	if (len == 0)
-		return 0;
-	len = str_clean(clean, sizeof(clean), text, len, NULL);
-	return names_string(names, clean, len, ret_id);
-}
-
 static int restore_name(struct replay_tables *t, const struct replay_name *e)
 {
 	const char *text = (const char *)(e + 1);
 	struct name name = { .start = e->start };
 	int r;
 
-	r = restore_text(t->names, text, e->name_len, &name.function);
-	if (r < 0)
-		return r;
-	r = restore_text(t->names, text + e->name_len, e->linkage_len, &name.linkage);
-	if (r < 0)
-		return r;
-	return names_put(t->names, e->object, e->place, &name);
+	r = lines_take_text(t->names, &text, e->name_len, &name.function);
+	if (r == 0)
+		r = lines_take_text(t->names, &text, e->linkage_len, &name.linkage);
+	return r < 0 ? r : names_put(t->names, e->object, e->place, &name);
 }
 
 /* The whole path is of the group itself: those above it are not in the file. */
