@@ -208,8 +208,8 @@ class Ours(Profiler):
         self.samples = books["runs"] - self.runs_before
         self.lost = harness.total(books["dropped"]) + harness.total(books["discarded"])
         self.wait_for_window(time.time_ns())
-        self.daemon.stop()
         self.cpu_ns = self.group.cpu_ns() - self.begun_ns
+        self.daemon.stop()
         self.seen = Seen(load)
         self.complete = 0
         for _, profile in Spool(self.daemon.spool).read():
@@ -330,10 +330,10 @@ class Otel(Profiler):
     def finish(self, load):
         time.sleep(peer.REPORT_S)
         self.account()
+        self.cpu_ns = self.group.cpu_ns() - self.begun_ns
         said = self.peer.finish()
         if "stacks" not in said:
             raise harness.Skip("the sink does not tell stacks: tests/bench/otlp-sink does")
-        self.cpu_ns = self.group.cpu_ns() - self.begun_ns
         self.samples = said["after"]
         self.seen = Seen(load, Roots(load.files).holds)
         for stack in said["stacks"]:
