@@ -9,9 +9,12 @@
 #include "cprof/base/vec.h"
 #include "cprof/unwind.h"
 
+#define RULESET_RECENT 256 /* a power of two */
+
 struct ruleset {
 	VEC(struct cprof_rule) rules; /* by number, from 0 in the order in which they came */
 	struct map index;	      /* by their bytes */
+	uint32_t recent[RULESET_RECENT];
 };
 
 /* The rule's number; -E2BIG: it is a new one, and there are @max; or -ENOMEM. */

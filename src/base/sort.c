@@ -35,54 +35,66 @@ static int compare(const void *pa, const void *pb)
 	return CMP(*a, *b);
 }
 
-/* How often each digit has each value; true: they are in order already. */
-static bool count(struct counts *c, const uint64_t *v, size_t cnt)
+/* In which bits they differ; 0: they are in order already. */
+static uint64_t differences(const uint64_t *v, size_t cnt)
 {
 	bool in_order = true;
+	uint64_t bits = 0;
 
-	for (size_t i = 0; i < cnt; i++) {
-		in_order = in_order && (i == 0 || v[i - 1] <= v[i]);
-		for (unsigned digit = 0; digit < DIGITS; digit++)
-			c->of[digit][digit_of(v[i], digit)]++;
+	for (size_t i = 1; i < cnt; i++) {
+		in_order = in_order && v[i - 1] <= v[i];
+		bits |= v[i] ^ v[0];
 	}
-	return in_order;
+	return in_order ? 0 : bits;
 }
 
-/* From how often a value comes to where its numbers begin; false: all numbers have the same. */
-static bool places(size_t *of, size_t cnt)
+/* How often each digit that counts has each value. */
+static void count(struct counts *c, const bool *counts, const uint64_t *v, size_t cnt)
+{
+	for (size_t i = 0; i < cnt; i++) {
+		for (unsigned digit = 0; digit < DIGITS; digit++)
+			if (counts[digit])
+				c->of[digit][digit_of(v[i], digit)]++;
+	}
+}
+
+/* From how often a value comes to where its numbers begin. */
+static void places(size_t *of)
 {
 	size_t at = 0;
 
 	for (unsigned i = 0; i < VALUES; i++) {
 		size_t here = of[i];
 
-		if (here == cnt)
-			return false;
 		of[i] = at;
 		at += here;
 	}
-	return true;
 }
 
 void sort_u64(uint64_t *v, size_t cnt)
 {
-	_cleanup_free_ struct counts *c = cnt > FEW ? calloc(1, sizeof(*c)) : NULL;
+	uint64_t bits = differences(v, cnt);
+	_cleanup_free_ struct counts *c = bits != 0 && cnt > FEW ? calloc(1, sizeof(*c)) : NULL;
 	_cleanup_free_ uint64_t *other = c ? malloc(cnt * sizeof(*v)) : NULL;
 	uint64_t *from = v, *to = other;
+	bool counts[DIGITS];
 
+	if (bits == 0)
+		return;
 	if (!c || !other) {
-		if (cnt > 1)
-			qsort(v, cnt, sizeof(*v), compare);
+		qsort(v, cnt, sizeof(*v), compare);
 		return;
 	}
-	if (count(c, v, cnt))
-		return;
+	for (unsigned digit = 0; digit < DIGITS; digit++)
+		counts[digit] = digit_of(bits, digit) != 0;
+	count(c, counts, v, cnt);
 	for (unsigned digit = 0; digit < DIGITS; digit++) {
 		size_t *at = c->of[digit];
 		uint64_t *was = from;
 
-		if (!places(at, cnt))
+		if (!counts[digit])
 			continue;
+		places(at);
 		for (size_t i = 0; i < cnt; i++)
 			to[at[digit_of(from[i], digit)]++] = from[i];
 		from = to;

@@ -47,28 +47,17 @@ static bool reader_fill(struct reader *r)
 	return true;
 }
 
-/* Copies what lies at the cursor, which then stands behind it. */
-static bool reader_take(struct reader *r, void *dst, size_t sz)
+uint64_t reader_uint_far(struct reader *r, unsigned int sz)
 {
-	uint64_t at = r->pos - r->buf_start;
+	uint64_t v = 0;
 
 	if (r->failed || sz > r->end - r->pos)
-		return reader_fail(r);
-	if (r->pos < r->buf_start || at + sz > r->buf_cnt) {
-		if (!reader_fill(r))
-			return false;
-		at = 0;
+		(void)reader_fail(r);
+	else if (reader_fill(r)) {
+		memcpy(&v, r->buf, sz);
+		r->pos += sz;
 	}
-	memcpy(dst, r->buf + at, sz);
-	r->pos += sz;
-	return true;
-}
-
-uint64_t reader_uint(struct reader *r, unsigned int sz)
-{
-	uint64_t v = 0; /* x86-64 is little-endian, as its files are */
-
-	return reader_take(r, &v, sz) ? v : 0;
+	return v;
 }
 
 int64_t reader_sint(struct reader *r, unsigned int sz)

@@ -6,6 +6,8 @@
  * makes the cursor fail: it then gives zeros, and the caller asks once, at the end of an entry.
  */
 
+#include <string.h>
+
 #include "cprof/cfi.h"
 
 #define READER_BUF_SZ 8192
@@ -30,8 +32,21 @@ static inline bool reader_more(const struct reader *r)
 	return !r->failed && r->pos < r->end;
 }
 
+/* What is not in the buffer, or not there at all. */
+uint64_t reader_uint_far(struct reader *r, unsigned int sz);
+
 /* @sz (1, 2, 4 or 8) bytes, little-endian. */
-uint64_t reader_uint(struct reader *r, unsigned int sz);
+static inline uint64_t reader_uint(struct reader *r, unsigned int sz)
+{
+	uint64_t at = r->pos - r->buf_start, v = 0;
+
+	if (r->failed || sz > r->end - r->pos || at > r->buf_cnt || sz > r->buf_cnt - at)
+		return reader_uint_far(r, sz);
+	memcpy(&v, r->buf + at, sz); /* x86-64 is little-endian, as its files are */
+	r->pos += sz;
+	return v;
+}
+
 int64_t reader_sint(struct reader *r, unsigned int sz);
 uint64_t reader_uleb(struct reader *r);
 int64_t reader_sleb(struct reader *r);

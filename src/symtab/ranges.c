@@ -31,8 +31,6 @@ struct builder {
 	uint32_t pos; /* all before it is done */
 };
 
-DEFINE_CLEANUP(struct texts_writer *, texts_writer_free);
-
 void candidate_strings_done(struct candidate_strings *s)
 {
 	for (size_t i = 0; i < ELEMENTSOF(s->v); i++) {

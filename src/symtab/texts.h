@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cprof/base/cleanup.h"
 #include "cprof/base/vec.h"
 
 struct texts {
@@ -36,3 +37,5 @@ int texts_finish(struct texts_writer *w, struct texts *ret);
 const char *texts_get(const struct texts *t, uint32_t id);
 size_t texts_bytes(const struct texts *t);
 void texts_done(struct texts *t);
+
+DEFINE_CLEANUP(struct texts_writer *, texts_writer_free);

@@ -76,6 +76,7 @@ LIBRARIES = {
     'protobuf-c': (['protobuf-c/*', '*.pb-c.h'],
                    ['libprotobuf-c', 'protobuf-c', 'protobuf_c', 'libprotobuf_c'],
                    ['src/pprof', 'proto']),
+    'lz4': (['lz4.h'], ['lz4'], ['src/symtab']),
     'zlib': (['zlib.h'], ['zlib', 'z'], ['src/pprof', 'src/symtab']),
     'libmicrohttpd': (['microhttpd.h'], ['libmicrohttpd', 'microhttpd'], ['daemon/front']),
     # In systemd/ its directories are asked for, and nothing is linked.
