@@ -17,10 +17,8 @@
 #define RESCAN_MAX_NS 2000000000ull
 #define LIMITED_MAX 65536 /* 1 MiB */
 
-static bool want_possible(struct symbolize *s, uint32_t object)
+static bool want_possible(struct symbolize *s, uint32_t object, const struct object *o)
 {
-	struct object *o = objects_get(s->opts.objects, object);
-
 	if (object == CPROF_OBJECT_KERNEL || object == CPROF_OBJECT_VDSO) {
 		const struct work *w = symbolize_work(s, object);
 
@@ -93,6 +91,7 @@ static int want_stack(struct symbolize_view *v, const struct window_stack *stack
 		      bool is_last_look)
 {
 	struct symbolize *s = v->s;
+	const struct object *o = NULL;
 	int later = 0;
 
 	for (uint32_t i = 0; i < stack->cnt; i++) {
@@ -103,10 +102,13 @@ static int want_stack(struct symbolize_view *v, const struct window_stack *stack
 		};
 		int r;
 
-		if (jit_is(s, f->object)) {
+		/* Most frames lie in the object of the one before. */
+		if (i == 0 || f->object != f[-1].object)
+			o = objects_get(s->opts.objects, f->object);
+		if (o && o->kind == OBJECT_JIT) {
 			if (!jit_want(v, want.object, want.offset, now_ns))
 				continue;
-		} else if (!want_possible(s, f->object)) {
+		} else if (!want_possible(s, f->object, o)) {
 			later |= may_come(v, f->object, is_last_look);
 			continue;
 		} else if (!is_rechecked(v, &want) &&
