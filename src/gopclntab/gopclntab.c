@@ -83,7 +83,7 @@ static int walk_steps(struct walk *w, struct frame *fr)
 	struct steps steps;
 	int r, r2 = 0;
 
-	steps_init(&steps, &w->tables, fr->func);
+	steps_init(&steps, &w->tables, fr->func, fr->func->pcsp);
 	r = steps_next(&steps, &step);
 	while (r > 0) {
 		r = steps_next(&steps, &next);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/gopclntab_lines.h"
 #include "tables.h"
 
 #define MAGIC_12 0xfffffffbU
@@ -99,7 +100,10 @@ int gopclntab_head(const void *bytes, size_t sz, uint64_t size, struct gopclntab
 	return 0;
 }
 
-/* The runtime's struct moduledata, in words: the same from 1.16 to 1.27. */
+/*
+ * The runtime's struct moduledata, in words: the same from 1.16 to 1.27 up to where the text is. Where the
+ * functions' data is (since 1.18) moved as words were put in before it.
+ */
 enum module_word {
 	MODULE_HEAD = 0,
 	MODULE_NAMES = 1, /* slices from here on, of three words each */
@@ -109,6 +113,10 @@ enum module_word {
 	MODULE_MAX_PC = 21,
 	MODULE_TEXT = 22,
 	MODULE_WORDS = 23,
+	MODULE_DATA_118 = 38, /* to 1.19 */
+	MODULE_DATA_120 = 40, /* to 1.26 */
+	MODULE_DATA_127 = 43,
+	MODULE_WORDS_MAX = 44,
 };
 
 static bool is_module(const struct gopclntab_head *head, uint64_t addr, const uint8_t *m)
@@ -120,8 +128,28 @@ static bool is_module(const struct gopclntab_head *head, uint64_t addr, const ui
 	       word_at(m, MODULE_MIN_PC) < word_at(m, MODULE_MAX_PC);
 }
 
-int gopclntab_text(const struct gopclntab_head *head, uint64_t addr,
-		   const struct gopclntab_bytes *data, uint64_t *ret)
+static void add_base(struct gopclntab_module *m, const uint8_t *p, size_t sz, size_t word)
+{
+	if (sz >= (word + 1) * WORD && word_at(p, word) != 0)
+		m->bases[m->bases_cnt++] = word_at(p, word);
+}
+
+static struct gopclntab_module read_module(const struct gopclntab_head *head, const uint8_t *p,
+					   size_t sz)
+{
+	struct gopclntab_module m = { .text = word_at(p, MODULE_TEXT) };
+
+	if (head->version == GOPCLNTAB_118)
+		add_base(&m, p, sz, MODULE_DATA_118);
+	if (head->version == GOPCLNTAB_120) {
+		add_base(&m, p, sz, MODULE_DATA_120);
+		add_base(&m, p, sz, MODULE_DATA_127);
+	}
+	return m;
+}
+
+int gopclntab_module(const struct gopclntab_head *head, uint64_t addr,
+		     const struct gopclntab_bytes *data, struct gopclntab_module *ret)
 {
 	struct window w;
 	const uint8_t *p;
@@ -137,10 +165,24 @@ int gopclntab_text(const struct gopclntab_head *head, uint64_t addr,
 			return r;
 		if (sz < (size_t)MODULE_WORDS * WORD)
 			break;
-		if (is_module(head, addr, p)) {
-			*ret = word_at(p, MODULE_TEXT);
-			return 0;
-		}
+		if (!is_module(head, addr, p))
+			continue;
+		r = window_peek(&w, at, (size_t)MODULE_WORDS_MAX * WORD, &p, &sz);
+		if (r < 0)
+			return r;
+		*ret = read_module(head, p, sz);
+		return 0;
 	}
 	return -ENOENT;
+}
+
+int gopclntab_text(const struct gopclntab_head *head, uint64_t addr,
+		   const struct gopclntab_bytes *data, uint64_t *ret)
+{
+	struct gopclntab_module m;
+	int r = gopclntab_module(head, addr, data, &m);
+
+	if (r == 0)
+		*ret = m.text;
+	return r;
 }

@@ -140,11 +140,11 @@ int tables_name(struct tables *t, uint32_t name, char *dst, size_t sz)
 	return 0;
 }
 
-void steps_init(struct steps *s, struct tables *t, const struct gopclntab_func *f)
+void steps_init(struct steps *s, struct tables *t, const struct gopclntab_func *f, uint32_t table)
 {
 	*s = (struct steps){
 		.tables = t,
-		.at = t->head.pc_tables + f->pcsp,
+		.at = t->head.pc_tables + table,
 		.pc = f->start,
 		.end = f->end,
 		.delta = -1,

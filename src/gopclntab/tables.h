@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* tables — the functions of a table, one by one, their names, and their tables of stack-pointer deltas. */
+/* tables — the functions of a table, one by one, their names, and their tables of numbers by address. */
 
 #include "window.h"
 
@@ -36,7 +36,10 @@ int tables_func(struct tables *t, uint64_t i, struct gopclntab_func *ret);
 /* A name of at most @sz - 1 characters is copied to @dst, of another the beginning. 0 or -errno. */
 int tables_name(struct tables *t, uint32_t name, char *dst, size_t sz);
 
-/* A stretch of a function and how far the stack pointer is below where it was at the entry. */
+/*
+ * A stretch of a function and what a table says of it: how far the stack pointer is below where it was at
+ * the entry, or another number of the same kind.
+ */
 struct step {
 	uint64_t start;
 	uint64_t end;
@@ -52,6 +55,7 @@ struct steps {
 	bool first;
 };
 
-void steps_init(struct steps *s, struct tables *t, const struct gopclntab_func *f);
+/* By the table at this offset in the head's pc_tables. */
+void steps_init(struct steps *s, struct tables *t, const struct gopclntab_func *f, uint32_t table);
 /* 1; 0: no more; -EBADMSG: something is wrong; -E2BIG: no more work may be done; -errno of a read. */
 int steps_next(struct steps *s, struct step *ret);

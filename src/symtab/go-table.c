@@ -19,7 +19,7 @@
 #define TRIES_MAX 4
 #define ALIGN 8
 #define OTHER_MAX (64u << 10) /* of a segment that is Go's alone */
-#define MODULE_SZ 512	      /* what gopclntab_text() looks at, and more */
+#define MODULE_SZ 512	      /* what gopclntab_module() looks at, and more */
 
 /* As a number of 8 bytes: the lowest magic there is, and what follows each. */
 #define MAGIC_MIN 0xfffffff0u
@@ -76,9 +76,9 @@ static int open_table(struct go_table *t, struct gopclntab_head *ret)
 	return read_head(&t->file, ret);
 }
 
-/* Where the runtime's description of the program is, when the loader writes it. */
-static int text_by_relocation(const struct go_table *t, const struct gopclntab_head *head,
-			      uint64_t *ret)
+/* The runtime's description of the program, when the loader writes it. */
+static int module_by_relocation(const struct go_table *t, const struct gopclntab_head *head,
+				struct gopclntab_module *ret)
 {
 	_cleanup_(relocations_done) struct relocations relocs = { 0 };
 	struct go_bytes b = { .img = t->table.img, .relocs = &relocs };
@@ -95,7 +95,7 @@ static int text_by_relocation(const struct go_table *t, const struct gopclntab_h
 		return r;
 	b.offset = p->p_offset + (b.addr - p->p_vaddr);
 	data = readable(&b, MIN(p->p_filesz - (b.addr - p->p_vaddr), (uint64_t)MODULE_SZ));
-	return gopclntab_text(head, t->table.addr, &data, ret);
+	return gopclntab_module(head, t->table.addr, &data, ret);
 }
 
 static bool is_data(const struct elf_image *img, const Elf64_Phdr *p)
@@ -104,24 +104,46 @@ static bool is_data(const struct elf_image *img, const Elf64_Phdr *p)
 	       elf_image_holds(img, p->p_offset, p->p_filesz);
 }
 
-static int text_by_module(const struct go_table *t, const struct gopclntab_head *head,
-			  uint64_t *ret)
+/* In the segments that are written to, or in the others. */
+static int module_by_search(const struct go_table *t, const struct gopclntab_head *head,
+			    uint32_t writable, struct gopclntab_module *ret)
 {
 	const struct elf_image *img = t->table.img;
 	uint64_t left = SEARCH_MAX;
-	int r = text_by_relocation(t, head, ret);
+	int r = -ENOENT;
 
 	for (uint32_t i = 0; r == -ENOENT && i < img->phdrs_cnt; i++) {
 		const Elf64_Phdr *p = &img->phdrs[i];
 		struct go_bytes b = { .img = img, .offset = p->p_offset, .addr = p->p_vaddr };
 		struct gopclntab_bytes data = readable(&b, MIN(p->p_filesz, left));
 
-		if (!is_data(img, p))
+		if (!is_data(img, p) || (p->p_flags & PF_W) != writable)
 			continue;
 		left -= data.size;
-		r = gopclntab_text(head, t->table.addr, &data, ret);
+		r = gopclntab_module(head, t->table.addr, &data, ret);
 	}
 	return r;
+}
+
+/* Most have it in memory that is written to, which is the smaller part by far. */
+static int find_module(const struct go_table *t, const struct gopclntab_head *head,
+		       struct gopclntab_module *ret)
+{
+	int r = module_by_relocation(t, head, ret);
+
+	if (r == -ENOENT)
+		r = module_by_search(t, head, PF_W, ret);
+	if (r == -ENOENT)
+		r = module_by_search(t, head, 0, ret);
+	return r;
+}
+
+int go_table_module(const struct go_table *t, struct gopclntab_module *ret)
+{
+	struct gopclntab_head head;
+	int r = read_head(&t->file, &head);
+
+	return r < 0 ? r : find_module(t, &head, ret);
 }
 
 /* A number of the list of functions, which has the start of each, and the end of the last. */
@@ -137,13 +159,16 @@ static int list_at(const struct go_table *t, const struct gopclntab_head *h, uin
 static int find_text(struct go_table *t, const struct gopclntab_head *head, uint64_t *ret_end)
 {
 	uint64_t *text = &t->file.text;
+	struct gopclntab_module module;
 	int r = 0;
 
 	*text = head->text;
-	if (head->version < GOPCLNTAB_118)
+	if (head->version < GOPCLNTAB_118) {
 		r = list_at(t, head, 0, text);
-	else if (*text == 0)
-		r = text_by_module(t, head, text);
+	} else if (*text == 0) {
+		r = find_module(t, head, &module);
+		*text = r == 0 ? module.text : 0;
+	}
 	if (r == 0)
 		r = list_at(t, head, head->funcs_cnt, ret_end);
 	if (r == 0 && head->version >= GOPCLNTAB_118)

@@ -3,7 +3,7 @@
 
 /* go-table — where a checked image has Go's table of functions, and the code that it speaks of. */
 
-#include "cprof/gopclntab.h"
+#include "cprof/gopclntab_lines.h"
 #include "elf-image.h"
 #include "relocations.h"
 
@@ -30,3 +30,6 @@ struct go_table {
 int go_table_find(const struct elf_image *img, const struct symtab_info *info,
 		  struct go_table *ret);
 void go_table_done(struct go_table *t);
+
+/* The runtime's description of the program whose table was found. 0, -ENOENT, -E2BIG or -errno. */
+int go_table_module(const struct go_table *t, struct gopclntab_module *ret);

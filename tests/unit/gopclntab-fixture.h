@@ -54,18 +54,18 @@ static inline void fake_varint(struct fake_table *t, uint32_t v)
 	fake_put(t, v, 1);
 }
 
-/* The table of one function's deltas. */
-static inline void fake_deltas(struct fake_table *t, const struct fake_func *f)
+/* The table of one function's deltas, or of other numbers. */
+static inline void fake_deltas(struct fake_table *t, const struct fake_delta *v, uint32_t size)
 {
 	int32_t before = -1;
 
-	for (size_t i = 0; i == 0 || (i < DELTAS_MAX && f->deltas[i].at != 0); i++) {
-		int32_t diff = f->deltas[i].delta - before;
-		uint32_t next = i + 1 < DELTAS_MAX ? f->deltas[i + 1].at : 0;
+	for (size_t i = 0; i == 0 || (i < DELTAS_MAX && v[i].at != 0); i++) {
+		int32_t diff = v[i].delta - before;
+		uint32_t next = i + 1 < DELTAS_MAX ? v[i + 1].at : 0;
 
 		fake_varint(t, ((uint32_t)diff << 1) ^ (uint32_t)(diff >> 31));
-		fake_varint(t, (next != 0 ? next : f->size) - f->deltas[i].at);
-		before = f->deltas[i].delta;
+		fake_varint(t, (next != 0 ? next : size) - v[i].at);
+		before = v[i].delta;
 	}
 	fake_put(t, 0, 1);
 }
@@ -137,7 +137,7 @@ static inline void fake_parts(struct fake_table *t, const struct fake_func *f, s
 	fake_put(t, 0, 1); /* no table is at 0 */
 	for (size_t i = 0; i < cnt; i++) {
 		pcs[i] = t->cnt;
-		fake_deltas(t, &f[i]);
+		fake_deltas(t, f[i].deltas, f[i].size);
 	}
 }
 
