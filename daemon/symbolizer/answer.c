@@ -42,7 +42,7 @@ static int load_file(int fd, const struct wire_file *m, struct symtab_limits lim
 		return symtab_load_perf_map(owned, (uint64_t)st.st_size, &limits, ret);
 	}
 	r = elf_file_open(TAKE_FD(owned), MIN(m->file_sz, (uint64_t)st.st_size), ret_elf);
-	return r == SYMTAB_OK ? symtab_read(*ret_elf, &limits, ret) : r;
+	return r == SYMTAB_OK ? symtab_read(*ret_elf, NULL, &limits, ret) : r;
 }
 
 /* Of an outcome or -errno. */
@@ -201,7 +201,7 @@ int answer_vdso(struct tables *t, int fd, union answer *ret, struct rows_answer 
 		r = elf_file_open(fcntl(fd, F_DUPFD_CLOEXEC, 0), (uint64_t)st.st_size, &elf);
 	if (elf) {
 		(void)rows_answer_make(table.object, elf, NULL, ret_rows);
-		r = symtab_read(elf, &limits, &table.symtab);
+		r = symtab_read(elf, NULL, &limits, &table.symtab);
 	}
 	r = conclude(t, &table, r, ret);
 	if (r == 0 && ret_rows->fd < 0)

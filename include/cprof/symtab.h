@@ -30,6 +30,24 @@ enum symtab_outcome {
 	SYMTAB_BAD,	   /* not an ELF file of x86-64, or it lies */
 };
 
+/*
+ * Where names come from. Of two for one place the better source's counts, which comes first here; what one
+ * lacks another may have.
+ */
+enum symtab_source {
+	SYMTAB_SOURCE_SYMTAB,	 /* the file's own .symtab */
+	SYMTAB_SOURCE_DEBUG,	 /* its separate debug file's */
+	SYMTAB_SOURCE_DEBUGDATA, /* .gnu_debugdata: what .dynsym lacks, compressed */
+	SYMTAB_SOURCE_GO,	 /* the table of Go's runtime */
+	SYMTAB_SOURCE_DYNSYM,
+	SYMTAB_SOURCE_MAX,
+};
+
+/* Of all functions the names, but for what was inlined: nothing else will know more. */
+#define SYMTAB_SOURCES_WHOLE                                                                      \
+	(1u << SYMTAB_SOURCE_SYMTAB | 1u << SYMTAB_SOURCE_DEBUG | 1u << SYMTAB_SOURCE_DEBUGDATA | \
+	 1u << SYMTAB_SOURCE_GO)
+
 struct symtab_limits {
 	uint32_t symbols; /* in the file, of all tables */
 	size_t bytes;	  /* of the finished table */
@@ -39,9 +57,13 @@ struct symtab_limits {
 #define SYMTAB_LIMITS_DEFAULT \
 	((struct symtab_limits){ .symbols = 2000000, .bytes = 32 << 20, .plain = 256 << 10 })
 
-/* Of an ELF file. With these and the limits above a load takes at most 112 MiB until it is done. */
+/* Of an ELF file, from all sources. With these and the limits a load takes at most 112 MiB until it is done. */
 #define SYMTAB_STRINGS_MAX (64ULL << 20)
 #define SYMTAB_FUNCTIONS_MAX 1000000
+/* Of .gnu_debugdata: as it is in the file, as it is decompressed, and for the decompressing. */
+#define SYMTAB_DEBUGDATA_PACKED_MAX (16ULL << 20)
+#define SYMTAB_DEBUGDATA_MAX (32ULL << 20)
+#define SYMTAB_DEBUGDATA_MEMORY_MAX (66ULL << 20)
 
 /* What else is known; all 0 where it does not apply. */
 struct symtab_info {
@@ -53,6 +75,8 @@ struct symtab_info {
 	uint64_t text_start; /* kernel: _stext */
 	uint64_t text_end;   /* kernel: _etext */
 	bool cut;	     /* perf map: its beginning is beyond the limits and was not read */
+	uint32_t
+		sources; /* of an ELF file's names: a bit (1 << enum symtab_source) for each that has some */
 };
 
 struct symtab_symbol {
@@ -67,10 +91,11 @@ struct symtab;
 struct elf_file;
 
 /*
- * Reads an ELF file. Returns an outcome, or -errno when reading or memory failed. *ret is set for OK,
- * UNNAMED, LIMIT and RESTRICTED.
+ * Reads an ELF file, and the symbols of its separate debug file (NULL: there is none). Returns an outcome, or
+ * -errno when reading or memory failed. *ret is set for OK, UNNAMED, LIMIT and RESTRICTED.
  */
-int symtab_read(const struct elf_file *f, const struct symtab_limits *limits, struct symtab **ret);
+int symtab_read(const struct elf_file *f, const struct elf_file *debug,
+		const struct symtab_limits *limits, struct symtab **ret);
 /* The same of an open file of @file_sz bytes (the descriptor stays the caller's). */
 int symtab_load(int fd, uint64_t file_sz, const struct symtab_limits *limits, struct symtab **ret);
 

@@ -34,6 +34,10 @@ int elf_image_read(const struct elf_image *img, uint64_t offset, void *dst, size
 
 	if (!elf_image_holds(img, offset, sz) || offset > INT64_MAX - sz)
 		return SYMTAB_BAD;
+	if (img->bytes) {
+		memcpy(dst, img->bytes + offset, sz);
+		return SYMTAB_OK;
+	}
 	n = fd_pread_upto(img->fd, dst, sz, offset);
 	if (n < 0)
 		return (int)n;
@@ -86,11 +90,10 @@ static int libelf_failed(void)
 	return errno == ENOMEM || errno == EIO || errno == EBADF ? -errno : SYMTAB_BAD;
 }
 
-int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz)
+static int read_headers(struct elf_image *img)
 {
 	int r;
 
-	*img = (struct elf_image){ .fd = fd, .file_sz = file_sz };
 	r = elf_image_read(img, 0, &img->ehdr, sizeof(img->ehdr));
 	if (r != SYMTAB_OK)
 		return r;
@@ -99,10 +102,23 @@ int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz)
 	r = read_phdrs(img);
 	if (r != SYMTAB_OK)
 		return r;
-	r = read_shdrs(img);
+	return read_shdrs(img);
+}
+
+int elf_image_init_memory(struct elf_image *img, const uint8_t *bytes, size_t sz)
+{
+	*img = (struct elf_image){ .fd = -EBADF, .bytes = bytes, .file_sz = sz };
+	return read_headers(img);
+}
+
+int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz)
+{
+	int r;
+
+	*img = (struct elf_image){ .fd = fd, .file_sz = file_sz };
+	r = read_headers(img);
 	if (r != SYMTAB_OK)
 		return r;
-
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return -ENOSYS;
 	errno = 0;
@@ -125,7 +141,8 @@ int elf_image_data(const struct elf_image *img, uint64_t offset, uint64_t sz, El
 {
 	Elf_Data *data;
 
-	if (sz > ELF_IMAGE_NOTE_MAX || !elf_image_holds(img, offset, sz) || offset > INT64_MAX - sz)
+	if (!img->elf || sz > ELF_IMAGE_NOTE_MAX || !elf_image_holds(img, offset, sz) ||
+	    offset > INT64_MAX - sz)
 		return SYMTAB_BAD;
 	errno = 0;
 	data = elf_getdata_rawchunk(img->elf, (int64_t)offset, sz, type);

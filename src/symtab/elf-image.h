@@ -15,19 +15,23 @@
 
 struct elf_image {
 	int fd; /* borrowed */
+	const uint8_t
+		*bytes; /* it lies in memory, borrowed, and not in a file; NULL: in the file */
 	uint64_t file_sz;
 	Elf64_Ehdr ehdr;
 	Elf64_Phdr *phdrs;
 	uint32_t phdrs_cnt;
 	Elf64_Shdr *shdrs;
 	uint32_t shdrs_cnt;
-	Elf *elf; /* libelf's handle; set after the checks */
+	Elf *elf; /* libelf's handle; set after the checks; NULL in memory */
 };
 
 #define ELF_IMAGE_INIT ((struct elf_image){ .fd = -EBADF })
 
 /* SYMTAB_OK, SYMTAB_BAD or -errno; elf_image_done() in any case. */
 int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz);
+/* The same of a file's bytes in memory; they stay the caller's, and longer than the image. */
+int elf_image_init_memory(struct elf_image *img, const uint8_t *bytes, size_t sz);
 void elf_image_done(struct elf_image *img);
 
 /* True when [@offset, @offset + @sz) lies in the file. */

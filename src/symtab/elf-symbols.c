@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The functions of an ELF file, by file offset.
- *
- * A frame is known by its offset in the file, so symbols are turned from link addresses into file
- * offsets here, once, by the executable PT_LOAD that holds them; p_vaddr and p_offset may differ by
- * anything (prelinked libraries, ET_EXEC, large pages). Section headers say no more than whether a
- * symbol is code and where its section ends. Both tables are read: .dynsym is all that is left of
- * stripped files, and .symtab may lack what a packager removed.
+ * Which symbols are functions. Section headers say no more than whether a symbol is code and where its
+ * section ends; those of a debug file say the same as those of the file that it is of.
  *
  * Weak is as good as global: a C library's own name is global ("__nanosleep"), and what programs call
  * is the weak one of two at one place.
@@ -22,24 +17,6 @@
 
 #define PIECE_CNT 1024
 
-struct table {
-	uint64_t offset; /* of the symbols in the file */
-	uint64_t cnt;
-	char *strings;
-	size_t strings_sz;
-	uint8_t rank; /* added to that of its symbols */
-	uint8_t idx;
-};
-
-struct reader {
-	const struct elf_image *img;
-	const struct symtab_info *info;
-	uint64_t base;		      /* the lowest executable offset */
-	struct candidate *candidates; /* NULL: they are counted only */
-	uint32_t cnt;
-	uint32_t cap;
-};
-
 static const Elf64_Shdr *find_section(const struct elf_image *img, uint32_t type)
 {
 	for (uint32_t i = 0; i < img->shdrs_cnt; i++)
@@ -48,36 +25,34 @@ static const Elf64_Shdr *find_section(const struct elf_image *img, uint32_t type
 	return NULL;
 }
 
-bool elf_symbols_are_all(const struct elf_image *img)
+static int read_strings(const struct elf_image *img, const Elf64_Shdr *s, enum symtab_source source,
+			struct gather *g)
 {
-	return find_section(img, SHT_SYMTAB) != NULL;
-}
-
-static int read_strings(const struct elf_image *img, const Elf64_Shdr *s, size_t sz_max,
-			struct table *t)
-{
+	char *strings;
 	int r;
 
 	if (s->sh_size == 0 || !elf_image_holds(img, s->sh_offset, s->sh_size))
 		return SYMTAB_BAD;
-	if (s->sh_size > sz_max)
-		return SYMTAB_LIMIT;
-	t->strings_sz = (size_t)s->sh_size;
-	t->strings = malloc(t->strings_sz);
-	if (!t->strings)
-		return -ENOMEM;
-	r = elf_image_read(img, s->sh_offset, t->strings, t->strings_sz);
+	r = gather_strings(g, source, s->sh_size);
 	if (r != SYMTAB_OK)
 		return r;
-	return t->strings[t->strings_sz - 1] == '\0' ? SYMTAB_OK : SYMTAB_BAD;
+	strings = g->strings.v[source];
+	r = elf_image_read(img, s->sh_offset, strings, (size_t)s->sh_size);
+	if (r == SYMTAB_OK && strings[s->sh_size - 1] != '\0')
+		r = SYMTAB_BAD;
+	if (r != SYMTAB_OK)
+		gather_drop_strings(g, source);
+	return r;
 }
 
-/* SYMTAB_OK with an empty table when the file has none (or a compressed one). */
-static int table_open(const struct elf_image *img, uint32_t type, uint64_t symbols_max,
-		      size_t strings_max, struct table *t)
+int symbol_table_open(const struct elf_image *img, enum symtab_source source, struct gather *g,
+		      struct symbol_table *ret)
 {
+	const uint32_t type = source == SYMTAB_SOURCE_DYNSYM ? SHT_DYNSYM : SHT_SYMTAB;
 	const Elf64_Shdr *s = find_section(img, type), *strings;
+	int r;
 
+	*ret = (struct symbol_table){ .img = img, .source = source };
 	if (!s)
 		return SYMTAB_OK;
 	if (s->sh_entsize != sizeof(Elf64_Sym) || s->sh_link == 0 || s->sh_link >= img->shdrs_cnt ||
@@ -88,22 +63,27 @@ static int table_open(const struct elf_image *img, uint32_t type, uint64_t symbo
 		return SYMTAB_BAD;
 	if ((s->sh_flags | strings->sh_flags) & SHF_COMPRESSED)
 		return SYMTAB_OK;
-	if (s->sh_size / sizeof(Elf64_Sym) > symbols_max)
+	if (s->sh_size / sizeof(Elf64_Sym) > g->symbols_left)
 		return SYMTAB_LIMIT;
 	if (s->sh_size < sizeof(Elf64_Sym))
 		return SYMTAB_OK;
-	t->offset = s->sh_offset;
-	t->cnt = s->sh_size / sizeof(Elf64_Sym);
-	return read_strings(img, strings, strings_max, t);
+	r = read_strings(img, strings, source, g);
+	if (r != SYMTAB_OK)
+		return r;
+	ret->offset = s->sh_offset;
+	ret->cnt = s->sh_size / sizeof(Elf64_Sym);
+	g->symbols_left -= ret->cnt;
+	return SYMTAB_OK;
 }
 
-static bool is_function_name(const struct table *t, uint32_t name)
+static bool is_function_name(const struct candidate_strings *strings, enum symtab_source source,
+			     uint32_t name)
 {
 	const char *s;
 
-	if (name >= t->strings_sz || t->strings[name] == '\0')
+	if (name >= strings->sz[source] || strings->v[source][name] == '\0')
 		return false;
-	s = t->strings + name;
+	s = strings->v[source] + name;
 	if (s[0] == '.' && s[1] == 'L')
 		return false;
 	return !(s[0] == '$' && (s[1] == '\0' || s[2] == '\0' || s[2] == '.'));
@@ -146,70 +126,28 @@ static uint64_t room_in_section(const struct elf_image *img, const Elf64_Sym *sy
 	return s->sh_size - (sym->st_value - s->sh_addr);
 }
 
-static const struct object_segment *find_segment(const struct symtab_info *info, uint64_t vaddr)
-{
-	for (uint32_t i = 0; i < info->segments_cnt; i++) {
-		const struct object_segment *s = &info->segments[i];
-
-		if (vaddr >= s->vaddr && vaddr - s->vaddr < s->filesz)
-			return s;
-	}
-	return NULL;
-}
-
-/* One table on its way to candidates. */
+/* One table on its way to the gatherer. */
 struct pass {
-	struct reader *reader;
-	const struct table *table;
+	const struct symbol_table *table;
+	struct gather *gather;
 };
 
 static void add_symbol(const Elf64_Sym *sym, void *ctx)
 {
 	const struct pass *pass = ctx;
-	const struct table *t = pass->table;
-	struct reader *rd = pass->reader;
+	const struct symbol_table *t = pass->table;
+	struct gather_function f = { .vaddr = sym->st_value, .string = sym->st_name };
 	int rank = symbol_rank(sym);
-	const struct object_segment *seg;
-	uint64_t room, offset;
 
-	if (rank < 0 || !is_function_name(t, sym->st_name))
+	if (rank < 0 || !is_function_name(&pass->gather->strings, t->source, sym->st_name))
 		return;
-	room = room_in_section(rd->img, sym);
-	seg = find_segment(rd->info, sym->st_value);
-	if (room == 0 || !seg)
+	f.room = room_in_section(t->img, sym);
+	if (f.room == 0)
 		return;
-	if (!rd->candidates) {
-		rd->cnt++;
-		return;
-	}
-	if (rd->cnt == rd->cap)
-		return; /* the file has changed since they were counted */
-	room = MIN(room, seg->filesz - (sym->st_value - seg->vaddr));
 	if (sym->st_size > 0)
-		room = MIN(room, sym->st_size);
-	offset = seg->offset + (sym->st_value - seg->vaddr) - rd->base;
-	rd->candidates[rd->cnt++] = (struct candidate){
-		.from = (uint32_t)offset,
-		.to = (uint32_t)(offset + room),
-		.string = sym->st_name,
-		.rank = (uint8_t)rank | t->rank,
-		.table = t->idx,
-	};
-}
-
-/* Offsets are kept in 32 bits: *ret_base, and false when the executable part is larger than that. */
-static bool find_base(const struct symtab_info *info, uint64_t *ret_base)
-{
-	uint64_t base = UINT64_MAX, end = 0;
-
-	for (uint32_t i = 0; i < info->segments_cnt; i++) {
-		const struct object_segment *s = &info->segments[i];
-
-		base = MIN(base, s->offset);
-		end = MAX(end, s->offset + s->filesz);
-	}
-	*ret_base = base;
-	return end - base < UINT32_MAX;
+		f.room = MIN(f.room, sym->st_size);
+	f.rank = (uint8_t)((unsigned int)rank | t->source);
+	gather_add(pass->gather, &f);
 }
 
 /* In pieces: the symbols of a large file are as much as its names. */
@@ -248,78 +186,9 @@ int elf_symbols_each(const struct elf_image *img, elf_symbol_fn fn, void *ctx)
 	return 0;
 }
 
-static int read_symbols(struct reader *rd, const struct table *t)
+int symbol_table_add(const struct symbol_table *t, struct gather *g)
 {
-	struct pass pass = { .reader = rd, .table = t };
+	struct pass pass = { .table = t, .gather = g };
 
-	return each_symbol(rd->img, t->offset, t->cnt, add_symbol, &pass);
-}
-
-/* Counted first: most symbols of a large file may be data. */
-static int read_candidates(struct reader *rd, const struct table tables[static 2])
-{
-	int r = SYMTAB_OK;
-
-	for (int i = 0; r == SYMTAB_OK && i < 2; i++)
-		r = read_symbols(rd, &tables[i]);
-	if (r != SYMTAB_OK)
-		return r;
-	if (rd->cnt > SYMTAB_FUNCTIONS_MAX)
-		return SYMTAB_LIMIT;
-	rd->cap = rd->cnt;
-	rd->cnt = 0;
-	rd->candidates = malloc(MAX(rd->cap, 1u) * sizeof(*rd->candidates));
-	if (!rd->candidates)
-		return -ENOMEM;
-	for (int i = 0; r == SYMTAB_OK && i < 2; i++)
-		r = read_symbols(rd, &tables[i]);
-	return r;
-}
-
-static int open_tables(const struct elf_image *img, const struct symtab_limits *limits,
-		       struct table tables[static 2], struct candidate_strings *strings)
-{
-	int r;
-
-	r = table_open(img, SHT_SYMTAB, limits->symbols, SYMTAB_STRINGS_MAX, &tables[0]);
-	if (r == SYMTAB_OK)
-		r = table_open(img, SHT_DYNSYM, limits->symbols - tables[0].cnt,
-			       SYMTAB_STRINGS_MAX - tables[0].strings_sz, &tables[1]);
-	for (int i = 0; i < 2; i++) {
-		strings->v[i] = tables[i].strings;
-		strings->sz[i] = tables[i].strings_sz;
-	}
-	return r;
-}
-
-int elf_symbols_load(const struct elf_image *img, const struct symtab_info *info,
-		     const struct symtab_limits *limits, struct ranges *ret)
-{
-	struct table tables[2] = { { .idx = 0 }, { .rank = CANDIDATE_DYNSYM, .idx = 1 } };
-	_cleanup_(candidate_strings_done) struct candidate_strings strings = { .version_mark =
-										       '@' };
-	_cleanup_free_ struct candidate *candidates = NULL;
-	struct reader rd = { .img = img, .info = info };
-	int r;
-
-	if (info->segments_cnt == 0) {
-		*ret = (struct ranges){ 0 };
-		return SYMTAB_OK;
-	}
-	if (!find_base(info, &rd.base))
-		return SYMTAB_LIMIT;
-	/* Go's linker says in .symtab how a function is called; its runtime, and who reads its profiles, do not. */
-	if (elf_image_section(img, ".gopclntab"))
-		strings.tail = ".abi0";
-	r = open_tables(img, limits, tables, &strings);
-	if (r != SYMTAB_OK)
-		return r;
-	r = read_candidates(&rd, tables);
-	candidates = rd.candidates;
-	if (r != SYMTAB_OK)
-		return r;
-	r = ranges_build(candidates, rd.cnt, &strings, limits, ret);
-	if (r == SYMTAB_OK)
-		ret->base = rd.base;
-	return r;
+	return each_symbol(t->img, t->offset, t->cnt, add_symbol, &pass);
 }

@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* elf-symbols — .symtab and .dynsym of a checked image to ranges over file offsets. */
+/* elf-symbols — .symtab and .dynsym of checked images. */
 
 #include "elf-image.h"
-#include "ranges.h"
+#include "gather.h"
+
+/* One table of symbols, whose strings are with the gatherer. */
+struct symbol_table {
+	const struct elf_image *img; /* which it is in: it says what is code */
+	uint64_t offset;
+	uint64_t cnt; /* 0: there is none */
+	enum symtab_source source;
+};
 
 /*
- * SYMTAB_OK with *ret (empty when there is no symbol in executable memory), SYMTAB_BAD, SYMTAB_LIMIT
- * or -errno.
+ * The table that this source is in this image. SYMTAB_OK, also where there is none (or a compressed one);
+ * SYMTAB_BAD: it lies; SYMTAB_LIMIT or -errno.
  */
-int elf_symbols_load(const struct elf_image *img, const struct symtab_info *info,
-		     const struct symtab_limits *limits, struct ranges *ret);
-
-/* It has .symtab: the linker's own, with the functions that nobody else may call. */
-bool elf_symbols_are_all(const struct elf_image *img);
+int symbol_table_open(const struct elf_image *img, enum symtab_source source, struct gather *g,
+		      struct symbol_table *ret);
+/* Adds its functions. SYMTAB_OK, SYMTAB_BAD (cut meanwhile) or -errno. */
+int symbol_table_add(const struct symbol_table *t, struct gather *g);
 
 /* Every symbol of both tables, in the file's order; a table that lies is as none. 0 or -errno. */
 typedef void (*elf_symbol_fn)(const Elf64_Sym *sym, void *ctx);

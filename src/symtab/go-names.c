@@ -7,64 +7,55 @@
 
 #include "go-names.h"
 
-#include <string.h>
-
-#include "go-table.h"
+#include <errno.h>
 
 struct naming {
 	const struct object_segment *segment;
-	uint64_t base;	     /* offsets count from here */
-	struct candidate *v; /* NULL: they are counted only */
-	uint32_t cnt;
-	uint32_t cap;
-	size_t names_sz;
+	struct gather *gather;
 };
 
 static int add_func(void *ctx, const struct gopclntab_func *f)
 {
-	struct naming *n = ctx;
+	const struct naming *n = ctx;
+	const struct candidate_strings *names = &n->gather->strings;
 	const struct object_segment *s = n->segment;
-	uint64_t end = MIN(f->end, s->vaddr + s->filesz), offset;
+	uint64_t end = MIN(f->end, s->vaddr + s->filesz);
+	const struct gather_function function = {
+		.vaddr = f->start,
+		.room = end - f->start,
+		.string = f->name,
+		.rank = SYMTAB_SOURCE_GO,
+	};
 
-	if (f->start < s->vaddr || f->start >= end || f->name >= n->names_sz)
+	if (f->start < s->vaddr || f->start >= end || f->name >= names->sz[SYMTAB_SOURCE_GO] ||
+	    names->v[SYMTAB_SOURCE_GO][f->name] == '\0')
 		return 0;
-	offset = s->offset + (f->start - s->vaddr) - n->base;
-	if (offset + (end - f->start) > UINT32_MAX || n->cnt == SYMTAB_FUNCTIONS_MAX)
+	if (n->gather->cnt > SYMTAB_FUNCTIONS_MAX)
 		return SYMTAB_LIMIT;
-	if (n->v && n->cnt < n->cap)
-		n->v[n->cnt] = (struct candidate){
-			.from = (uint32_t)offset,
-			.to = (uint32_t)(offset + (end - f->start)),
-			.string = f->name,
-		};
-	n->cnt += !n->v || n->cnt < n->cap;
+	gather_add(n->gather, &function);
 	return 0;
 }
 
-/* Counted, and then once more. SYMTAB_OK, SYMTAB_LIMIT or -errno. */
-static int add_funcs(struct naming *n, const struct gopclntab_file *file)
+int go_names_add(const struct go_names *n, struct gather *g)
 {
-	const struct gopclntab_sink sink = { .func = add_func, .ctx = n };
+	struct naming naming = { .segment = n->table.segment, .gather = g };
+	const struct gopclntab_sink sink = { .func = add_func, .ctx = &naming };
 	struct gopclntab_facts facts;
-	int r = gopclntab_walk(file, &sink, &facts);
+	int r;
 
-	if (r != GOPCLNTAB_OK)
-		return r < 0 ? r : SYMTAB_LIMIT;
-	n->cap = n->cnt;
-	n->cnt = 0;
-	n->v = malloc(MAX(n->cap, 1u) * sizeof(*n->v));
-	if (!n->v)
-		return -ENOMEM;
-	r = gopclntab_walk(file, &sink, &facts);
+	if (!n->found)
+		return SYMTAB_OK;
+	r = gopclntab_walk(&n->table.file, &sink, &facts);
 	return r <= 0 ? r : SYMTAB_LIMIT;
 }
 
 /* SYMTAB_OK, also where there are none. */
-static int read_names(const struct gopclntab_file *file, struct candidate_strings *ret)
+static int read_names(const struct gopclntab_file *file, struct gather *g, bool *ret)
 {
 	uint8_t bytes[GOPCLNTAB_HEAD_SZ];
 	struct gopclntab_head head;
 	uint64_t sz;
+	char *names;
 	int r;
 
 	if (file->table.size < sizeof(bytes))
@@ -76,60 +67,28 @@ static int read_names(const struct gopclntab_file *file, struct candidate_string
 	    head.version < GOPCLNTAB_116 || head.units <= head.names)
 		return SYMTAB_OK;
 	sz = head.units - head.names;
-	if (sz > SYMTAB_STRINGS_MAX)
-		return SYMTAB_LIMIT;
-	ret->v[0] = malloc((size_t)sz);
-	if (!ret->v[0])
-		return -ENOMEM;
-	r = file->table.read(file->table.ctx, head.names, ret->v[0], (size_t)sz);
+	r = gather_strings(g, SYMTAB_SOURCE_GO, sz);
+	if (r != SYMTAB_OK)
+		return r;
+	names = g->strings.v[SYMTAB_SOURCE_GO];
+	r = file->table.read(file->table.ctx, head.names, names, (size_t)sz);
 	if (r < 0)
 		return r;
-	ret->v[0][sz - 1] = '\0';
-	ret->sz[0] = (size_t)sz;
+	names[sz - 1] = '\0';
+	*ret = true;
 	return SYMTAB_OK;
 }
 
-static uint64_t lowest(const struct symtab_info *info)
+int go_names_open(const struct elf_image *img, struct gather *g, struct go_names *ret)
 {
-	uint64_t base = UINT64_MAX;
+	int r = go_table_find(img, g->info, &ret->table);
 
-	for (uint32_t i = 0; i < info->segments_cnt; i++)
-		base = MIN(base, info->segments[i].offset);
-	return base;
+	if (r < 0)
+		return r == -E2BIG ? SYMTAB_LIMIT : r;
+	return ret->table.segment ? read_names(&ret->table.file, g, &ret->found) : SYMTAB_OK;
 }
 
-static int load(const struct go_table *t, const struct symtab_info *info,
-		const struct symtab_limits *limits, struct ranges *ret)
+void go_names_done(struct go_names *n)
 {
-	_cleanup_(candidate_strings_done) struct candidate_strings strings = { 0 };
-	_cleanup_free_ struct candidate *candidates = NULL;
-	struct naming n = { .segment = t->segment, .base = lowest(info) };
-	int r = read_names(&t->file, &strings);
-
-	if (r != SYMTAB_OK || strings.sz[0] == 0)
-		return r;
-	n.names_sz = strings.sz[0];
-	r = add_funcs(&n, &t->file);
-	candidates = n.v;
-	if (r != SYMTAB_OK)
-		return r;
-	r = ranges_build(candidates, n.cnt, &strings, limits, ret);
-	if (r == SYMTAB_OK)
-		ret->base = n.base;
-	return r;
-}
-
-int go_names_load(const struct elf_image *img, const struct symtab_info *info,
-		  const struct symtab_limits *limits, struct ranges *ret)
-{
-	struct go_table table;
-	int r = go_table_find(img, info, &table);
-
-	*ret = (struct ranges){ 0 };
-	if (r == -E2BIG)
-		r = SYMTAB_LIMIT;
-	else if (r == 0 && table.segment)
-		r = load(&table, info, limits, ret);
-	go_table_done(&table);
-	return r;
+	go_table_done(&n->table);
 }

@@ -52,11 +52,12 @@ static const char *candidate_name(const struct builder *b, const struct candidat
 				  size_t *ret_len)
 {
 	const struct candidate_strings *s = b->strings;
-	const char *name = s->v[c->table] + c->string;
-	size_t len = strnlen(name, MIN(s->sz[c->table] - c->string, (size_t)SYMTAB_NAME_MAX));
+	const unsigned int source = c->rank & CANDIDATE_SOURCE;
+	const char *name = s->v[source] + c->string;
+	size_t len = strnlen(name, MIN(s->sz[source] - c->string, (size_t)SYMTAB_NAME_MAX));
 	const char *mark;
 
-	if (s->version_mark != 0 && len > 1) {
+	if (s->version_mark != 0 && source != SYMTAB_SOURCE_GO && len > 1) {
 		mark = memchr(name + 1, s->version_mark, len - 1);
 		if (mark)
 			len = (size_t)(mark - name);
@@ -147,7 +148,11 @@ static void choose_all(struct builder *b)
  */
 static size_t names_total_max(const struct builder *b)
 {
-	return NAMES_PER_STRINGS * (b->strings->sz[0] + b->strings->sz[1]) + NAMES_TOTAL_FREE;
+	size_t strings = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(b->strings->sz); i++)
+		strings += b->strings->sz[i];
+	return NAMES_PER_STRINGS * strings + NAMES_TOTAL_FREE;
 }
 
 /* Keeps the chosen names; from here on candidates' strings are numbers of these. */

@@ -26,25 +26,26 @@ struct ranges {
 
 /* Lower is better: bits of struct candidate's rank, the strongest last. */
 enum candidate_rank {
-	CANDIDATE_DYNSYM = 1,  /* not from .symtab */
-	CANDIDATE_UNSIZED = 2, /* reaches to the next one or the limit */
-	CANDIDATE_LOCAL = 4,
-	CANDIDATE_NOTYPE = 8, /* a label; names only what no sized function covers */
+	CANDIDATE_SOURCE = 7,  /* enum symtab_source */
+	CANDIDATE_UNSIZED = 8, /* reaches to the next one or the limit */
+	CANDIDATE_LOCAL = 16,
+	CANDIDATE_NOTYPE = 32, /* a label; names only what no sized function covers */
 };
+
+_Static_assert(SYMTAB_SOURCE_MAX <= CANDIDATE_SOURCE + 1, "a source fits into a rank");
 
 struct candidate {
 	uint32_t from;
 	uint32_t to;	 /* the end, or with CANDIDATE_UNSIZED the most it can be */
 	uint32_t string; /* in the strings */
 	uint8_t rank;	 /* enum candidate_rank */
-	uint8_t table;	 /* of the strings */
 };
 
-/* Where candidates' names are; on the heap. */
+/* Where candidates' names are, by the source of each; on the heap. */
 struct candidate_strings {
-	char *v[2];
-	size_t sz[2];
-	char version_mark; /* a name ends before it ("@": symbol versions); 0: none */
+	char *v[SYMTAB_SOURCE_MAX];
+	size_t sz[SYMTAB_SOURCE_MAX];
+	char version_mark; /* a symbol's name ends before it ("@": symbol versions); 0: none */
 	const char *tail;  /* is left off a name that ends with it; NULL: none */
 };
 

@@ -10,22 +10,11 @@
 #include <string.h>
 
 #include "elf-file.h"
-#include "elf-symbols.h"
-#include "go-names.h"
+#include "elf-names.h"
 #include "table.h"
 
-/* Of a stripped Go program .dynsym has what C needs of it, at most. */
-static int load_ranges(const struct elf_image *img, const struct symtab_info *info,
-		       const struct symtab_limits *limits, struct ranges *ret)
-{
-	int r = SYMTAB_OK;
-
-	if (!elf_symbols_are_all(img))
-		r = go_names_load(img, info, limits, ret);
-	return r == SYMTAB_OK && ret->cnt == 0 ? elf_symbols_load(img, info, limits, ret) : r;
-}
-
-int symtab_read(const struct elf_file *f, const struct symtab_limits *limits, struct symtab **ret)
+int symtab_read(const struct elf_file *f, const struct elf_file *debug,
+		const struct symtab_limits *limits, struct symtab **ret)
 {
 	_cleanup_(symtab_freep) struct symtab *t = calloc(1, sizeof(*t));
 	int r;
@@ -33,7 +22,7 @@ int symtab_read(const struct elf_file *f, const struct symtab_limits *limits, st
 	if (!t)
 		return -ENOMEM;
 	t->info = f->info;
-	r = load_ranges(&f->img, &t->info, limits, &t->ranges);
+	r = elf_names_load(&f->img, debug ? &debug->img : NULL, &t->info, limits, &t->ranges);
 	if (r == SYMTAB_OK && t->ranges.cnt == 0)
 		r = SYMTAB_UNNAMED;
 	if (r >= 0 && r != SYMTAB_BAD)
@@ -46,7 +35,7 @@ int symtab_load(int fd, uint64_t file_sz, const struct symtab_limits *limits, st
 	_cleanup_(elf_file_closep) struct elf_file *f = NULL;
 	int r = elf_file_open_copy(fd, file_sz, &f);
 
-	return r == SYMTAB_OK ? symtab_read(f, limits, ret) : r;
+	return r == SYMTAB_OK ? symtab_read(f, NULL, limits, ret) : r;
 }
 
 struct symtab *symtab_free(struct symtab *t)

@@ -72,6 +72,7 @@ MODULES = {
 LIBRARIES = {
     'libbpf': (['bpf/*', '*.skel.h'], ['libbpf', 'bpf'], ['src/collect', 'bpf']),
     'libelf': (['libelf.h', 'gelf.h', 'nlist.h'], ['libelf', 'elf'], ['src/symtab']),
+    'liblzma': (['lzma.h', 'lzma/*'], ['liblzma', 'lzma'], ['src/symtab']),
     'libiberty': (['libiberty/*', 'demangle.h'], ['libiberty', 'iberty'], ['src/symtab']),
     'protobuf-c': (['protobuf-c/*', '*.pb-c.h'],
                    ['libprotobuf-c', 'protobuf-c', 'protobuf_c', 'libprotobuf_c'],

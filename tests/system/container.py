@@ -17,7 +17,7 @@ import time
 import harness
 from harness import Skip
 
-PACKAGES = "systemd,systemd-sysv,dbus,libbpf1,libelf1,libprotobuf-c1,zlib1g,libmicrohttpd12"
+PACKAGES = "systemd,systemd-sysv,dbus,libbpf1,libelf1,liblzma5,libprotobuf-c1,zlib1g,libmicrohttpd12"
 # As the design of containers on this kind of machine needs it: no machined to register with.
 NSPAWN = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--capability=all",
           "--system-call-filter=bpf perf_event_open @debug", "--volatile=overlay", "--console=pipe"]

@@ -50,7 +50,7 @@ static void read_asked(const char *path, struct asked *a)
 	struct elf_file *f = open_elf(path);
 	uint64_t addr;
 
-	if (symtab_read(f, &limits, &t) < 0 || !t)
+	if (symtab_read(f, NULL, &limits, &t) < 0 || !t)
 		die("no segments");
 	info = symtab_info(t);
 	while (scanf("%" SCNx64, &addr) == 1) {

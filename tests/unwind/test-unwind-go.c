@@ -247,6 +247,8 @@ static void check_names(const struct comparison *c, const struct oracle *o, int 
 	struct gopclntab_facts facts;
 
 	CHECK_EQ(symtab_load(fd, o->sz, &SYMTAB_LIMITS_DEFAULT, &symtab), SYMTAB_OK);
+	CHECK(symtab_info(symtab)->sources & 1u << SYMTAB_SOURCE_GO);
+	CHECK(!(symtab_info(symtab)->sources & 1u << SYMTAB_SOURCE_SYMTAB));
 	n.symtab = symtab;
 	CHECK_EQ(gopclntab_walk(&c->go.file, &sink, &facts), GOPCLNTAB_OK);
 	CHECK(n.cnt > 0);

@@ -8,6 +8,12 @@
  *	ld -n -shared $page --hash-style=sysv --build-id=md5 -o shared seed.o
  *	strip -o shared-stripped shared
  *	ld $page -pie --no-dynamic-linker -Ttext-segment=0x3a00000000 -o prelink seed.o
+ *
+ * In debugdata/ an 'e' stands before an ELF file that is still to be compressed, an 'x' before one that is:
+ *
+ *	objcopy --only-keep-debug shared mini; (printf e; cat shared) > elf; (printf e; cat mini) > elf-mini
+ *	(printf x; xz -c mini) > xz-mini; (printf x; xz -c --check=none --x86 --lzma2 shared) > xz-x86
+ *	(printf x; head -c 40M /dev/zero | xz -c) > xz-bomb
  */
 
 	.text

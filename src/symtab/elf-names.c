@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * .symtab has the names of all functions, if it was not stripped, and then so has the one of the separate
+ * debug file. Where there is neither, .gnu_debugdata has those that .dynsym lacks, and a Go program its
+ * runtime's table. .dynsym is there in any case, and is all that is left of most stripped files. All of
+ * it goes into one table, and of two names for one place the better source's counts (enum symtab_source).
+ *
+ * A table of the file's own that lies makes the file a liar; what is beside it (a debug file, what was
+ * compressed) is then as none.
+ */
+
+#include "elf-names.h"
+
+#include <errno.h>
+
+#include "debugdata.h"
+#include "elf-symbols.h"
+#include "go-names.h"
+
+struct sources {
+	struct symbol_table own, debug, mini, dynamic;
+	struct debugdata debugdata;
+	struct go_names go;
+};
+
+static void sources_done(struct sources *s)
+{
+	debugdata_done(&s->debugdata);
+	go_names_done(&s->go);
+}
+
+/* Opens and counts it. */
+static int open_table(const struct elf_image *img, enum symtab_source source, struct gather *g,
+		      struct symbol_table *ret)
+{
+	int r = symbol_table_open(img, source, g, ret);
+
+	return r == SYMTAB_OK ? symbol_table_add(ret, g) : r;
+}
+
+/* One that lies is as none. */
+static int open_beside(const struct elf_image *img, enum symtab_source source, struct gather *g,
+		       struct symbol_table *ret)
+{
+	int r = open_table(img, source, g, ret);
+
+	if (r != SYMTAB_BAD)
+		return r;
+	ret->cnt = 0;
+	return SYMTAB_OK;
+}
+
+/* What else a stripped file may have. */
+static int open_stripped(const struct elf_image *img, struct gather *g, struct sources *s)
+{
+	int r = debugdata_open(img, &s->debugdata);
+
+	if (r == SYMTAB_OK && s->debugdata.bytes)
+		r = open_beside(&s->debugdata.img, SYMTAB_SOURCE_DEBUGDATA, g, &s->mini);
+	if (r == SYMTAB_OK)
+		r = go_names_open(img, g, &s->go);
+	return r == SYMTAB_OK ? go_names_add(&s->go, g) : r;
+}
+
+static int open_all(const struct elf_image *img, const struct elf_image *debug, struct gather *g,
+		    struct sources *s)
+{
+	int r = open_table(img, SYMTAB_SOURCE_SYMTAB, g, &s->own);
+
+	if (r == SYMTAB_OK && debug)
+		r = open_beside(debug, SYMTAB_SOURCE_DEBUG, g, &s->debug);
+	if (r == SYMTAB_OK && g->cnt == 0)
+		r = open_stripped(img, g, s);
+	return r == SYMTAB_OK ? open_table(img, SYMTAB_SOURCE_DYNSYM, g, &s->dynamic) : r;
+}
+
+static int add_all(const struct sources *s, struct gather *g)
+{
+	const struct symbol_table *const tables[] = { &s->own, &s->debug, &s->mini, &s->dynamic };
+	int r = gather_keep(g);
+
+	for (size_t i = 0; r == SYMTAB_OK && i < ELEMENTSOF(tables); i++) {
+		if (tables[i]->cnt > 0)
+			r = symbol_table_add(tables[i], g);
+	}
+	return r == SYMTAB_OK ? go_names_add(&s->go, g) : r;
+}
+
+static uint32_t sources_bits(const struct gather *g)
+{
+	uint32_t bits = 0;
+
+	for (uint32_t i = 0; i < SYMTAB_SOURCE_MAX; i++)
+		bits |= (uint32_t)(g->counts[i] > 0) << i;
+	return bits;
+}
+
+/* What was read of the sources is let go of before the table is made. */
+static int gather_all(const struct elf_image *img, const struct elf_image *debug, struct gather *g)
+{
+	_cleanup_(sources_done) struct sources s = { .debugdata = DEBUGDATA_INIT };
+	int r;
+
+	/* Go's linker says in .symtab how a function is called; its runtime, and who reads its profiles, do not. */
+	if (elf_image_section(img, ".gopclntab"))
+		g->strings.tail = ".abi0";
+	r = open_all(img, debug, g, &s);
+	return r == SYMTAB_OK ? add_all(&s, g) : r;
+}
+
+int elf_names_load(const struct elf_image *img, const struct elf_image *debug,
+		   struct symtab_info *info, const struct symtab_limits *limits, struct ranges *ret)
+{
+	_cleanup_(gather_done) struct gather g = { 0 };
+	int r = gather_init(&g, info, limits);
+
+	*ret = (struct ranges){ 0 };
+	if (r != SYMTAB_OK || info->segments_cnt == 0)
+		return r;
+	r = gather_all(img, debug, &g);
+	if (r == SYMTAB_OK)
+		r = ranges_build(g.v, g.cnt, &g.strings, limits, ret);
+	if (r != SYMTAB_OK)
+		return r;
+	ret->base = g.base;
+	info->sources = sources_bits(&g);
+	return SYMTAB_OK;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* gather — the functions of one file from all sources: counted first, then kept. */
+
+#include "ranges.h"
+
+struct gather {
+	const struct symtab_info *info; /* of the file whose code it is */
+	uint64_t base;			/* the lowest executable offset */
+	uint64_t symbols_left;		/* how much more there may be */
+	size_t strings_left;
+	struct candidate *v; /* NULL: they are counted only */
+	uint32_t cnt, cap;
+	uint32_t counts[SYMTAB_SOURCE_MAX]; /* what was counted */
+	struct candidate_strings strings;
+};
+
+struct gather_function {
+	uint64_t vaddr;
+	uint64_t room;	 /* to its end, or to where it ends at the latest; not 0 */
+	uint32_t string; /* in the strings of its source */
+	uint8_t rank;	 /* enum candidate_rank */
+};
+
+/* SYMTAB_OK, or SYMTAB_LIMIT: there is more executable than 32 bits can tell. gather_done() in any case. */
+int gather_init(struct gather *g, const struct symtab_info *info,
+		const struct symtab_limits *limits);
+void gather_done(struct gather *g);
+
+/* What lies in no executable segment is no function; nor is what was not there when they were counted. */
+void gather_add(struct gather *g, const struct gather_function *f);
+/* All were counted, and come once more. SYMTAB_OK, SYMTAB_LIMIT or -ENOMEM. */
+int gather_keep(struct gather *g);
+
+/* Room for the strings of a source, which are then to be read. SYMTAB_OK, SYMTAB_LIMIT or -ENOMEM. */
+int gather_strings(struct gather *g, enum symtab_source source, uint64_t sz);
+/* They were no strings: there are none. */
+void gather_drop_strings(struct gather *g, enum symtab_source source);
