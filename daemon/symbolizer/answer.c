@@ -135,7 +135,17 @@ int answer_file(struct tables *t, const struct wire_file *m, int fd, union answe
 	return r;
 }
 
-int answer_rows(struct file *file, struct rows_answer *ret)
+/* Were its symbols taken out? A debug file may have them. */
+static bool lacks_names(const struct table *table)
+{
+	if (!table)
+		return false;
+	if (table->status == WIRE_OBJECT_READY)
+		return !(symtab_info(table->symtab)->sources & SYMTAB_SOURCES_WHOLE);
+	return table->status == WIRE_OBJECT_UNNAMED;
+}
+
+int answer_rows(struct tables *t, struct file *file, struct rows_answer *ret)
 {
 	int r;
 
@@ -144,29 +154,61 @@ int answer_rows(struct file *file, struct rows_answer *ret)
 	r = rows_answer_make(file->object, file->elf, NULL, ret);
 	if (r < 0)
 		return r;
+	if (lacks_names(tables_get(t, file->object)))
+		rows_answer_part(file->elf, WIRE_PART_NAMES, ret);
+	file->part = ret->m.part;
 	file->rows_sz = ret->m.bytes;
 	trim(ret->m.bytes * ROWS_PART);
 	return 0;
 }
 
-/* Is this the file's, and does it know more? */
-int answer_debug(const struct file *file, const struct wire_debug_file *m, int fd,
-		 struct rows_answer *ret)
+/* Takes the descriptor. NULL: it is not the file's own. */
+static struct elf_file *open_debug(const struct file *file, int fd)
 {
 	_cleanup_(elf_file_closep) struct elf_file *debug = NULL;
-	_cleanup_(rows_answer_done) struct rows_answer made = ROWS_ANSWER_INIT;
 	_cleanup_close_ int owned = fd;
 	struct stat st;
 	int r = -EBADF;
 
-	rows_answer_bare(file->object, WIRE_ROWS_OTHER, ret);
 	if (file->elf && fstat(owned, &st) == 0 && S_ISREG(st.st_mode))
-		r = elf_file_open_debug(TAKE_FD(owned), MIN(m->file_sz, (uint64_t)st.st_size),
-					&debug);
+		r = elf_file_open_debug(TAKE_FD(owned), (uint64_t)st.st_size, &debug);
 	if (r != SYMTAB_OK || elf_file_is_debug_of(debug, file->elf) != 1)
+		return NULL;
+	return TAKE_PTR(debug);
+}
+
+/* The table that there was stays if it has no more, or more than there is room for. 1, 0 or -errno. */
+static int debug_names(struct tables *t, const struct file *file, const struct elf_file *debug,
+		       union answer *ret)
+{
+	const struct table *old = tables_get(t, file->object);
+	struct table table = { .object = file->object };
+	struct symtab_limits limits;
+	int r;
+
+	if (!lacks_names(old))
 		return 0;
-	r = rows_answer_make(file->object, file->elf, debug, &made);
-	trim(m->file_sz);
+	table.owner = old->owner;
+	limits = limits_of(t, table.owner);
+	if (table.owner != 0)
+		limits.bytes =
+			MIN(limits.bytes, t->bytes_max / 4); /* there is room, whoever has to go */
+	r = symtab_read(file->elf, debug, &limits, &table.symtab);
+	if (r != SYMTAB_OK || !(symtab_info(table.symtab)->sources & 1u << SYMTAB_SOURCE_DEBUG)) {
+		symtab_free(table.symtab);
+		return 0;
+	}
+	r = conclude(t, &table, r, ret);
+	return r < 0 ? r : ret->object.status == WIRE_OBJECT_READY;
+}
+
+/* 0 or -errno; *ret stays as it is when they say no more than before. */
+static int debug_rows(const struct file *file, const struct elf_file *debug,
+		      struct rows_answer *ret)
+{
+	_cleanup_(rows_answer_done) struct rows_answer made = ROWS_ANSWER_INIT;
+	int r = rows_answer_make(file->object, file->elf, debug, &made);
+
 	if (r < 0 || made.m.bytes == file->rows_sz ||
 	    (made.m.status != WIRE_ROWS_OK && made.m.status != WIRE_ROWS_LIMIT))
 		return r;
@@ -175,6 +217,25 @@ int answer_debug(const struct file *file, const struct wire_debug_file *m, int f
 	ret->m.link_len = 0;
 	made.fd = -EBADF;
 	return 0;
+}
+
+int answer_debug(struct tables *t, const struct file *file, int fd, union answer *ret_object,
+		 struct rows_answer *ret)
+{
+	_cleanup_(elf_file_closep) struct elf_file *debug = open_debug(file, fd);
+	int names = 0, r = 0;
+
+	rows_answer_bare(file->object, WIRE_ROWS_OTHER, ret);
+	if (!debug)
+		return 0;
+	if (file->part & WIRE_PART_NAMES)
+		names = debug_names(t, file, debug, ret_object);
+	if (names > 0)
+		rows_answer_bare(file->object, WIRE_ROWS_KEPT, ret);
+	if (names >= 0 && (file->part & WIRE_PART_ROWS))
+		r = debug_rows(file, debug, ret);
+	(void)malloc_trim(0);
+	return r < 0 ? r : names;
 }
 
 int answer_kernel(struct tables *t, int fd, union answer *ret)

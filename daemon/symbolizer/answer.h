@@ -23,9 +23,12 @@ int answer_file(struct tables *t, const struct wire_file *m, int fd, union answe
 		struct elf_file **ret_elf);
 
 /* Makes the message ROWS of an open file; 0 or -errno. */
-int answer_rows(struct file *file, struct rows_answer *ret);
-/* The same with a separate debug file, whose descriptor it takes, if that is its and adds something. */
-int answer_debug(const struct file *file, const struct wire_debug_file *m, int fd,
+int answer_rows(struct tables *t, struct file *file, struct rows_answer *ret);
+/*
+ * The same with a separate debug file, whose descriptor it takes, if that is its and adds something. 1: its
+ * names were added too, and *ret_object says so; 0 or -errno.
+ */
+int answer_debug(struct tables *t, const struct file *file, int fd, union answer *ret_object,
 		 struct rows_answer *ret);
 
 /* Loads the kernel's table (@fd < 0: there is none) and makes its OBJECT message; 0 or -errno. */

@@ -26,6 +26,7 @@ struct file {
 	uint32_t object;
 	uint64_t until_ns;
 	size_t rows_sz; /* of the block that was made of it; 0: none yet */
+	uint32_t part;	/* what its debug file may say more of: bits of enum wire_part */
 };
 
 struct files {

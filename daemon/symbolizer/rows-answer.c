@@ -44,14 +44,14 @@ int rows_answer_none(uint32_t object, enum wire_rows_status status, struct rows_
 	return r < 0 ? r : make(object, status, bytes, sz, ret);
 }
 
-/* Where a file that knows more may be. */
-static void add_link(const struct elf_file *f, struct wire_rows *m)
+void rows_answer_part(const struct elf_file *f, enum wire_part part, struct rows_answer *ret)
 {
+	struct wire_rows *m = &ret->m;
 	char name[ELF_FILE_LINK_MAX + 1];
 	uint32_t crc;
 
 	_Static_assert(ELF_FILE_LINK_MAX == WIRE_LINK_MAX, "the name goes in whole");
-	m->part = 1;
+	m->part |= part;
 	if (!elf_file_link(f, name, &crc))
 		return;
 	m->link_len = (uint32_t)strlen(name);
@@ -76,7 +76,7 @@ int rows_answer_make(uint32_t object, const struct elf_file *f, const struct elf
 		return rows_answer_none(object, WIRE_ROWS_BAD, ret);
 	r = make(object, statuses[r], info.bytes, info.sz, ret);
 	if (r == 0 && info.part)
-		add_link(f, &ret->m);
+		rows_answer_part(f, WIRE_PART_ROWS, ret);
 	free(info.bytes);
 	return r;
 }

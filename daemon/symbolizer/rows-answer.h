@@ -18,6 +18,8 @@ struct rows_answer {
  * 0 or -errno. */
 int rows_answer_make(uint32_t object, const struct elf_file *f, const struct elf_file *debug,
 		     struct rows_answer *ret);
+/* A separate debug file may say more of that (enum wire_part), and where it may be. */
+void rows_answer_part(const struct elf_file *f, enum wire_part part, struct rows_answer *ret);
 /* Of one that cannot be read: there is nothing. */
 int rows_answer_none(uint32_t object, enum wire_rows_status status, struct rows_answer *ret);
 /* A word about it, without a block. */

@@ -175,7 +175,7 @@ static int symbolizer_rows(struct symbolizer *s, uint32_t object)
 	r = symbolizer_begin(s, object);
 	if (r <= 0)
 		return r;
-	r = answer_rows(file, &rows);
+	r = answer_rows(&s->tables, file, &rows);
 	if (r < 0)
 		return r;
 	if (!rows.m.part)
@@ -199,10 +199,12 @@ static int symbolizer_debug(struct symbolizer *s, const struct wire_debug_file *
 	r = symbolizer_begin(s, object);
 	if (r <= 0)
 		return r;
-	r = answer_debug(file, m, TAKE_FD(owned), &rows);
+	r = answer_debug(&s->tables, file, TAKE_FD(owned), &s->answer, &rows);
+	if (r > 0)
+		r = symbolizer_send(s);
 	if (r < 0)
 		return r;
-	if (rows.fd >= 0)
+	if (rows.m.status != WIRE_ROWS_OTHER)
 		files_close(&s->files, object);
 	return symbolizer_send_rows(s, &rows);
 }

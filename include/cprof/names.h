@@ -61,7 +61,12 @@ int names_put(struct names *n, uint32_t object, uint64_t offset, const struct na
 /* True when the place was answered before. */
 bool names_get(const struct names *n, uint32_t object, uint64_t offset, struct name *ret);
 
-/* As names_get(), and the answer counts as used at that time (any clock, never going back). */
+/* What was answered for the object may be answered better now: it stays until it is put again. */
+void names_doubt(struct names *n, uint32_t object);
+/* True when the place was answered, and nothing better is to be had. */
+bool names_settled(const struct names *n, uint32_t object, uint64_t offset);
+
+/* As names_settled(), and the answer counts as used at that time (any clock, never going back). */
 bool names_use(struct names *n, uint32_t object, uint64_t offset, uint64_t now_ns);
 /* What all of it takes, to within the room that vectors keep ready. */
 size_t names_bytes(const struct names *n);

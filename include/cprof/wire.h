@@ -189,7 +189,7 @@ struct wire_opened {
 #define WIRE_LINK_MAX 255
 
 /*
- * The separate debug file of an object (id), which lacks unwinding information: by its build id, or by the
+ * The separate debug file of an object (id), which lacks unwinding information or symbols: by its build id, or by the
  * name that the object says (link_len bytes behind) where its own path (path_len bytes behind that) is or
  * below the directory of debug files. A file that is there may turn out to be another one's, so the places
  * are counted, and the search goes on @from one.
@@ -235,7 +235,11 @@ enum wire_object_status {
 	WIRE_OBJECT_MAX,
 };
 
-/* id: the object index. For the kernel only status and text_start count, for the vDSO only status. */
+/*
+ * id: the object index. For the kernel only status and text_start count, for the vDSO only status. Comes once
+ * more before the ROWS that answer DEBUG_FILE, when that file has more names: then only status counts (READY),
+ * and what was NAMED of the object before is to be asked for again.
+ */
 struct wire_object {
 	struct wire_head head;
 	uint32_t status;     /* enum wire_object_status */
@@ -256,7 +260,15 @@ enum wire_rows_status {
 	WIRE_ROWS_BEGUN, /* no answer yet: whatever happens to the symbolizer now, this file did it */
 	WIRE_ROWS_GONE, /* the file was closed, for nobody asked in time: as if it had never been opened */
 	WIRE_ROWS_OTHER, /* the debug file is another object's, or too large to tell: the rows stay */
+	WIRE_ROWS_KEPT, /* the debug file is the object's, and had names: the rows stay */
 	WIRE_ROWS_MAX,
+};
+
+/* What a file says less of than a separate debug file may. */
+enum wire_part {
+	WIRE_PART_ROWS = 1,  /* how to undo the frames of much of its code */
+	WIRE_PART_NAMES = 2, /* what functions that nobody else may call are called */
+	WIRE_PART_ALL = 3,
 };
 
 #define WIRE_ROWS_BYTES_MAX (128ull << 20) /* the block's own check knows better */
@@ -270,14 +282,13 @@ enum wire_rows_status {
 
 /*
  * How the frames of an object's code are undone: the descriptor is a memfd of so many bytes, sealed for
- * good, that hold a block of cprof/rows.h; none comes with BEGUN, GONE and OTHER. Answers MAKE_ROWS and
+ * good, that hold a block of cprof/rows.h; none comes with BEGUN, GONE, OTHER and KEPT. Answers MAKE_ROWS and
  * DEBUG_FILE; of the vDSO it follows the OBJECT.
  */
 struct wire_rows {
 	struct wire_head head; /* id: the object index */
 	uint32_t status;       /* enum wire_rows_status */
-	uint32_t
-		part; /* 1: of much of the code nothing is said, and a separate debug file may know more */
+	uint32_t part;	       /* bits of enum wire_part; 0: no debug file can say more */
 	uint64_t bytes;
 	uint32_t link_len; /* of the name of that file, which the file says; 0: it says none */
 	uint32_t pad;

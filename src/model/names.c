@@ -25,7 +25,8 @@ struct place {
 struct answer {
 	struct place place;
 	struct name name;
-	uint64_t used_ns;
+	uint64_t used_ns : 63;
+	uint64_t doubted : 1;
 };
 
 /* What an answer takes with its slots of the map, and a string with its own. */
@@ -126,6 +127,7 @@ int names_put(struct names *n, uint32_t object, uint64_t offset, const struct na
 	if (map_find(&n->map, hash, &place, place_eq, n, &i)) {
 		n->answers.v[i].name = *name;
 		n->answers.v[i].used_ns = n->now_ns;
+		n->answers.v[i].doubted = false;
 		return 0;
 	}
 	r = vec_reserve(&n->answers, 1);
@@ -162,7 +164,23 @@ bool names_use(struct names *n, uint32_t object, uint64_t offset, uint64_t now_n
 	if (!map_find(&n->map, place_hash(n, &place), &place, place_eq, n, &i))
 		return false;
 	n->answers.v[i].used_ns = now_ns;
-	return true;
+	return !n->answers.v[i].doubted;
+}
+
+bool names_settled(const struct names *n, uint32_t object, uint64_t offset)
+{
+	const struct place place = { .offset = offset, .object = object };
+	uint32_t i;
+
+	return map_find(&n->map, place_hash(n, &place), &place, place_eq, n, &i) &&
+	       !n->answers.v[i].doubted;
+}
+
+/* It is rare: all are looked at. */
+void names_doubt(struct names *n, uint32_t object)
+{
+	for (size_t i = 0; i < n->answers.cnt; i++)
+		n->answers.v[i].doubted |= n->answers.v[i].place.object == object;
 }
 
 size_t names_bytes(const struct names *n)
@@ -226,7 +244,10 @@ static int copy_answer(struct names *to, const struct names *from, const struct 
 	if (r < 0)
 		return r;
 	to->now_ns = a->used_ns;
-	return names_put(to, (uint32_t)a->place.object, a->place.offset, &name);
+	r = names_put(to, (uint32_t)a->place.object, a->place.offset, &name);
+	if (r == 0)
+		to->answers.v[to->answers.cnt - 1].doubted = a->doubted;
+	return r;
 }
 
 int names_sweep(struct names *n, uint64_t before_ns, names_keep_fn keep, void *ctx)

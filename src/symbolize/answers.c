@@ -43,7 +43,6 @@ void symbolize_asks_drop(struct symbolize *s)
 static bool is_to_ask(struct symbolize_view *v, const struct want *want)
 {
 	const struct object *o = objects_get(v->s->opts.objects, want->object);
-	struct name name;
 
 	if (want->object < CPROF_OBJECT_FIRST)
 		return true;
@@ -52,7 +51,7 @@ static bool is_to_ask(struct symbolize_view *v, const struct want *want)
 		return false;
 	}
 	return o->kind == OBJECT_JIT ||
-	       !names_get(v->s->opts.names, want->object, want->offset, &name);
+	       !names_settled(v->s->opts.names, want->object, want->offset);
 }
 
 /* The next places of one object into @ask; how many wants that makes. */

@@ -3,11 +3,14 @@
 /*
  * debugs — separate debug files, for what a file itself does not say.
  *
- * The symbolizer says that a file's own information leaves out much of its code, and the name that the file
- * says. The opener looks where such a file may be, and passes on what it finds; the symbolizer, which still
+ * The symbolizer says that a file's own information leaves out much of its code, or that its symbols were
+ * taken out, and the name that the file says. The opener looks where such a file may be, and passes on what it finds; the symbolizer, which still
  * has the file open, sees whether it belongs to it. If it does not, the opener looks further. One file at a
  * time: whoever has many that lack something waits for himself, and a user's bucket of openings pays for each
- * as for a large file, for a large one may have to be read whole.
+ * as for a large file, for a large one may have to be read whole. What it took less is given back: most
+ * files of a distribution are stripped, and have none.
+ *
+ * Names that were told before are asked for again when the debug file has more: until then they stay.
  */
 
 #include <string.h>
@@ -15,6 +18,9 @@
 #include "symbolize-internal.h"
 
 #define DEBUG_COST_NS 250000000ull
+/* At least; and what it took is paid for several times. */
+#define DEBUG_LOOK_NS 5000000ull
+#define DEBUG_TIMES 4
 
 static void limit(struct symbolize *s, uint32_t object)
 {
@@ -34,7 +40,7 @@ void debugs_want(struct symbolize *s, const struct wire_rows *m, uint64_t now_ns
 		rows_close(s, object); /* nobody knows where to look */
 		return;
 	}
-	if (s->deferred || d->cnt == DEBUGS_WAIT_MAX || !opens_spend(s, w, DEBUG_COST_NS, now_ns)) {
+	if (s->deferred || d->cnt == DEBUGS_WAIT_MAX) {
 		limit(s, object);
 		return;
 	}
@@ -54,7 +60,7 @@ static bool find(struct symbolize *s, const struct debug_want *want, uint32_t fr
 		char texts[WIRE_LINK_MAX + WIRE_PATH_MAX];
 	} ask = { 0 };
 
-	if (!o || !w)
+	if (!o || !w || !opens_spend(s, w, DEBUG_COST_NS, now_ns))
 		return false;
 	if (path_len > WIRE_PATH_MAX || (path_len > 0 && o->path[0] != '/'))
 		path_len = 0;
@@ -75,13 +81,18 @@ static bool find(struct symbolize *s, const struct debug_want *want, uint32_t fr
 	memcpy(ask.texts, want->link, want->link_len);
 	if (path_len > 0)
 		memcpy(ask.texts + want->link_len, o->path, path_len);
-	if (seqpacket_send(s->opener_fd, &ask, ask.m.head.size, -EBADF) < 0)
+	if (seqpacket_send(s->opener_fd, &ask, ask.m.head.size, -EBADF) < 0) {
+		opens_refund(s, w->user, DEBUG_COST_NS);
 		return false;
+	}
 	if (s->opening == 0)
 		s->opener_heard_ns = now_ns; /* it owes from now on */
 	s->debugs.now = *want;
 	s->debugs.making = (struct making){ .object = want->object };
+	s->debugs.user = w->user;
+	s->debugs.since_ns = now_ns;
 	s->debugs.finding = true;
+	s->debugs.named = false;
 	s->debugs.other = false;
 	return true;
 }
@@ -101,8 +112,13 @@ void debugs_pump(struct symbolize *s, uint64_t now_ns)
 	}
 }
 
-void debugs_end(struct symbolize *s)
+void debugs_end(struct symbolize *s, uint64_t now_ns)
 {
+	uint64_t took_ns = now_ns - MIN(s->debugs.since_ns, now_ns);
+	uint64_t cost_ns = MAX(took_ns * DEBUG_TIMES, DEBUG_LOOK_NS);
+
+	if (s->debugs.making.object != 0 && cost_ns < DEBUG_COST_NS)
+		opens_refund(s, s->debugs.user, DEBUG_COST_NS - cost_ns);
 	s->debugs.making = (struct making){ 0 };
 	s->debugs.finding = false;
 }
@@ -112,7 +128,7 @@ static void go_on(struct symbolize *s, uint64_t now_ns)
 {
 	struct debug_want want = s->debugs.now;
 
-	debugs_end(s);
+	debugs_end(s, now_ns);
 	if (s->opener_fd < 0 || !find(s, &want, s->debugs.place + 1, now_ns))
 		rows_close(s, want.object);
 	debugs_pump(s, now_ns);
@@ -128,7 +144,7 @@ void debugs_on_opened(struct symbolize *s, const struct wire_debug_opened *m, ui
 	d->place = m->place;
 	if (m->status != WIRE_OPENED_OK) {
 		rows_close(s, d->making.object);
-		debugs_end(s);
+		debugs_end(s, now_ns);
 		debugs_pump(s, now_ns);
 	} else if (d->other) {
 		go_on(s, now_ns);
@@ -140,7 +156,7 @@ void debugs_on_opened(struct symbolize *s, const struct wire_debug_opened *m, ui
 int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint64_t now_ns)
 {
 	struct debugs *d = &s->debugs;
-	int r;
+	int r = 0;
 
 	if (m->status == WIRE_ROWS_OTHER) {
 		d->other = true;
@@ -149,10 +165,30 @@ int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint6
 			go_on(s, now_ns);
 		return 0;
 	}
-	debugs_end(s);
-	r = m->status == WIRE_ROWS_GONE ? -ENOENT : rows_take(s, m, fd);
-	if (r == 0)
-		s->opts.counters->v[COUNTER_debug_files]++;
+	debugs_end(s, now_ns);
+	if (m->status != WIRE_ROWS_GONE && m->status != WIRE_ROWS_KEPT) {
+		r = rows_take(s, m, fd);
+		s->opts.counters->v[COUNTER_debug_files] += r == 0;
+	}
 	debugs_pump(s, now_ns);
 	return r == -EBADMSG ? r : 0;
+}
+
+bool debugs_on_object(struct symbolize *s, const struct wire_object *m, uint64_t now_ns)
+{
+	uint32_t object = (uint32_t)m->head.id;
+	struct debugs *d = &s->debugs;
+	const struct object *o = objects_get(s->opts.objects, object);
+
+	if (d->making.object != object || !d->making.begun || d->named ||
+	    m->status != WIRE_OBJECT_READY || o->kind == OBJECT_JIT ||
+	    (o->state != OBJECT_READY && o->state != OBJECT_UNNAMED))
+		return false;
+	d->named = true;
+	s->opts.counters->v[COUNTER_debug_names]++;
+	s->opts.counters->v[COUNTER_objects_named] += o->state == OBJECT_UNNAMED;
+	symbolize_set_state(s, object, OBJECT_READY, now_ns);
+	names_doubt(s->opts.names, object);
+	views_look_again(s);
+	return true;
 }

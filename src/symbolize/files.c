@@ -261,8 +261,8 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 	if (m->head.id < CPROF_OBJECT_FIRST || m->head.id > UINT32_MAX ||
 	    !objects_knew(s->opts.objects, object))
 		return -EBADMSG;
-	if (!o)
-		return 0; /* forgotten meanwhile */
+	if (!o || debugs_on_object(s, m, now_ns))
+		return 0; /* forgotten meanwhile, or told once more */
 	if (o->state != OBJECT_OPENED && o->state != OBJECT_ASKED)
 		return 0;
 	if (o->kind == OBJECT_JIT) {

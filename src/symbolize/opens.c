@@ -92,6 +92,14 @@ bool opens_spend(struct symbolize *s, const struct work *w, uint64_t cost_ns, ui
 	return spend(u, u->uid == 0 ? OPENS_ROOT_NS : cost_ns, now_ns);
 }
 
+void opens_refund(struct symbolize *s, uint32_t user, uint64_t ns)
+{
+	struct opens_user *u = &s->users[user];
+
+	if (u->uid != 0)
+		u->due_ns -= MIN(ns, u->due_ns);
+}
+
 void opens_keep(struct symbolize *s, struct work *w)
 {
 	w->keeper = w->user;

@@ -203,8 +203,8 @@ static int on_due(struct symbolize *s, const struct wire_rows *m, int fd, uint64
 int symbolize_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint64_t now_ns)
 {
 	uint32_t object = (uint32_t)m->head.id;
-	bool bare = m->status == WIRE_ROWS_BEGUN || m->status == WIRE_ROWS_GONE ||
-		    m->status == WIRE_ROWS_OTHER;
+	bool of_debug = m->status == WIRE_ROWS_OTHER || m->status == WIRE_ROWS_KEPT;
+	bool bare = of_debug || m->status == WIRE_ROWS_BEGUN || m->status == WIRE_ROWS_GONE;
 	const struct work *w;
 	int r = 0;
 
@@ -223,7 +223,7 @@ int symbolize_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, ui
 		return 0; /* nobody asked */
 	w = symbolize_work(s, object);
 	if (w && w->rows_due) /* else forgotten meanwhile */
-		r = m->status == WIRE_ROWS_OTHER ? -EBADMSG : on_due(s, m, fd, now_ns);
+		r = of_debug ? -EBADMSG : on_due(s, m, fd, now_ns);
 	return r;
 }
 

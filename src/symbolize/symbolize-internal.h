@@ -84,7 +84,7 @@ struct making {
 	bool begun;	 /* the symbolizer is at it */
 };
 
-#define DEBUGS_WAIT_MAX 32
+#define DEBUGS_WAIT_MAX 128
 
 /* A file whose debug file is to be looked for. */
 struct debug_want {
@@ -98,7 +98,10 @@ struct debugs {
 	struct making making;
 	struct debug_want now; /* of making.object */
 	uint32_t place;	       /* where it was found */
+	uint32_t user;	       /* who pays for it */
+	uint64_t since_ns;     /* when it was asked for */
 	bool finding;	       /* the opener has not answered */
+	bool named;	       /* the symbolizer said that it has more names */
 	bool other;	       /* the symbolizer was faster: it is not the right one */
 	uint32_t first, cnt;
 	struct debug_want waiting[DEBUGS_WAIT_MAX]; /* a ring */
@@ -208,14 +211,16 @@ uint32_t rows_lost(struct symbolize *s);
 void rows_close(struct symbolize *s, uint32_t object);
 
 /* debugs.c */
-/* Of much of its code nothing is known: its debug file is looked for. */
+/* Of its code something is not known: its debug file is looked for. */
 void debugs_want(struct symbolize *s, const struct wire_rows *m, uint64_t now_ns);
 void debugs_pump(struct symbolize *s, uint64_t now_ns);
 void debugs_on_opened(struct symbolize *s, const struct wire_debug_opened *m, uint64_t now_ns);
 /* The symbolizer's word on the debug file; as symbolize_on_rows(). */
 int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint64_t now_ns);
+/* The symbolizer's word that a file, which it told of before, has more names; false: it has no reason to. */
+bool debugs_on_object(struct symbolize *s, const struct wire_object *m, uint64_t now_ns);
 /* That one has none now. */
-void debugs_end(struct symbolize *s);
+void debugs_end(struct symbolize *s, uint64_t now_ns);
 
 /* opens.c */
 /* The symbolizer keeps it open, and no more. */
@@ -223,6 +228,8 @@ void opens_keep(struct symbolize *s, struct work *w);
 void opens_let_go(struct symbolize *s, const struct work *w);
 /* Takes so much from the bucket of the user who had it opened; false: there is not so much left. */
 bool opens_spend(struct symbolize *s, const struct work *w, uint64_t cost_ns, uint64_t now_ns);
+/* It was less than that. */
+void opens_refund(struct symbolize *s, uint32_t user, uint64_t ns);
 /* Has it opened when it is its user's turn; false: that is put off. */
 bool opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns);
 void opens_pump(struct symbolize *s, uint64_t now_ns);

@@ -191,7 +191,7 @@ void symbolize_set_opener(struct symbolize *s, int fd, uint64_t others_ns, uint6
 	s->opener_fd = fd;
 	s->opener_heard_ns = now_ns;
 	if (s->debugs.finding)
-		debugs_end(s);
+		debugs_end(s, now_ns);
 	while (objects_next(s->opts.objects, &pos, &i)) {
 		if (objects_get(s->opts.objects, i)->state == OBJECT_ASKED)
 			symbolize_set_state(s, i, OBJECT_SEEN, now_ns);

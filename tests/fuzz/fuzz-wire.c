@@ -90,7 +90,7 @@ static void take_debug(const struct wire_open_debug *m)
 
 static void take_rows(const struct wire_rows *m)
 {
-	FUZZ_CHECK(m->link_len <= WIRE_LINK_MAX && m->part <= 1);
+	FUZZ_CHECK(m->link_len <= WIRE_LINK_MAX && m->part <= WIRE_PART_ALL);
 	FUZZ_CHECK(m->link_len == 0 || (m->link[0] != '.' && !memchr(m->link, '/', m->link_len)));
 	FUZZ_CHECK(m->status < WIRE_ROWS_MAX && m->bytes <= WIRE_ROWS_BYTES_MAX);
 }

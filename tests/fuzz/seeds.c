@@ -325,7 +325,7 @@ static int write_wire(const struct corpus *to)
 					    .build_id_sz = 20,
 					    .segments = { { 0x1000, 0x1000, 0x2000 } } };
 	const struct wire_rows rows = { .head = { sizeof(rows), WIRE_ROWS, 0, 16 },
-					.part = 1,
+					.part = WIRE_PART_ALL,
 					.bytes = 56,
 					.link_len = 7,
 					.link = "x.debug" };

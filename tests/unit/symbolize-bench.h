@@ -25,6 +25,7 @@ struct bench {
 	int opener, symbolizer; /* our ends */
 	const char *
 		link; /* with rows: they are a part, and that file may have the others; NULL: all */
+	uint32_t part;	  /* of what, with a link; 0: of rows */
 	uint64_t late_ns; /* when rows are said; 0: at once */
 	unsigned int known, forgotten;
 	unsigned int rows_cnt; /* blocks that were handed on; the last one: */
@@ -216,7 +217,9 @@ static inline int say_rows(struct bench *b, uint64_t id, uint32_t status, int fd
 		.head = { .size = sizeof(m), .type = WIRE_ROWS, .id = id },
 		.status = status,
 		.bytes = bytes,
-		.part = b->link != NULL,
+		.part = !b->link  ? 0
+			: b->part ? b->part
+				  : WIRE_PART_ROWS,
 		.link_len = b->link ? (uint32_t)strlen(b->link) : 0,
 	};
 

@@ -46,6 +46,38 @@ TEST(no_name_is_an_answer)
 	CHECK_STR(names_text(n, got.function), "");
 }
 
+TEST(doubted_answers_stay_until_they_are_put_again)
+{
+	_cleanup_(names_freep) struct names *n = NULL;
+	struct name got;
+	uint32_t id;
+
+	CHECK_EQ(names_new(1, &n), 0);
+	CHECK_EQ(names_string(n, "f", 1, &id), 0);
+	CHECK(!names_settled(n, 16, 1));
+	for (uint64_t at = 1; at < 4; at++)
+		CHECK_EQ(names_put(n, 16, at, &(struct name){ .function = id }), 0);
+	CHECK_EQ(names_put(n, 17, 1, &(struct name){ .function = id }), 0);
+	CHECK(names_settled(n, 16, 1));
+	names_doubt(n, 16);
+	CHECK(names_get(n, 16, 1, &got));
+	CHECK_EQ(got.function, id);
+	CHECK(!names_settled(n, 16, 1));
+	CHECK(!names_use(n, 16, 1, 5));
+	CHECK(names_use(n, 17, 1, 5));
+	CHECK_EQ(names_put(n, 16, 2, &(struct name){ .function = id }), 0);
+	CHECK(names_use(n, 16, 2, 5));
+	CHECK(!names_use(n, 16, 1, 5));
+
+	/* A doubt is not forgotten; what was not used is. */
+	CHECK_EQ(names_sweep(n, 5, NULL, NULL), 0);
+	CHECK_EQ(names_cnt(n), 3);
+	CHECK(names_get(n, 16, 1, &got));
+	CHECK(!names_settled(n, 16, 1));
+	CHECK(names_settled(n, 16, 2));
+	CHECK(names_settled(n, 17, 1));
+}
+
 TEST(later_answer_replaces)
 {
 	_cleanup_(names_freep) struct names *n = NULL;

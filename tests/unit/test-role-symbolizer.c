@@ -18,6 +18,7 @@
 #include "cprof/wire.h"
 #include "elf-oracle.h"
 #include "rows-fixture.h"
+#include "strip-fixture.h"
 
 #define PERF_LINES 1100000
 
@@ -780,6 +781,56 @@ TEST(files_whose_rows_nobody_asks_for_are_closed)
 	expect_word(&role, 42, WIRE_ROWS_GONE);
 	close(other);
 	stop(&role);
+}
+
+/* Takes the descriptor. */
+static void send_debug(struct role *role, uint32_t object, int fd)
+{
+	struct wire_debug_file m = {
+		.head = { .size = sizeof(m), .type = WIRE_DEBUG_FILE, .id = object },
+		.file_sz = (uint64_t)lseek(fd, 0, SEEK_END),
+	};
+
+	send_to(role->opener, &m, sizeof(m), fd);
+	close(fd);
+	expect_word(role, object, WIRE_ROWS_BEGUN);
+}
+
+TEST(a_debug_file_gives_names)
+{
+	struct role role = start();
+	uint64_t offset = offset_of("/proc/self/exe", "_ZN4role4testEv"), at = offset + 1;
+	size_t pos = 0;
+	int fd;
+
+	strip_self();
+	fd = open_stripped("stripped");
+	send_file(&role, 20, fd);
+	close(fd);
+	expect_object(&role, 20, WIRE_OBJECT_UNNAMED);
+	CHECK_EQ(rows_in.part, WIRE_PART_NAMES);
+	CHECK_EQ(rows_in.link_len, 0);
+
+	send_debug(&role, 20, open_file(SYMBOLIZER_EXE)); /* another program's */
+	expect_word(&role, 20, WIRE_ROWS_OTHER);
+	send_debug(&role, 20, open_stripped("empty"));
+	expect_word(&role, 20, WIRE_ROWS_OTHER);
+	send_debug(&role, 20, open_stripped("debug"));
+	expect_object_alone(&role, 20, WIRE_OBJECT_READY);
+	expect_word(&role, 20, WIRE_ROWS_KEPT);
+	ask(&role, 1, 20, &at, 1);
+	expect_named(&role, 1, WIRE_OBJECT_READY, 1);
+	expect_name(&pos, offset, "role::test", "_ZN4role4testEv");
+	send_head(role.sampler, WIRE_MAKE_ROWS, 20, -EBADF); /* it was closed */
+	expect_word(&role, 20, WIRE_ROWS_GONE);
+
+	fd = open_stripped("whole");
+	send_file(&role, 21, fd);
+	close(fd);
+	expect_object(&role, 21, WIRE_OBJECT_READY);
+	CHECK_EQ(rows_in.part, 0); /* it needs none */
+	stop(&role);
+	strip_done();
 }
 
 TEST(broken_messages_end_it)

@@ -419,32 +419,159 @@ TEST(a_file_without_a_debug_file_is_closed)
 	end(&b);
 }
 
-TEST(debug_files_cost_a_user_much_and_are_counted_when_they_are_not_looked_for)
+/* A file of @uid's is opened at that time, and lacks something. */
+static uint32_t make_part_of(struct bench *b, uint64_t ino, uint32_t uid, uint64_t now_ns)
+{
+	uint32_t object = announce_by(b, ino, uid, now_ns);
+	size_t sz;
+	int fd = make_block(1, ROWS_SEALS, &sz);
+
+	CHECK_EQ(next(b, b->opener), WIRE_OPEN);
+	say_opened(b, object, WIRE_OPENED_OK);
+	CHECK_EQ(say_object(b, object, WIRE_OBJECT_UNNAMED), 0);
+	CHECK_EQ(asked(b), object);
+	b->link = "x.debug";
+	b->late_ns = now_ns;
+	CHECK_EQ(say_rows(b, object, WIRE_ROWS_OK, fd, sz), 0);
+	b->link = NULL;
+	return object;
+}
+
+TEST(looking_for_what_is_not_there_costs_little)
 {
 	struct bench b;
-	uint32_t object, looked = 0;
-	size_t sz;
-	int fd;
 
 	begin(&b);
-	b.link = "x.debug";
-	for (; looked < 40; looked++) {
-		object = announce_by(&b, 100 + looked, 65534, SECOND);
-		CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
-		say_opened(&b, object, WIRE_OPENED_OK);
-		CHECK_EQ(say_object(&b, object, WIRE_OBJECT_UNNAMED), 0);
-		CHECK_EQ(next_any(&b, b.symbolizer), WIRE_MAKE_ROWS);
-		fd = make_block(1, ROWS_SEALS, &sz);
-		CHECK_EQ(say_rows(&b, object, WIRE_ROWS_OK, fd, sz), 0);
-		if (b.counters.v[COUNTER_debug_limited] > 0)
-			break;
+	for (uint32_t i = 0; i < 300; i++) {
+		uint32_t object = make_part_of(&b, 100 + i, 65534, SECOND);
+
 		expect_debug(&b, object, 0);
 		say_debug(&b, object, WIRE_OPENED_NONE, 0);
 		CHECK_EQ(next_any(&b, b.symbolizer), WIRE_CLOSE);
 	}
-	CHECK_EQ(looked, 19); /* of 5 s, each a quarter of one and a file's */
+	CHECK_EQ(b.counters.v[COUNTER_debug_limited], 0);
+	end(&b);
+}
+
+TEST(debug_files_cost_a_user_much_and_are_counted_when_they_are_not_looked_for)
+{
+	struct bench b;
+	uint32_t looked = 0;
+
+	begin(&b);
+	for (; looked < 100; looked++) {
+		uint64_t now_ns = SECOND + looked * SECOND / 10;
+		uint32_t object = make_part_of(&b, 100 + looked, 65534, now_ns);
+
+		if (b.counters.v[COUNTER_debug_limited] > 0)
+			break;
+		expect_debug(&b, object, 0);
+		say_debug(&b, object, WIRE_OPENED_OK, 0);
+		CHECK_EQ(say_rows(&b, object, WIRE_ROWS_BEGUN, -EBADF, 0), 0);
+		b.late_ns = now_ns + SECOND / 10;
+		CHECK_EQ(say_block(&b, object, WIRE_ROWS_OK, 1), 0);
+	}
+	/* Of 5 s and what comes in meanwhile each takes a quarter of a second in a tenth, and a file's. */
+	CHECK_EQ(looked, 31);
 	CHECK_EQ(next_any(&b, b.symbolizer), WIRE_CLOSE);
 	end(&b);
+}
+
+/* The next question for names is for @cnt places of the object, and is answered. */
+static void expect_names(struct bench *b, uint32_t object, uint32_t cnt)
+{
+	const struct wire_names *m = (const void *)b->buf;
+
+	CHECK_EQ(next(b, b->symbolizer), WIRE_NAMES);
+	CHECK_EQ(m->object, object);
+	CHECK_EQ(m->cnt, cnt);
+	CHECK_EQ(answer(b, cnt), 0);
+}
+
+TEST(a_debug_file_with_more_names_has_them_asked_for_again)
+{
+	struct bench b;
+	struct name name;
+	uint32_t object, other;
+
+	begin(&b);
+	b.part = WIRE_PART_NAMES;
+	object = make_part(&b, 100);
+	expect_debug(&b, object, 0);
+	other = make_ready(&b, 101);
+	add_stack(&b, object, 2);
+	add_stack(&b, other, 1);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
+	expect_names(&b, object, 2);
+	expect_names(&b, other, 1);
+
+	/* Before it says that it is at it, it has no reason to tell of a file once more. */
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	say_debug(&b, object, WIRE_OPENED_OK, 2);
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_BEGUN, -EBADF, 0), 0);
+	CHECK_EQ(say_object(&b, other, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_UNNAMED), 0);
+	CHECK_EQ(b.counters.v[COUNTER_debug_names], 0);
+	CHECK(names_settled(b.names, object, 0xfff));
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(b.counters.v[COUNTER_debug_names], 1);
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_KEPT, -EBADF, 0), 0);
+	CHECK_EQ(b.rows_cnt, 1);
+	CHECK_EQ(b.counters.v[COUNTER_debug_files], 0);
+
+	/* What was told is there until it is told anew; the end of the window waits for that. */
+	CHECK(names_get(b.names, object, 0xfff, &name) && name.function != 0);
+	CHECK(!names_settled(b.names, object, 0xfff));
+	CHECK(symbolize_pending(b.v) > 0);
+	CHECK_EQ(symbolize_window(b.v, 3 * SECOND), 0);
+	expect_names(&b, object, 2);
+	CHECK(names_settled(b.names, object, 0xfff));
+	CHECK_EQ(symbolize_window(b.v, 6 * SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
+	end(&b);
+}
+
+TEST(a_file_without_a_name_has_some_by_its_debug_file)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	b.part = WIRE_PART_ALL;
+	object = make_part_of(&b, 100, 0, SECOND);
+	add_stack(&b, object, 3);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
+	expect_debug(&b, object, 0);
+	say_debug(&b, object, WIRE_OPENED_OK, 2);
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_BEGUN, -EBADF, 0), 0);
+	CHECK_EQ(objects_get(b.objects, object)->state, OBJECT_UNNAMED);
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(objects_get(b.objects, object)->state, OBJECT_READY);
+	CHECK_EQ(say_block(&b, object, WIRE_ROWS_OK, 5), 0);
+	CHECK_EQ(b.rows_pages, 5);
+	CHECK_EQ(b.counters.v[COUNTER_debug_names], 1);
+	CHECK_EQ(b.counters.v[COUNTER_debug_files], 1);
+	CHECK_EQ(symbolize_window(b.v, 3 * SECOND), 0);
+	expect_names(&b, object, 3);
+	end(&b);
+}
+
+TEST(words_on_debug_files_answer_no_other_question)
+{
+	static const enum wire_rows_status words[] = { WIRE_ROWS_OTHER, WIRE_ROWS_KEPT };
+
+	for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+		struct bench b;
+		uint32_t object;
+
+		begin(&b);
+		object = make_ready(&b, 100);
+		CHECK_EQ(asked(&b), object);
+		CHECK_EQ(say_rows(&b, object, words[i], -EBADF, 0), -EBADMSG);
+		end(&b);
+	}
 }
 
 CHECK_MAIN

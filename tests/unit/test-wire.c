@@ -340,9 +340,9 @@ TEST(rows)
 	m.bytes++;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m.bytes--;
-	m.part = 2;
+	m.part = WIRE_PART_ALL + 1;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
-	m.part = 1;
+	m.part = WIRE_PART_ROWS | WIRE_PART_NAMES;
 	memset(m.link, 'x', sizeof(m.link));
 	m.link_len = WIRE_LINK_MAX;
 	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROWS);
