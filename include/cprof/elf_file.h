@@ -28,6 +28,35 @@ int elf_file_open(int fd, uint64_t file_sz, struct elf_file **ret);
 int elf_file_open_debug(int fd, uint64_t file_sz, struct elf_file **ret);
 struct elf_file *elf_file_close(struct elf_file *f);
 
+/* The same for a file that holds debugging information only, and may have no segments: a .dwo, a .dwp, dwz's. */
+int elf_file_open_part(int fd, uint64_t file_sz, struct elf_file **ret);
+
+/* Where the byte at @offset of the file lies in memory before relocation; false: in no executable segment. */
+bool elf_file_address(const struct elf_file *f, uint64_t offset, uint64_t *ret);
+/* Is an executable segment at this address, be it in another file (of which this is the debug file)? */
+bool elf_file_has_code(const struct elf_file *f, uint64_t addr);
+
+/* A section's bytes in the file, and what they are packed with. */
+enum elf_packing { ELF_PLAIN, ELF_ZLIB, ELF_OTHER };
+
+struct elf_section {
+	uint64_t offset;
+	uint64_t sz;
+	uint64_t plain_sz; /* when it is not packed: as it says */
+	enum elf_packing packing;
+};
+
+/*
+ * A section of bytes by its name, in the file as far as it is there. One whose name begins with ".debug_" is
+ * also looked for as ".zdebug_". False: there is none.
+ */
+bool elf_file_section(const struct elf_file *f, const char *name, struct elf_section *ret);
+/* All @sz bytes from @offset of the file on. 0, -EBADMSG (it ends before) or -errno. */
+int elf_file_read(const struct elf_file *f, uint64_t offset, void *dst, size_t sz);
+
+/* Its size; 0: it has none. */
+uint32_t elf_file_build_id(const struct elf_file *f, const uint8_t **ret);
+
 /* What it takes in memory, about, beside what is made of it. */
 size_t elf_file_bytes(const struct elf_file *f);
 

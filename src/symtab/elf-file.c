@@ -19,7 +19,13 @@
 
 #define PIECE_SZ 65536
 
-static int open_file(int fd, uint64_t file_sz, bool debug, struct elf_file **ret)
+enum kind {
+	PROGRAM,
+	DEBUG, /* whose segments mean nothing */
+	PART,  /* that may have none */
+};
+
+static int open_file(int fd, uint64_t file_sz, enum kind kind, struct elf_file **ret)
 {
 	_cleanup_close_ int owned = fd;
 	_cleanup_(elf_file_closep) struct elf_file *f = calloc(1, sizeof(*f));
@@ -29,10 +35,10 @@ static int open_file(int fd, uint64_t file_sz, bool debug, struct elf_file **ret
 		return -ENOMEM;
 	f->fd = TAKE_FD(owned);
 	f->img = ELF_IMAGE_INIT;
-	r = elf_image_init(&f->img, f->fd, file_sz);
+	r = elf_image_init(&f->img, f->fd, file_sz, kind == PART);
 	if (r == SYMTAB_OK)
-		r = debug ? elf_image_build_id(&f->img, &f->info)
-			  : elf_image_info(&f->img, &f->info);
+		r = kind == PROGRAM ? elf_image_info(&f->img, &f->info)
+				    : elf_image_build_id(&f->img, &f->info);
 	if (r != SYMTAB_OK)
 		return r;
 	*ret = TAKE_PTR(f);
@@ -41,19 +47,24 @@ static int open_file(int fd, uint64_t file_sz, bool debug, struct elf_file **ret
 
 int elf_file_open(int fd, uint64_t file_sz, struct elf_file **ret)
 {
-	return open_file(fd, file_sz, false, ret);
+	return open_file(fd, file_sz, PROGRAM, ret);
 }
 
 int elf_file_open_debug(int fd, uint64_t file_sz, struct elf_file **ret)
 {
-	return open_file(fd, file_sz, true, ret);
+	return open_file(fd, file_sz, DEBUG, ret);
+}
+
+int elf_file_open_part(int fd, uint64_t file_sz, struct elf_file **ret)
+{
+	return open_file(fd, file_sz, PART, ret);
 }
 
 int elf_file_open_copy(int fd, uint64_t file_sz, struct elf_file **ret)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-	return copy < 0 ? -errno : open_file(copy, file_sz, false, ret);
+	return copy < 0 ? -errno : open_file(copy, file_sz, PROGRAM, ret);
 }
 
 struct elf_file *elf_file_close(struct elf_file *f)

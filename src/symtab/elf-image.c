@@ -44,11 +44,13 @@ int elf_image_read(const struct elf_image *img, uint64_t offset, void *dst, size
 	return (size_t)n == sz ? SYMTAB_OK : SYMTAB_BAD;
 }
 
-static bool is_ours(const Elf64_Ehdr *h)
+static bool is_ours(const Elf64_Ehdr *h, bool part)
 {
+	bool loaded = h->e_type == ET_EXEC || h->e_type == ET_DYN;
+
 	return memcmp(h->e_ident, ELFMAG, SELFMAG) == 0 && h->e_ident[EI_CLASS] == ELFCLASS64 &&
 	       h->e_ident[EI_DATA] == ELFDATA2LSB && h->e_ident[EI_VERSION] == EV_CURRENT &&
-	       h->e_machine == EM_X86_64 && (h->e_type == ET_EXEC || h->e_type == ET_DYN);
+	       h->e_machine == EM_X86_64 && (loaded || (part && h->e_type == ET_REL));
 }
 
 static int read_phdrs(struct elf_image *img)
@@ -90,16 +92,16 @@ static int libelf_failed(void)
 	return errno == ENOMEM || errno == EIO || errno == EBADF ? -errno : SYMTAB_BAD;
 }
 
-static int read_headers(struct elf_image *img)
+static int read_headers(struct elf_image *img, bool part)
 {
 	int r;
 
 	r = elf_image_read(img, 0, &img->ehdr, sizeof(img->ehdr));
 	if (r != SYMTAB_OK)
 		return r;
-	if (!is_ours(&img->ehdr))
+	if (!is_ours(&img->ehdr, part))
 		return SYMTAB_BAD;
-	r = read_phdrs(img);
+	r = part && img->ehdr.e_phnum == 0 ? SYMTAB_OK : read_phdrs(img);
 	if (r != SYMTAB_OK)
 		return r;
 	return read_shdrs(img);
@@ -108,15 +110,15 @@ static int read_headers(struct elf_image *img)
 int elf_image_init_memory(struct elf_image *img, const uint8_t *bytes, size_t sz)
 {
 	*img = (struct elf_image){ .fd = -EBADF, .bytes = bytes, .file_sz = sz };
-	return read_headers(img);
+	return read_headers(img, false);
 }
 
-int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz)
+int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz, bool part)
 {
 	int r;
 
 	*img = (struct elf_image){ .fd = fd, .file_sz = file_sz };
-	r = read_headers(img);
+	r = read_headers(img, part);
 	if (r != SYMTAB_OK)
 		return r;
 	if (elf_version(EV_CURRENT) == EV_NONE)

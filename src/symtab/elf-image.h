@@ -28,8 +28,11 @@ struct elf_image {
 
 #define ELF_IMAGE_INIT ((struct elf_image){ .fd = -EBADF })
 
-/* SYMTAB_OK, SYMTAB_BAD or -errno; elf_image_done() in any case. */
-int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz);
+/*
+ * SYMTAB_OK, SYMTAB_BAD or -errno; elf_image_done() in any case. @part: also one that was never linked, and
+ * has no segments.
+ */
+int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz, bool part);
 /* The same of a file's bytes in memory; they stay the caller's, and longer than the image. */
 int elf_image_init_memory(struct elf_image *img, const uint8_t *bytes, size_t sz);
 void elf_image_done(struct elf_image *img);

@@ -52,6 +52,7 @@ MODULES = {
     'gopclntab': ('workers', ['gopclntab.h', 'gopclntab_lines.h'], ['src/gopclntab'], ['abi', 'base']),
     'symtab': ('workers', ['symtab.h', 'elf_file.h', 'unwind_info.h', 'go_lines.h'], ['src/symtab'],
                ['abi', 'base', 'model', 'rows', 'object', 'wire', 'cfi', 'gopclntab']),
+    'dwarf': ('workers', ['dwarf.h'], ['src/dwarf'], ['base', 'symtab']),
     'report': ('workers', ['report.h'], ['src/report'], ['base', 'pprof']),
     'cprofctl': ('programs', ['ctl.h'], ['src/ctl'],
                  ['abi', 'base', 'model', 'object', 'wire', 'output', 'report']),
@@ -78,7 +79,7 @@ LIBRARIES = {
                    ['libprotobuf-c', 'protobuf-c', 'protobuf_c', 'libprotobuf_c'],
                    ['src/pprof', 'proto']),
     'lz4': (['lz4.h'], ['lz4'], ['src/symtab']),
-    'zlib': (['zlib.h'], ['zlib', 'z'], ['src/pprof', 'src/symtab']),
+    'zlib': (['zlib.h'], ['zlib', 'z'], ['src/pprof', 'src/symtab', 'src/dwarf']),
     'libmicrohttpd': (['microhttpd.h'], ['libmicrohttpd', 'microhttpd'], ['daemon/front']),
     # In systemd/ its directories are asked for, and nothing is linked.
     'libsystemd': (['systemd/*'], ['libsystemd', 'systemd'], ['daemon/launcher', 'systemd']),

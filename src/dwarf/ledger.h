@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * ledger — what may still be done and kept. Failures within this module are -errno: -EBADMSG the bytes are
+ * wrong, -E2BIG no more work may be done for now, -EFBIG no more may be kept, -EOPNOTSUPP a form that is not
+ * read, -ENOENT there is none; anything else is the system's.
+ */
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ledger {
+	uint64_t work; /* left */
+	size_t bytes;  /* kept */
+	size_t bytes_max;
+};
+
+static inline int ledger_spend(struct ledger *l, uint64_t work)
+{
+	if (work > l->work) {
+		l->work = 0;
+		return -E2BIG;
+	}
+	l->work -= work;
+	return 0;
+}
+
+static inline int ledger_keep(struct ledger *l, size_t bytes)
+{
+	if (bytes > l->bytes_max - l->bytes)
+		return -EFBIG;
+	l->bytes += bytes;
+	return 0;
+}
+
+static inline void ledger_drop(struct ledger *l, size_t bytes)
+{
+	l->bytes -= bytes;
+}
