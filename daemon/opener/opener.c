@@ -141,6 +141,8 @@ static int opener_serve(struct opener *o, const struct wire_open *req)
 
 	if (req->kind == WIRE_FILE_PERF_MAP)
 		status = perf_map_open(&o->root, req, &t);
+	else if (req->kind == WIRE_FILE_LINES)
+		status = target_open_mapped(&o->root, req, &t);
 	else
 		status = target_open(&o->root, req, &t);
 	if (status == WIRE_OPENED_OK)

@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/procfs.h"
 #include "mounts.h"
 
 #define TARGET_STATX_MASK \
@@ -174,6 +175,33 @@ enum wire_opened_status target_open(const struct root *root, const struct wire_o
 	ret->size = size;
 	target_read_path(root, ret);
 	return WIRE_OPENED_OK;
+}
+
+/*
+ * What the process has mapped is looked for by the inode's number alone: whether it is the file is seen when it
+ * is opened. One that swaps it meanwhile loses the file's lines, and nobody else's.
+ */
+enum wire_opened_status target_open_mapped(const struct root *root, const struct wire_open *req,
+					   struct target *ret)
+{
+	struct wire_open at = *req;
+	struct procfs_range range;
+	_cleanup_close_ int maps = -EBADF;
+	char path[64];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "proc/%" PRIu32 "/maps", req->pid);
+	maps = root_open_file(root, path, O_RDONLY);
+	if (maps < 0)
+		return target_find_status(maps);
+	r = procfs_maps_file(maps, req->key.ino, &range);
+	if (r < 0)
+		return r == -ESRCH ? WIRE_OPENED_GONE : WIRE_OPENED_FAILED;
+	if (range.kind != PROCFS_FILE)
+		return WIRE_OPENED_GONE;
+	at.vm_start = range.start;
+	at.vm_end = range.end;
+	return target_open(root, &at, ret);
 }
 
 bool target_is_exe(const struct root *root, uint32_t pid, const struct cprof_key *exe)

@@ -29,3 +29,6 @@ bool target_is_exe(const struct root *root, uint32_t pid, const struct cprof_key
 /* *ret is set with WIRE_OPENED_OK only. */
 enum wire_opened_status target_open(const struct root *root, const struct wire_open *req,
 				    struct target *ret);
+/* The same for WIRE_FILE_LINES: wherever the process has it mapped. */
+enum wire_opened_status target_open_mapped(const struct root *root, const struct wire_open *req,
+					   struct target *ret);

@@ -88,7 +88,7 @@ static int add_stack(struct interval *iv, const struct record *rec, uint32_t *re
 	cnt = locate_stack(iv->sampler->objects, rec, frames);
 	if (cnt < 0)
 		return cnt;
-	unwinding_use(iv->sampler, frames, (uint32_t)cnt);
+	unwinding_use(iv->sampler, rec->sample.head, frames, (uint32_t)cnt);
 	cnt = fold_add_stack(iv->window, rec, frames, (uint32_t)cnt, ret_stack);
 	if (cnt == 0 && (rec->sample.head->flags & CPROF_SAMPLE_LATE))
 		late_remember(iv->late, rec->sample.head, *ret_stack);

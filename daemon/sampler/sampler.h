@@ -161,7 +161,8 @@ void unwinding_settle(struct sampler *s, uint32_t object);
 enum rows_answer unwinding_find(struct sampler *s, uint32_t object, uint64_t offset,
 				struct cprof_rule *ret);
 /* A window has a stack of these frames. */
-void unwinding_use(struct sampler *s, const struct window_frame *frames, uint32_t cnt);
+void unwinding_use(struct sampler *s, const struct cprof_sample *sample,
+		   const struct window_frame *frames, uint32_t cnt);
 /* The object is about to be forgotten. */
 void unwinding_forget(struct sampler *s, uint32_t object);
 void unwinding_tick(struct sampler *s, uint64_t now_ns);

@@ -86,20 +86,21 @@ enum rows_answer unwinding_find(struct sampler *s, uint32_t object, uint64_t off
 	return pool_find(s->unwinding.pool, known, offset, ret);
 }
 
-void unwinding_use(struct sampler *s, const struct window_frame *frames, uint32_t cnt)
+void unwinding_use(struct sampler *s, const struct cprof_sample *sample,
+		   const struct window_frame *frames, uint32_t cnt)
 {
 	uint64_t now_ns = clock_mono_ns();
 	uint32_t last = CPROF_OBJECT_NONE;
 
-	for (uint32_t i = 0; s->unwinding.pool && i < cnt; i++) {
+	for (uint32_t i = 0; i < cnt; i++) {
 		uint32_t object = frames[i].object, slot;
 
 		if (object == last || (object < CPROF_OBJECT_FIRST && object != CPROF_OBJECT_VDSO))
 			continue;
 		last = object;
-		symbolize_use(s->symbolize, object);
+		symbolize_use(s->symbolize, object, sample->pid, sample->start_ns);
 		slot = objects_slot(s->objects, object);
-		if (slot < CPROF_UNWIND_OBJECTS_MAX)
+		if (s->unwinding.pool && slot < CPROF_UNWIND_OBJECTS_MAX)
 			pool_use(s->unwinding.pool, slot, now_ns);
 	}
 }

@@ -4,6 +4,7 @@
 /* answer — files to tables, questions to answers. Knows no sockets: the caller sends what is made. */
 
 #include "files.h"
+#include "lines.h"
 #include "rows-answer.h"
 #include "tables.h"
 
@@ -37,5 +38,6 @@ int answer_kernel(struct tables *t, int fd, union answer *ret);
 /* The same for the vDSO, from a copy of its image. */
 int answer_vdso(struct tables *t, int fd, union answer *ret, struct rows_answer *ret_rows);
 
-/* Makes the NAMED message. */
-void answer_names(struct tables *t, const struct wire_names *m, union answer *ret);
+/* Makes the NAMED message, with lines where they are told (names-answer.c); 0 or -ENOMEM. */
+int answer_names(struct tables *t, struct lines *lines, const struct wire_names *m, uint64_t now_ns,
+		 union answer *ret);

@@ -48,6 +48,7 @@ struct symbolizer {
 	int vdso; /* a copy; -EBADF: there is none */
 	struct tables tables;
 	struct files files;
+	struct lines lines;
 	struct loop_source *expiry; /* of files */
 	struct outbox outbox;
 	union answer request; /* any message fits */
@@ -115,6 +116,7 @@ static void symbolizer_drop_sampler(struct symbolizer *s)
 	outbox_clear(&s->outbox);
 	tables_done(&s->tables);
 	files_done(&s->files);
+	lines_done(&s->lines);
 }
 
 static int symbolizer_post(struct symbolizer *s, const struct wire_head *m, int fd)
@@ -209,6 +211,19 @@ static int symbolizer_debug(struct symbolizer *s, const struct wire_debug_file *
 	return symbolizer_send_rows(s, &rows);
 }
 
+/* Takes the descriptor. A file that tells lines came again: names wait for the word that it did. */
+static int symbolizer_lines(struct symbolizer *s, const struct wire_file *m, int fd)
+{
+	int r = lines_attach(&s->lines, (uint32_t)m->head.id, fd, m->file_sz);
+
+	s->answer.object = (struct wire_object){
+		.head = { .size = sizeof(s->answer.object), .type = WIRE_OBJECT, .id = m->head.id },
+		.status = WIRE_OBJECT_READY,
+		.lined = lines_state(&s->lines, (uint32_t)m->head.id) == LINES_OPEN,
+	};
+	return r == -ENOMEM ? r : symbolizer_send(s);
+}
+
 /* Takes the descriptor. */
 static int symbolizer_file(struct symbolizer *s, const struct wire_file *m, int fd)
 {
@@ -218,13 +233,22 @@ static int symbolizer_file(struct symbolizer *s, const struct wire_file *m, int 
 
 	log_debug("object %u: status %u", (unsigned int)s->answer.object.head.id,
 		  (unsigned int)s->answer.object.status);
-	if (r == 0 && m->kind != WIRE_FILE_PERF_MAP) {
+	if (r == 0 && elf && elf_file_bytes(elf) <= FILES_HEADERS_MAX)
+		r = lines_add(&s->lines, (uint32_t)m->head.id, elf, NULL);
+	s->answer.object.lined = r > 0;
+	if (r >= 0 && m->kind != WIRE_FILE_PERF_MAP) {
 		r = files_put(&s->files, (uint32_t)m->head.id, elf, now_ns);
 		loop_timer_set(s->expiry, files_expire(&s->files, now_ns));
 	} else {
 		elf = elf_file_close(elf);
 	}
 	return r < 0 ? r : symbolizer_send(s);
+}
+
+/* Takes the descriptor. */
+static int symbolizer_take(struct symbolizer *s, const struct wire_file *m, int fd)
+{
+	return m->kind == WIRE_FILE_LINES ? symbolizer_lines(s, m, fd) : symbolizer_file(s, m, fd);
 }
 
 static int symbolizer_on_expiry(struct loop_source *source, uint64_t now_ns, void *ctx)
@@ -259,8 +283,8 @@ static int symbolizer_names(struct symbolizer *s, const struct wire_names *m)
 	r = symbolizer_load_special(s, m->object);
 	if (r < 0)
 		return r;
-	answer_names(&s->tables, m, &s->answer);
-	return symbolizer_send(s);
+	r = answer_names(&s->tables, &s->lines, m, clock_mono_ns(), &s->answer);
+	return r < 0 ? r : symbolizer_send(s);
 }
 
 /*
@@ -289,8 +313,12 @@ static int symbolizer_told(struct symbolizer *s, int type, uint32_t object)
 	case WIRE_CLOSE:
 		files_close(&s->files, object);
 		return 0;
+	case WIRE_RELEASE:
+		lines_release(&s->lines, object);
+		return 0;
 	case WIRE_FORGET:
 		files_close(&s->files, object);
+		lines_forget(&s->lines, object);
 		tables_forget(&s->tables, object);
 		return 0;
 	default:
@@ -333,7 +361,7 @@ static int symbolizer_on_opener(struct loop_source *source, uint32_t events, voi
 
 	r = symbolizer_receive(s, &s->opener, &fd);
 	if (r == WIRE_FILE && fd >= 0 && s->request.head.id <= UINT32_MAX)
-		r = symbolizer_file(s, (const struct wire_file *)&s->request, TAKE_FD(fd));
+		r = symbolizer_take(s, (const struct wire_file *)&s->request, TAKE_FD(fd));
 	else if (r == WIRE_DEBUG_FILE && fd >= 0 && s->request.head.id <= UINT32_MAX)
 		r = symbolizer_debug(s, (const struct wire_debug_file *)&s->request, TAKE_FD(fd));
 	else if (r > 0)

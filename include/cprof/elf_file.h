@@ -31,8 +31,21 @@ struct elf_file *elf_file_close(struct elf_file *f);
 /* The same for a file that holds debugging information only, and may have no segments: a .dwo, a .dwp, dwz's. */
 int elf_file_open_part(int fd, uint64_t file_sz, struct elf_file **ret);
 
+/* The same file, open once more. As elf_file_open(). */
+int elf_file_copy(const struct elf_file *f, struct elf_file **ret);
+/* Closes the descriptor, and keeps what is known: nothing can be read until the file is there again. */
+void elf_file_detach(struct elf_file *f);
+/* Takes the descriptor, of the same file: 0, or -ESTALE: its size is another one. */
+int elf_file_attach(struct elf_file *f, int fd, uint64_t file_sz);
+bool elf_file_is_attached(const struct elf_file *f);
+
+/* May it tell lines, by debugging information or Go's table? One without section headers may. */
+bool elf_file_tells_lines(const struct elf_file *f);
+
 /* Where the byte at @offset of the file lies in memory before relocation; false: in no executable segment. */
 bool elf_file_address(const struct elf_file *f, uint64_t offset, uint64_t *ret);
+/* The other way round. */
+bool elf_file_offset(const struct elf_file *f, uint64_t addr, uint64_t *ret);
 /* Is an executable segment at this address, be it in another file (of which this is the debug file)? */
 bool elf_file_has_code(const struct elf_file *f, uint64_t addr);
 

@@ -60,6 +60,7 @@ struct object {
 	enum object_kind kind;
 	enum object_state state;
 	enum object_elf elf;
+	bool lined;   /* its file tells lines */
 	bool foreign; /* a superblock of another user namespace */
 	uint8_t build_id_sz;
 	uint8_t segments_cnt;

@@ -44,6 +44,12 @@ int procfs_maps_find(int fd, const uint64_t *addresses, size_t cnt, struct procf
 int procfs_maps_query(int fd, const uint64_t *addresses, size_t cnt, struct procfs_range *ret);
 int procfs_maps_read(int fd, const uint64_t *addresses, size_t cnt, struct procfs_range *ret);
 
+/*
+ * The first mapping with code of a file whose inode number ends in these 32 bits (an overlay's may have more),
+ * by the text; kind NONE: there is none. As procfs_maps_find().
+ */
+int procfs_maps_file(int fd, uint64_t ino, struct procfs_range *ret);
+
 /* When the process began, in clock ticks since boot: 0 and *ret, or -errno. */
 int procfs_start_ticks(const struct root *root, uint32_t pid, uint64_t *ret);
 

@@ -65,8 +65,8 @@ int symbolize_send_opener(struct symbolize *s, const struct wire_maps *m);
 /* Since when the opener owes the file that it was asked for first; UINT64_MAX: it owes none. */
 uint64_t symbolize_opener_owes_ns(struct symbolize *s);
 
-/* A stack has frames of it: its rows, if they are still to come, are worth more. */
-void symbolize_use(struct symbolize *s, uint32_t object);
+/* A stack of this process has frames of it: its rows, if they are due, are worth more, and its file is there. */
+void symbolize_use(struct symbolize *s, uint32_t object, uint32_t pid, uint64_t start_ns);
 /* There is little CPU time: rows are asked for slowly from now on, or as they come again. */
 void symbolize_defer(struct symbolize *s, bool deferred);
 

@@ -19,7 +19,7 @@
  *	opener -> sampler	OPENED, DEBUG_OPENED, MAPPED
  *	opener -> symbolizer	FILE, DEBUG_FILE (with the descriptor)
  *	symbolizer -> sampler	OBJECT, ROWS (with a memfd), NAMED
- *	sampler -> symbolizer	NAMES, MAKE_ROWS, CLOSE, FORGET
+ *	sampler -> symbolizer	NAMES, MAKE_ROWS, CLOSE, RELEASE, FORGET
  *
  * A role is started with one descriptor, WIRE_CONTROL_FD, to the launcher; all others come by PEER,
  * at the start and again whenever a neighbour was restarted (the new end replaces the old).
@@ -65,6 +65,7 @@ enum wire_type {
 	WIRE_OPEN_DEBUG,
 	WIRE_DEBUG_OPENED,
 	WIRE_DEBUG_FILE,
+	WIRE_RELEASE,
 	WIRE_TYPE_MAX,
 };
 
@@ -164,6 +165,7 @@ struct wire_open {
 enum wire_file_kind {
 	WIRE_FILE_ELF,
 	WIRE_FILE_PERF_MAP, /* /tmp/perf-PID.map of a process, of which only pid, start_ns and uid count */
+	WIRE_FILE_LINES, /* an ELF file again, for its lines, wherever the process has it mapped */
 	WIRE_FILE_KIND_MAX,
 };
 
@@ -250,7 +252,15 @@ struct wire_object {
 	uint32_t build_id_sz;
 	struct object_segment segments[OBJECT_SEGMENTS_MAX];
 	uint8_t build_id[OBJECT_BUILD_ID_MAX];
+	uint32_t lined; /* 1: it tells lines, and stays open for them until RELEASE */
+	uint32_t pad;
 };
+
+/*
+ * RELEASE has a bare head too: nobody samples the file any more, so it is closed, though it tells lines. When
+ * it is sampled again it comes as a FILE of kind WIRE_FILE_LINES, and of
+ * the OBJECT that answers it only this counts: whether it is open.
+ */
 
 enum wire_rows_status {
 	WIRE_ROWS_OK,
@@ -316,7 +326,7 @@ struct wire_named {
 	uint32_t object;
 	uint32_t cnt;
 	uint32_t status; /* enum wire_object_status */
-	uint32_t pad;
+	uint32_t closed; /* 1: lines are missing, for the file was released */
 };
 
 struct wire_name {

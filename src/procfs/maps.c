@@ -163,9 +163,10 @@ bool procfs_maps_parse(const char *line, size_t len, struct procfs_range *ret)
 	return true;
 }
 
-/* Reading: the line at hand, and which addresses are still looked for. */
+/* Reading: the line at hand, and which addresses are still looked for; NULL: one mapping of a file, by its number. */
 struct reader {
 	const uint64_t *addresses;
+	uint64_t ino;
 	size_t cnt, next;
 	struct procfs_range *ret;
 	char line[MAPS_LINE_KEPT];
@@ -179,6 +180,11 @@ static void take_line(struct reader *rd)
 
 	if (!procfs_maps_parse(rd->line, rd->line_len, &m))
 		return;
+	if (!rd->addresses) {
+		if (m.kind == PROCFS_FILE && (uint32_t)m.ino == (uint32_t)rd->ino)
+			rd->ret[rd->next++] = m;
+		return;
+	}
 	while (rd->next < rd->cnt && rd->addresses[rd->next] < m.start)
 		rd->next++;
 	while (rd->next < rd->cnt && rd->addresses[rd->next] < m.end)
@@ -197,14 +203,13 @@ static void take_piece(struct reader *rd, const char *bytes, size_t sz)
 	}
 }
 
-int procfs_maps_read(int fd, const uint64_t *addresses, size_t cnt, struct procfs_range *ret)
+static int read_lines(int fd, struct reader *rd)
 {
-	struct reader rd = { .addresses = addresses, .cnt = cnt, .ret = ret };
 	char piece[MAPS_PIECE];
 	size_t read_sz = 0;
 
-	memset(ret, 0, cnt * sizeof(*ret));
-	while (rd.next < cnt && read_sz < MAPS_BYTES_MAX) {
+	memset(rd->ret, 0, rd->cnt * sizeof(*rd->ret));
+	while (rd->next < rd->cnt && read_sz < MAPS_BYTES_MAX) {
 		ssize_t n = read(fd, piece, sizeof(piece));
 
 		if (n < 0 && errno == EINTR)
@@ -214,10 +219,24 @@ int procfs_maps_read(int fd, const uint64_t *addresses, size_t cnt, struct procf
 		if (n == 0)
 			/* A process that is a zombie, or a kernel thread, shows an empty file. */
 			return read_sz > 0 ? 0 : -ESRCH;
-		take_piece(&rd, piece, (size_t)n);
+		take_piece(rd, piece, (size_t)n);
 		read_sz += (size_t)n;
 	}
 	return 0;
+}
+
+int procfs_maps_read(int fd, const uint64_t *addresses, size_t cnt, struct procfs_range *ret)
+{
+	struct reader rd = { .addresses = addresses, .cnt = cnt, .ret = ret };
+
+	return read_lines(fd, &rd);
+}
+
+int procfs_maps_file(int fd, uint64_t ino, struct procfs_range *ret)
+{
+	struct reader rd = { .ino = ino, .cnt = 1, .ret = ret };
+
+	return read_lines(fd, &rd);
 }
 
 int procfs_maps_find(int fd, const uint64_t *addresses, size_t cnt, struct procfs_range *ret)

@@ -340,6 +340,10 @@ int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t
 	w = symbolize_work(s, m->object);
 	if (w)
 		w->lost = 0;
+	if (m->closed) {
+		s->opts.counters->v[COUNTER_lines_missed] += m->cnt;
+		lines_closed(s, m->object);
+	}
 	while (wire_named_next(m, &pos, &view) > 0) {
 		if (take_name(&texts, &s->asks[i], s->asks[i].offsets[n++], &view) < 0)
 			break; /* no memory: these places stay without a name */

@@ -120,6 +120,8 @@ static void on_opened(struct symbolize *s, const struct wire_opened *m, uint64_t
 	if (!o || m->head.id < CPROF_OBJECT_FIRST)
 		return;
 	take_path(s, object, m);
+	if (o->lined)
+		lines_opened(s, object, m);
 	if (o->state != OBJECT_ASKED)
 		return; /* the symbolizer was faster than the opener's word, or it was asked again */
 	if (o->kind == OBJECT_JIT) {
@@ -263,6 +265,10 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 		return -EBADMSG;
 	if (!o || debugs_on_object(s, m, now_ns))
 		return 0; /* forgotten meanwhile, or told once more */
+	if (o->state == OBJECT_READY && o->lined) {
+		lines_told(s, object, m->lined, now_ns); /* it came again */
+		return 0;
+	}
 	if (o->state != OBJECT_OPENED && o->state != OBJECT_ASKED)
 		return 0;
 	if (o->kind == OBJECT_JIT) {
@@ -270,6 +276,7 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 		return 0;
 	}
 	take_facts(s, object, m);
+	lines_told(s, object, m->lined, now_ns);
 	symbolize_set_state(s, object, state_of(s, m), now_ns);
 	s->opts.on_object(object, s->opts.ctx);
 	if (s->opts.on_rows)

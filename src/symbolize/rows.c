@@ -227,11 +227,15 @@ int symbolize_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, ui
 	return r;
 }
 
-void symbolize_use(struct symbolize *s, uint32_t object)
+void symbolize_use(struct symbolize *s, uint32_t object, uint32_t pid, uint64_t start_ns)
 {
 	struct work *w = symbolize_work(s, object);
 
-	if (w && w->rows_due)
+	if (!w)
+		return;
+	w->user_pid = pid;
+	w->user_start_ns = start_ns;
+	if (w->rows_due)
 		w->uses++;
 }
 

@@ -39,7 +39,12 @@ struct work {
 	uint64_t begun_ns; /* when its reading was asked for */
 	uint64_t views;	   /* those in whose list of files it is, a bit each */
 	uint64_t missed;   /* those whose stacks wanted its names and are not looked at any more */
-	uint64_t reading;  /* its perf map was read then: all its places are to be asked for anew */
+	bool held;	   /* the symbolizer has it open for its lines */
+	uint64_t lines_used_ns;	 /* when a stack was looked at that has it */
+	uint64_t lines_await_ns; /* until when names wait for its lines; 0: they do not */
+	uint64_t user_start_ns;	 /* of the process that was met last with it */
+	uint32_t user_pid;
+	uint64_t reading; /* its perf map was read then: all its places are to be asked for anew */
 };
 
 #define OPENS_USERS_MAX 64
@@ -158,6 +163,8 @@ struct symbolize {
 	struct making making;	   /* the one that was */
 	uint64_t rows_next_ns;	   /* not before */
 	struct debugs debugs;
+	VEC(uint32_t) held; /* files that are open for their lines */
+	uint64_t lines_tick_ns;
 	bool deferred;	    /* what costs much is put off */
 	VEC(uint32_t) jits; /* objects of run-time code whose names were wanted */
 	struct opens_user users[OPENS_USERS_MAX];
@@ -249,6 +256,20 @@ void views_look_again(struct symbolize *s);
 void views_room(struct symbolize *s);
 /* The object became ready: those who wait for it see that. */
 void views_ready(struct symbolize *s, struct work *w);
+
+/* lines.c */
+/* The symbolizer's word on a file: whether it tells lines; then it is open. */
+void lines_told(struct symbolize *s, uint32_t object, bool lined, uint64_t now_ns);
+/* A stack has frames in such a file. */
+void lines_use(struct symbolize *s, uint32_t object, uint64_t now_ns);
+/* A place of it is to be asked for; true: not yet, the file is on its way. */
+bool lines_want(struct symbolize_view *v, uint32_t object, uint64_t now_ns);
+void lines_opened(struct symbolize *s, uint32_t object, const struct wire_opened *m);
+/* It is not open. */
+void lines_closed(struct symbolize *s, uint32_t object);
+void lines_tick(struct symbolize *s, uint64_t now_ns);
+/* The symbolizer is gone. */
+void lines_lost(struct symbolize *s);
 
 /* jit.c */
 bool jit_is(struct symbolize *s, uint32_t object);

@@ -41,6 +41,7 @@ struct symbolize *symbolize_free(struct symbolize *s)
 	vec_done(&s->works);
 	vec_done(&s->rows);
 	vec_done(&s->rows_again);
+	vec_done(&s->held);
 	vec_done(&s->jits);
 	vec_done(&s->codes);
 	s->opener_fd = fd_close(s->opener_fd);
@@ -223,6 +224,7 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 	s->symbolizer_heard_ns = now_ns;
 	s->symbolizer_spoke = false;
 	symbolize_asks_drop(s);
+	lines_lost(s);
 	s->kernel_tried = false;
 	s->kernel_read = false;
 	s->vdso_tried = false;

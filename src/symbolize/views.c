@@ -87,7 +87,7 @@ static bool may_change(const struct object *o, const struct work *w)
 	case OBJECT_REFUSED:
 		return false;
 	default:
-		return o->kind == OBJECT_JIT && !w->gone;
+		return w->lines_await_ns > 0 || (o->kind == OBJECT_JIT && !w->gone);
 	}
 }
 
@@ -153,6 +153,7 @@ int symbolize_window(struct symbolize_view *v, uint64_t now_ns)
 	symbolize_retry(s, now_ns);
 	jit_tick(s, now_ns);
 	kernel_tick(s, now_ns);
+	lines_tick(s, now_ns);
 	if (v->asks_cnt == 0 && v->wants_next == v->wants.cnt)
 		r = wants_scan(v, now_ns);
 	symbolize_pump(s, now_ns);

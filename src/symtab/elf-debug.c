@@ -30,6 +30,32 @@ bool elf_file_address(const struct elf_file *f, uint64_t offset, uint64_t *ret)
 	return false;
 }
 
+bool elf_file_offset(const struct elf_file *f, uint64_t addr, uint64_t *ret)
+{
+	for (uint32_t i = 0; i < f->img.phdrs_cnt; i++) {
+		const Elf64_Phdr *p = &f->img.phdrs[i];
+
+		if (p->p_type == PT_LOAD && (p->p_flags & PF_X) && addr >= p->p_vaddr &&
+		    addr - p->p_vaddr < p->p_filesz) {
+			*ret = p->p_offset + (addr - p->p_vaddr);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool elf_file_tells_lines(const struct elf_file *f)
+{
+	static const char *const names[] = { ".debug_info", ".zdebug_info", ".gopclntab",
+					     ".data.rel.ro.gopclntab", ".go.buildinfo" };
+
+	for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+		if (elf_image_section(&f->img, names[i]))
+			return true;
+	}
+	return f->img.shdrs_cnt == 0;
+}
+
 bool elf_file_has_code(const struct elf_file *f, uint64_t addr)
 {
 	for (uint32_t i = 0; i < f->img.phdrs_cnt; i++) {

@@ -67,6 +67,34 @@ int elf_file_open_copy(int fd, uint64_t file_sz, struct elf_file **ret)
 	return copy < 0 ? -errno : open_file(copy, file_sz, PROGRAM, ret);
 }
 
+int elf_file_copy(const struct elf_file *f, struct elf_file **ret)
+{
+	return elf_file_open_copy(f->fd, f->img.file_sz, ret);
+}
+
+void elf_file_detach(struct elf_file *f)
+{
+	f->fd = fd_close(f->fd);
+	f->img.fd = -EBADF;
+}
+
+int elf_file_attach(struct elf_file *f, int fd, uint64_t file_sz)
+{
+	_cleanup_close_ int owned = fd;
+
+	if (file_sz != f->img.file_sz)
+		return -ESTALE;
+	elf_file_detach(f);
+	f->fd = TAKE_FD(owned);
+	f->img.fd = f->fd;
+	return 0;
+}
+
+bool elf_file_is_attached(const struct elf_file *f)
+{
+	return f->fd >= 0;
+}
+
 struct elf_file *elf_file_close(struct elf_file *f)
 {
 	if (!f)

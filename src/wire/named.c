@@ -50,7 +50,7 @@ bool named_check(const void *msg, size_t sz)
 	const struct wire_named *m = msg;
 	size_t pos = sizeof(*m);
 
-	if (m->status >= WIRE_OBJECT_MAX || m->cnt > WIRE_NAMES_MAX)
+	if (m->status >= WIRE_OBJECT_MAX || m->cnt > WIRE_NAMES_MAX || m->closed > 1)
 		return false;
 	if (m->status == WIRE_OBJECT_BAD && m->cnt > 0)
 		return false;

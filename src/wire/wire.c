@@ -22,7 +22,7 @@
 _Static_assert(sizeof(struct wire_head) == 16, "wire_head");
 _Static_assert(sizeof(struct wire_open) == 112, "wire_open");
 _Static_assert(sizeof(struct wire_opened) == 24, "wire_opened");
-_Static_assert(sizeof(struct wire_object) == 848, "wire_object");
+_Static_assert(sizeof(struct wire_object) == 856, "wire_object");
 _Static_assert(sizeof(struct wire_rows) == 296, "wire_rows");
 _Static_assert(sizeof(struct wire_open_debug) == 80, "wire_open_debug");
 _Static_assert(sizeof(struct wire_debug_opened) == 24, "wire_debug_opened");
@@ -147,7 +147,8 @@ static bool check_object(const void *msg, size_t sz)
 	const struct wire_object *m = msg;
 
 	return sz == sizeof(*m) && m->status < WIRE_OBJECT_MAX && m->elf <= OBJECT_ELF_DYN &&
-	       m->segments_cnt <= OBJECT_SEGMENTS_MAX && m->build_id_sz <= OBJECT_BUILD_ID_MAX;
+	       m->segments_cnt <= OBJECT_SEGMENTS_MAX && m->build_id_sz <= OBJECT_BUILD_ID_MAX &&
+	       m->lined <= 1;
 }
 
 bool wire_link_is_valid(const char *name, size_t len)
@@ -216,6 +217,7 @@ static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
 	[WIRE_ROWS] = { sizeof(struct wire_rows), check_rows },
 	[WIRE_MAKE_ROWS] = { sizeof(struct wire_head), NULL },
 	[WIRE_CLOSE] = { sizeof(struct wire_head), NULL },
+	[WIRE_RELEASE] = { sizeof(struct wire_head), NULL },
 	[WIRE_OPEN_DEBUG] = { sizeof(struct wire_open_debug), check_open_debug },
 	[WIRE_DEBUG_OPENED] = { sizeof(struct wire_debug_opened), check_debug_opened },
 	[WIRE_DEBUG_FILE] = { sizeof(struct wire_debug_file), NULL },

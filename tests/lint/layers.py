@@ -61,7 +61,7 @@ MODULES = {
     'opener': ('programs', [], ['daemon/opener'],
                ['abi', 'base', 'procfs', 'model', 'object', 'wire']),
     'symbolizer': ('programs', [], ['daemon/symbolizer'],
-                   ['abi', 'base', 'model', 'rows', 'object', 'wire', 'symtab']),
+                   ['abi', 'base', 'model', 'rows', 'object', 'wire', 'symtab', 'gopclntab', 'dwarf']),
     'front': ('programs', [], ['daemon/front'], ['abi', 'base', 'model', 'config', 'object', 'wire', 'output', 'spool']),
     'sampler': ('programs', [], ['daemon/sampler'],
                 ['abi', 'base', 'procfs', 'model', 'config', 'rows', 'object', 'cgroups', 'wire', 'output',

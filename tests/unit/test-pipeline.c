@@ -19,7 +19,8 @@ struct bench {
 };
 
 /* There are no rows here. */
-void unwinding_use(struct sampler *s, const struct window_frame *frames, uint32_t cnt)
+void unwinding_use(struct sampler *s, const struct cprof_sample *sample,
+		   const struct window_frame *frames, uint32_t cnt)
 {
 }
 

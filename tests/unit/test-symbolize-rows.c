@@ -156,9 +156,9 @@ TEST(rows_are_asked_for_one_at_a_time_by_use)
 		object[i] = make_ready(&b, 100 + i);
 	CHECK_EQ(asked(&b), object[0]);
 	CHECK_EQ(asked(&b), 0);
-	symbolize_use(b.s, object[3]);
-	symbolize_use(b.s, object[3]);
-	symbolize_use(b.s, object[2]);
+	symbolize_use(b.s, object[3], 1, 1);
+	symbolize_use(b.s, object[3], 1, 1);
+	symbolize_use(b.s, object[2], 1, 1);
 	CHECK_EQ(say_block(&b, object[0], WIRE_ROWS_OK, 1), 0);
 	CHECK_EQ(asked(&b), object[3]);
 	CHECK_EQ(say_block(&b, object[3], WIRE_ROWS_OK, 1), 0);
@@ -236,12 +236,12 @@ TEST(who_waits_for_long_comes_first)
 	first = make_ready(&b, 100);
 	old = make_ready(&b, 101);
 	used = make_ready(&b, 102);
-	symbolize_use(b.s, used);
+	symbolize_use(b.s, used, 1, 1);
 	CHECK_EQ(asked(&b), first);
 	CHECK_EQ(say_block(&b, first, WIRE_ROWS_OK, 1), 0);
 	CHECK_EQ(asked(&b), used);
 	(void)make_ready(&b, 103);
-	symbolize_use(b.s, 1 + used);
+	symbolize_use(b.s, 1 + used, 1, 1);
 	/* It says when it is done, later. */
 	CHECK(!symbolize_is_stuck(b.s, 2 * SECOND, 2 * SECOND));
 	CHECK(symbolize_is_stuck(b.s, 4 * SECOND, 2 * SECOND));

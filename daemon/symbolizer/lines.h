@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * lines — what files tell of their source: by DWARF, their own or that of a separate debug file, or by the
+ * table of Go's runtime.
+ *
+ * Which function was inlined where is far more than a table of names, so it is looked up in the file, for the
+ * places that were sampled and no others. The file is open while its processes are at work (until the sampler
+ * says RELEASE); how it is put together is remembered beyond that, for when it comes again (WIRE_FILE_LINES).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cprof/base/cleanup.h"
+#include "cprof/base/vec.h"
+#include "cprof/elf_file.h"
+
+#define LINES_FILES_MAX 64
+/* Of all that is remembered of files. */
+#define LINES_BYTES_MAX (64u << 20)
+/* About a byte that is looked at, each (dwarf.h): at first, and for each minute in which it is asked. */
+#define LINES_WORK (768ull << 20)
+#define LINES_WORK_MINUTE (64ull << 20)
+
+struct lines_file;
+
+struct lines {
+	VEC(struct lines_file *) v; /* in no order */
+	uint64_t used;		    /* counts up with every use */
+	uint64_t seed;		    /* random */
+};
+
+/* A function at a place, as in dwarf.h. Texts are a stranger's bytes; never NULL. */
+struct lines_frame {
+	const char *name;
+	const char *linkage;
+	const char *file;
+	uint32_t line, column, start_line;
+};
+
+/*
+ * Whether the file tells lines; it stays the caller's, and is opened once more if it does. @debug, which it
+ * takes, is its separate debug file, or NULL. 1, 0 or -errno.
+ */
+int lines_add(struct lines *l, uint32_t object, const struct elf_file *f, struct elf_file *debug);
+/* The file came again; takes the descriptor. One that was forgotten meanwhile is as a new one. 0 or -errno. */
+int lines_attach(struct lines *l, uint32_t object, int fd, uint64_t file_sz);
+void lines_release(struct lines *l, uint32_t object);
+void lines_forget(struct lines *l, uint32_t object);
+void lines_done(struct lines *l);
+
+enum lines_state { LINES_NONE, LINES_CLOSED, LINES_OPEN };
+enum lines_state lines_state(const struct lines *l, uint32_t object);
+
+/* A place: the innermost frame first. @start is the offset of the outermost one's code; 0: not known. */
+typedef int (*lines_fn)(void *ctx, size_t i, uint64_t start, const struct lines_frame *frames,
+			size_t cnt);
+
+struct lines_question {
+	const uint64_t *offsets; /* in the file, ascending */
+	size_t cnt;
+	uint64_t now_ns;
+	lines_fn fn;
+	void *ctx;
+};
+
+/*
+ * Places of which nothing is told are left out. What is told is good until fn() returns, which ends it by
+ * another value than 0. 0, what fn() said, or -errno.
+ */
+int lines_find(struct lines *l, uint32_t object, const struct lines_question *q);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The real cprofd-symbolizer tells lines and inlined functions, of this very program, while its file is there.
+ */
+
+#include "role-fixture.h"
+
+#define LINES_MOST 64
+static int lined_line, inlined_line;
+
+static inline __attribute__((always_inline)) int lined_inner(int x)
+{
+	inlined_line = __LINE__ + 1;
+	return x * x + inlined_line;
+}
+
+__attribute__((noinline, noclone)) int lined_outer(int x);
+
+__attribute__((noinline, noclone)) int lined_outer(int x)
+{
+	lined_line = __LINE__ + 1;
+	return lined_inner(x) + lined_line;
+}
+
+static bool line_is(const struct wire_name_view *v, uint16_t i, const char *name, int line)
+{
+	struct wire_line_view l;
+
+	wire_named_line(v, i, &l);
+	return l.name_len == strlen(name) && memcmp(l.name, name, l.name_len) == 0 &&
+	       l.file_len > 0 && l.line == (uint32_t)line && l.start_line > 0 &&
+	       l.start_line < l.line;
+}
+
+/* How many of the places in lined_outer() are known to be in what was inlined there, at the right lines. */
+static int count_inlined(struct role *role, uint32_t object)
+{
+	uint64_t start = offset_of("/proc/self/exe", "lined_outer"), places[LINES_MOST];
+	struct wire_name_view v;
+	size_t pos = 0;
+	int cnt = 0;
+
+	for (unsigned int i = 0; i < LINES_MOST; i++)
+		places[i] = start + i;
+	ask(role, 5, object, places, LINES_MOST);
+	expect_named(role, 5, WIRE_OBJECT_READY, LINES_MOST);
+	while (wire_named_next(&in.named, &pos, &v) > 0) {
+		if (v.start != start || v.lines_cnt != 2)
+			continue; /* behind it */
+		cnt += line_is(&v, 0, "lined_inner", inlined_line) &&
+		       line_is(&v, 1, "lined_outer", lined_line);
+	}
+	return cnt;
+}
+
+TEST(lines_are_told_while_the_file_is_open)
+{
+	struct role role = start();
+	int other, fd = private_copy(&other);
+
+	CHECK_EQ(lined_outer(3), 9 + inlined_line + lined_line);
+	send_file(&role, 43, fd);
+	expect_object(&role, 43, WIRE_OBJECT_READY);
+	CHECK_EQ(in.object.lined, 1);
+	CHECK(is_open(other));
+	CHECK(count_inlined(&role, 43) > 0);
+	CHECK_EQ(in.named.closed, 0);
+	release(&role, 43);
+	CHECK_EQ(count_inlined(&role, 43), 0);
+	CHECK_EQ(in.named.closed, 1);
+
+	send_file_of(&role, WIRE_FILE_LINES, 43, fd);
+	expect_object_alone(&role, 43, WIRE_OBJECT_READY);
+	CHECK_EQ(in.object.lined, 1);
+	CHECK(count_inlined(&role, 43) > 0);
+	send_file_of(&role, WIRE_FILE_LINES, 43, text_fd("x", 1)); /* another one */
+	expect_object_alone(&role, 43, WIRE_OBJECT_READY);
+	CHECK(count_inlined(&role, 43) > 0);
+	send_head(role.sampler, WIRE_FORGET, 43, -EBADF);
+	ask(&role, 6, 43, &(uint64_t){ 1 }, 1);
+	expect_named(&role, 6, WIRE_OBJECT_BAD, 0);
+	close(fd);
+	CHECK(!is_open(other));
+	close(other);
+	stop(&role);
+}
+
+CHECK_MAIN
