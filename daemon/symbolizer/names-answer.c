@@ -56,7 +56,8 @@ static void make_line(const struct symtab_symbol *s, struct name_text *text,
 		.name = text->linkage,
 		.name_len = (uint16_t)len,
 	};
-	out = symtab_demangle(text->raw, text->readable, sizeof(text->readable) - s->module_len);
+	out = symtab_readable(text->raw, s->naming, text->readable,
+			      sizeof(text->readable) - s->module_len);
 	if (out == 0)
 		return;
 	memcpy(text->readable + out, s->name + core, s->module_len + 1);

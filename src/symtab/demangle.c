@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
+ * What functions are called.
+ *
+ * A compiler splits and copies functions, and appends to each piece's name what it is. For whoever reads a
+ * profile these are one function, so the suffix goes; the name as it is remains beside it (system_name).
+ *
  * C++ and Rust names by libiberty's demangler, with its output cut off where it grows too long.
  *
  * A mangled name of 245 bytes can stand for 54 MB of text, doubling every few bytes. The callback
@@ -15,6 +20,7 @@
 
 #include "cprof/symtab.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <string.h>
 
@@ -39,24 +45,117 @@ static void take_output(const char *s, size_t len, void *opaque)
 }
 
 /* Its own frame, so that nothing lives in a register over the jump. */
-static __attribute__((noinline)) bool run(const char *name, struct output *out)
+static __attribute__((noinline)) int run_rust(const char *name, struct output *out)
+{
+	if (setjmp(out->full) != 0)
+		return -E2BIG;
+	return rust_demangle_callback(name, 0, take_output, out) != 0;
+}
+
+static __attribute__((noinline)) bool run_cplus(const char *name, struct output *out)
 {
 	if (setjmp(out->full) != 0)
 		return false;
-	if (rust_demangle_callback(name, 0, take_output, out) != 0)
-		return true;
-	out->len = 0;
 	return cplus_demangle_v3_callback(name, DMGL_ANSI, take_output, out) != 0;
+}
+
+/* A mangled name has no dot in it, and the demangler would drop what is behind one. */
+static bool run_with_suffix(const char *name, const char *dot, struct output *out)
+{
+	char core[SYMTAB_NAME_MAX + 1];
+	size_t len = (size_t)(dot - name);
+
+	if (len >= sizeof(core))
+		return false;
+	memcpy(core, name, len);
+	core[len] = '\0';
+	if (!run_cplus(core, out) || out->len == 0 || strlen(dot) >= out->sz - out->len)
+		return false;
+	memcpy(out->dst + out->len, dot, strlen(dot));
+	out->len += strlen(dot);
+	return true;
 }
 
 size_t symtab_demangle(const char *name, char *dst, size_t dst_sz)
 {
 	struct output out = { .dst = dst, .sz = dst_sz };
+	const char *dot = strchr(name, '.');
+	int r;
 
 	if (dst_sz == 0 || name[0] != '_')
 		return 0;
-	if (!run(name, &out) || out.len == 0)
+	r = run_rust(name, &out);
+	if (r == 0) {
+		out.len = 0;
+		r = dot ? run_with_suffix(name, dot, &out) : run_cplus(name, &out);
+	}
+	if (r <= 0 || out.len == 0)
 		return 0;
 	dst[out.len] = '\0';
 	return out.len;
+}
+
+/* What compilers append. Of Go's names those without a number may be the function's own. */
+struct clone_suffix {
+	const char *word;
+	bool bare; /* it may come without a number */
+};
+
+static const struct clone_suffix clone_suffixes[] = {
+	{ "cold", true },			       /* what is hardly ever run of it */
+	{ "part", false },			       /* what was not inlined of it */
+	{ "isra", false },			       /* takes other parameters */
+	{ "constprop", false }, { "lto_priv", false }, /* of several that had one name in their files */
+	{ "llvm", false },	{ "__uniq", false },   { "localalias", true },
+};
+
+static bool is_clone_suffix(const char *word, size_t len, bool bare, enum symtab_naming naming)
+{
+	for (size_t i = 0; i < ELEMENTSOF(clone_suffixes); i++) {
+		const struct clone_suffix *s = &clone_suffixes[i];
+
+		if (strlen(s->word) == len && memcmp(s->word, word, len) == 0)
+			return !bare || (s->bare && naming != SYMTAB_NAMING_GO);
+	}
+	return false;
+}
+
+/* The length without the last suffix; @len: it has none. */
+static size_t drop_suffix(const char *name, size_t len, enum symtab_naming naming)
+{
+	size_t end = len, begin;
+	bool bare = true;
+
+	while (end > 0 && name[end - 1] >= '0' && name[end - 1] <= '9')
+		end--;
+	if (end < len && end > 0 && name[end - 1] == '.') {
+		bare = false;
+		end--;
+	} else {
+		end = len;
+	}
+	begin = end;
+	while (begin > 0 && name[begin - 1] != '.')
+		begin--;
+	if (begin < 2 || !is_clone_suffix(name + begin, end - begin, bare, naming))
+		return len;
+	return begin - 1;
+}
+
+size_t symtab_readable(const char *name, enum symtab_naming naming, char *dst, size_t dst_sz)
+{
+	size_t all = strlen(name), len = all, less, out;
+	char core[SYMTAB_NAME_MAX + 1];
+
+	while (naming != SYMTAB_NAMING_ANY && (less = drop_suffix(name, len, naming)) < len)
+		len = less;
+	if (len == all || len >= sizeof(core))
+		return symtab_demangle(name, dst, dst_sz);
+	memcpy(core, name, len);
+	core[len] = '\0';
+	out = symtab_demangle(core, dst, dst_sz);
+	if (out > 0 || len >= dst_sz)
+		return out;
+	memcpy(dst, core, len + 1);
+	return len;
 }

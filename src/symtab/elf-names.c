@@ -125,5 +125,6 @@ int elf_names_load(const struct elf_image *img, const struct elf_image *debug,
 		return r;
 	ret->base = g.base;
 	info->sources = sources_bits(&g);
+	info->go = g.strings.tail || g.counts[SYMTAB_SOURCE_GO] > 0;
 	return SYMTAB_OK;
 }

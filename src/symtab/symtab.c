@@ -56,6 +56,7 @@ bool symtab_find(const struct symtab *t, uint64_t place, struct symtab_symbol *r
 		return perf_map_find(&t->perf_map, place, ret);
 	if (!ranges_find(&t->ranges, place, ret))
 		return false;
+	ret->naming = t->info.go ? SYMTAB_NAMING_GO : SYMTAB_NAMING_C;
 	if (t->info.elf == OBJECT_ELF_NONE) {
 		module = strrchr(ret->name, ' ');
 		ret->module_len = module ? (uint32_t)strlen(module) : 0;

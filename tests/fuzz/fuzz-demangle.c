@@ -19,6 +19,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sz)
 	FUZZ_CHECK(len < 512);
 	if (len > 0)
 		FUZZ_CHECK(out[len] == '\0');
+	for (int naming = SYMTAB_NAMING_ANY; naming <= SYMTAB_NAMING_GO; naming++) {
+		size_t readable = symtab_readable(name, (enum symtab_naming)naming, out, 512);
+
+		FUZZ_CHECK(readable < 512);
+		FUZZ_CHECK(readable == 0 || strlen(out) == readable);
+		FUZZ_CHECK(naming != SYMTAB_NAMING_ANY || readable == len);
+	}
 	free(name);
 	free(out);
 	return 0;

@@ -12,7 +12,8 @@
 
 /* A function with a C++ name, in this very program. */
 __asm__(".text\n.globl _ZN4role4testEv\n.type _ZN4role4testEv,@function\n"
-	"_ZN4role4testEv:\nnop\nnop\nret\n.size _ZN4role4testEv,.-_ZN4role4testEv\n");
+	"_ZN4role4testEv:\nnop\nnop\nret\n.size _ZN4role4testEv,.-_ZN4role4testEv\n"
+	".type role_copy.isra.0,@function\nrole_copy.isra.0:\nret\n.size role_copy.isra.0,1\n");
 
 TEST(stops_when_told_and_when_left)
 {
@@ -111,6 +112,7 @@ TEST(demangles_and_forgets)
 {
 	struct role role = start();
 	uint64_t offset = offset_of("/proc/self/exe", "_ZN4role4testEv"), at = offset + 1;
+	uint64_t copy = offset_of("/proc/self/exe", "role_copy.isra.0");
 	size_t pos = 0;
 	int fd = open_file("/proc/self/exe");
 
@@ -121,6 +123,10 @@ TEST(demangles_and_forgets)
 	ask(&role, 2, 20, &at, 1);
 	expect_named(&role, 2, WIRE_OBJECT_READY, 1);
 	expect_name(&pos, offset, "role::test", "_ZN4role4testEv");
+	ask(&role, 2, 20, &copy, 1);
+	expect_named(&role, 2, WIRE_OBJECT_READY, 1);
+	pos = 0;
+	expect_name(&pos, copy, "role_copy", "role_copy.isra.0");
 
 	send_head(role.sampler, WIRE_FORGET, 20, -EBADF);
 	send_head(role.sampler, WIRE_FORGET, 21, -EBADF);
