@@ -180,6 +180,25 @@ TEST(exported_names_stay)
 	symtab_free(packed);
 }
 
+/* Where nothing else tells two names of one place apart, the better source does, though its name is longer. */
+TEST(the_better_source_counts)
+{
+	struct symtab *whole, *other;
+
+	build_files();
+	run("objcopy -S --keep-symbol=plain whole.debug globals && "
+	    "objcopy --redefine-sym plain=plain_of_debugdata globals && "
+	    "rm -f globals.xz && xz globals && objcopy --add-section .gnu_debugdata=globals.xz "
+	    "bare other");
+	whole = load("whole", SYMTAB_OK);
+	other = load("other", SYMTAB_OK);
+	CHECK_EQ(symtab_info(other)->sources, BIT(DEBUGDATA) | BIT(DYNSYM));
+	CHECK_STR(name_at(other, offset_of(whole, "plain")), "plain_of_debugdata");
+	CHECK_STR(name_at(other, offset_of(whole, "work")), "work"); /* .dynsym alone has it */
+	symtab_free(whole);
+	symtab_free(other);
+}
+
 /* A file of this machine, as a package would have it. */
 TEST(a_large_file_has_its_names_back)
 {
