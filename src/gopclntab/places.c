@@ -15,7 +15,6 @@
 
 /* What the runtime writes for type arguments. */
 #define DOTS "[...]"
-#define FILE_NONE UINT32_MAX
 
 /* Copies a string of the table, from @offset of the part [@start, @end). "" is none. 0 or -errno. */
 static int copy_text(struct gopclntab_lines *l, struct window *w, uint64_t at, uint64_t end,
@@ -86,8 +85,6 @@ static int copy_path(struct gopclntab_lines *l, int32_t file, const char **ret)
 	r = window_copy(&l->units, at, &offset, sizeof(offset));
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
-	if (offset == FILE_NONE)
-		return 0;
 	return copy_text(l, &l->paths, h->files + offset, h->pc_tables, ret);
 }
 
@@ -159,7 +156,7 @@ int places_make(struct gopclntab_lines *l, uint64_t addr)
 	l->lies = false;
 	l->flat = values_at(&l->calls, pc) >= 0;
 	if (l->flat && l->trees == GOPCLNTAB_TREES_OK) {
-		r = l->details.treed ? add_calls(l, &pc) : -EBADMSG;
+		r = add_calls(l, &pc);
 		if (r < 0 && r != -EBADMSG)
 			return r;
 		l->flat = r < 0;

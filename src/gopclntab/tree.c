@@ -70,14 +70,9 @@ int tree_call(struct tree *tree, const struct gopclntab_func *f, uint64_t addr, 
 {
 	struct tables *t = tree->tables;
 	size_t sz = t->head.version >= GOPCLNTAB_120 ? CALL_SZ : CALL_OLD_SZ;
-	uint64_t size = tree->window.bytes->size;
 	uint8_t b[CALL_OLD_SZ];
-	int r;
+	int r = window_copy(&tree->window, tree->base + addr + (uint64_t)i * sz, b, sz);
 
-	/* Each is held against the size, for the sum might wrap around. */
-	if (i < 0 || addr >= size || tree->base >= size - addr)
-		return -EBADMSG;
-	r = window_copy(&tree->window, tree->base + addr + (uint64_t)i * sz, b, sz);
 	if (r == 0)
 		r = is_empty(b, sz) ? -EBADMSG : parse(t->head.version, b, i, ret);
 	if (r == 0 && ret->parent_pc >= f->end - f->start)

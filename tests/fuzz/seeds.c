@@ -20,6 +20,7 @@
 #include "cprof/wire.h"
 #include "late-fixture.h"
 #include "replay-fixture.h"
+#include "seeds.h"
 
 /* Where seeds go to, or what they are compared with. */
 struct corpus {
@@ -502,15 +503,29 @@ static int write_rows(const struct corpus *to)
 	return r;
 }
 
+static int write_go_lines(const struct corpus *to)
+{
+	uint8_t bytes[SEEDS_GO_MAX];
+	const char *name;
+	size_t sz;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && (name = seeds_go(i, bytes, &sz)); i++)
+		r = write_seed(to, name, bytes, sz);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		int (*write)(const struct corpus *to);
 	} corpora[] = {
-		{ "decode", write_decode },   { "late", write_walks },	  { "wire", write_wire },
-		{ "session", write_session }, { "replay", write_replay }, { "str", write_str },
-		{ "control", write_control }, { "rows", write_rows },
+		{ "decode", write_decode },	{ "late", write_walks },
+		{ "wire", write_wire },		{ "session", write_session },
+		{ "replay", write_replay },	{ "str", write_str },
+		{ "control", write_control },	{ "rows", write_rows },
+		{ "go-lines", write_go_lines },
 	};
 
 	struct corpus to = { .check = argc == 3 && strcmp(argv[1], "--check") == 0 };

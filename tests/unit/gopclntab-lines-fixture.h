@@ -155,7 +155,7 @@ static inline void fake_source(struct fake_lines *l, const struct fake_source *f
 	fake_put(&l->t, 0, 4);
 	fake_put(&l->t, numbers[0], 4);
 	fake_put(&l->t, numbers[1], 4);
-	fake_put(&l->t, 3, 4); /* tables */
+	fake_put(&l->t, 4, 4); /* tables */
 	fake_put(&l->t, f->unit, 4);
 	if (l->version >= GOPCLNTAB_120)
 		fake_put(&l->t, f->start_line, 4);
@@ -163,6 +163,7 @@ static inline void fake_source(struct fake_lines *l, const struct fake_source *f
 	fake_put(&l->t, 4, 1); /* data */
 	fake_put(&l->t, 0, 8);
 	fake_put(&l->t, numbers[2], 4);
+	fake_put(&l->t, 0, 4);
 	fake_data(l, i);
 }
 

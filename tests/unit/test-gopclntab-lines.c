@@ -174,6 +174,39 @@ TEST(names_and_files)
 	}
 }
 
+/* Where trees may be, by what the runtime's description says in each release. */
+TEST(descriptions)
+{
+	static const uint64_t bases[][GOPCLNTAB_BASES_MAX] = { { 0 }, { 38 }, { 40, 43 } };
+
+	for (size_t i = 0; i < ELEMENTSOF(versions); i++) {
+		struct fake_table data = { .cnt = 60 * 8 };
+		struct gopclntab_bytes bytes = { fake_read_table, &data, data.cnt };
+		struct gopclntab_module m;
+		struct gopclntab_head head;
+		struct fake_lines l;
+		uint64_t at = 0x4e1100;
+
+		fake_lines(&l, versions[i], program, ELEMENTSOF(program));
+		CHECK_EQ(gopclntab_head(l.t.v, l.t.cnt, l.t.cnt, &head), 0);
+		for (size_t k = 0; k < 52; k++) /* what is not looked at */
+			fake_set(&data, 8 * (8 + k), k, 8);
+		fake_set(&data, 64, at, 8);
+		fake_set(&data, 64 + 8, at + head.names, 8);
+		fake_set(&data, 64 + 8 * 10, at + head.pc_tables, 8);
+		fake_set(&data, 64 + 8 * 13, at + head.funcs, 8);
+		CHECK_EQ(gopclntab_module(&head, at, &bytes, &m), -ENOENT); /* text > min_pc */
+		fake_set(&data, 64 + 8 * 22, 20, 8);
+		CHECK_EQ(gopclntab_module(&head, at, &bytes, &m), 0);
+		CHECK_EQ(m.text, 20);
+		CHECK_EQ(m.bases_cnt, i);
+		CHECK(memcmp(m.bases, bases[i], sizeof(m.bases)) == 0);
+		bytes.size = 8 * (8 + 43); /* it ends before the last */
+		CHECK_EQ(gopclntab_module(&head, at, &bytes, &m), 0);
+		CHECK_EQ(m.bases_cnt, MIN(i, (size_t)1));
+	}
+}
+
 TEST(other_addresses)
 {
 	struct gopclntab_sources s;
@@ -301,10 +334,15 @@ static const struct {
 
 TEST(lies_about_calls)
 {
+	struct gopclntab_sources s;
+	struct fake_lines l;
+
+	fake_lines(&l, GOPCLNTAB_120, program, ELEMENTSOF(program));
+	s = fake_sources(&l);
+	memcpy(l.memory + l.trees[0] + 4, &(uint32_t){ (uint32_t)(l.paths - l.t.names) + 10 }, 4);
+	check_flat(&l, &s, GOPCLNTAB_TREES_BAD); /* not a name, but a path */
 	for (size_t i = 0; i < ELEMENTSOF(lies); i++) {
 		size_t sz = lies[i].version < GOPCLNTAB_120 ? 20 : 16;
-		struct gopclntab_sources s;
-		struct fake_lines l;
 
 		fake_lines(&l, lies[i].version, program, ELEMENTSOF(program));
 		s = fake_sources(&l);
@@ -370,7 +408,7 @@ TEST(lies_about_functions)
 		struct fake_lines l;
 
 		fake_lines(&l, versions[i], program, ELEMENTSOF(program));
-		fake_set(&l.t, l.records[0] + word + 24, 65, 4); /* tables */
+		fake_set(&l.t, l.records[0] + word + 24, UINT32_MAX, 4); /* tables */
 		FIND(&l, &found, 5, 64);
 		CHECK_EQ(found.facts.bad, 1);
 		check_place(&found.v[0], 0, "main.outer", ":0");
@@ -391,9 +429,16 @@ TEST(lies_about_functions)
 		fake_set(&l.t, l.units, 0xffff, 4); /* a path behind all */
 		FIND(&l, &found, 5);
 		check_place(&found.v[0], 0, "main.outer", ":0");
+		fake_set(&l.t, l.units, 12, 4);
+		fake_set(&l.t, versions[i] == GOPCLNTAB_116 ? 40 : 48, l.units, 8); /* no units */
+		FIND(&l, &found, 5);
+		check_place(&found.v[0], 0, "main.outer", ":0");
 
 		fake_lines(&l, versions[i], program, ELEMENTSOF(program));
 		fake_set(&l.t, l.records[0] + word, 0xffffff, 4); /* a name behind all */
+		FIND(&l, &found, 5);
+		check_place(&found.v[0], 0, "", "/src/a.go:10");
+		fake_set(&l.t, l.records[0] + word, l.paths - l.t.names, 4); /* no name */
 		FIND(&l, &found, 5);
 		check_place(&found.v[0], 0, "", "/src/a.go:10");
 
@@ -410,6 +455,7 @@ TEST(lies_about_functions)
 		fake_set(&l.t, l.t.list + 2 * word, fake_addr(versions[i], 1ull << 33), word);
 		FIND(&l, &found, 5);
 		CHECK(found.cnt <= 1);
+		CHECK_EQ(found.facts.bad, versions[i] == GOPCLNTAB_116); /* of 8 GiB */
 		fake_lines(&l, versions[i], program, ELEMENTSOF(program));
 		fake_set(&l.t, l.t.list + word, 0xffffff, word); /* no record */
 		FIND(&l, &found, 5);
@@ -461,8 +507,8 @@ TEST(limits)
 		CHECK(found.cnt < 3);
 	}
 	CHECK_EQ(found.cnt, 3);
-	/* Numbers of three tables, two calls, and what asks for a function. */
-	CHECK(asked.limits.work > 15 && asked.limits.work < 40);
+	/* 15 and 3 numbers of three tables, two calls, and two functions. */
+	CHECK_EQ(asked.limits.work, 22);
 }
 
 /* As many calls within each other as bytes of a function, in a tree that says so by itself. */
