@@ -39,7 +39,7 @@ static int load_file(int fd, const struct wire_file *m, struct symtab_limits lim
 		return SYMTAB_BAD;
 	if (m->kind == WIRE_FILE_PERF_MAP) {
 		limits.symbols = PERF_MAP_LINES_MAX;
-		return symtab_load_perf_map(owned, (uint64_t)st.st_size, &limits, ret);
+		return symtab_load_jit(owned, (uint64_t)st.st_size, &limits, ret);
 	}
 	r = elf_file_open(TAKE_FD(owned), MIN(m->file_sz, (uint64_t)st.st_size), ret_elf);
 	return r == SYMTAB_OK ? symtab_read(*ret_elf, NULL, &limits, ret) : r;

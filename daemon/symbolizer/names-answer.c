@@ -27,6 +27,7 @@ struct name_text {
 	char readable[SYMTAB_NAME_MAX + 1];
 	char name[WIRE_NAME_MAX + 1];
 	char linkage[WIRE_NAME_MAX + 1];
+	char file[WIRE_NAME_MAX + 1];
 };
 
 /* What the file tells of a place; none: nothing. */
@@ -56,6 +57,12 @@ static void make_line(const struct symtab_symbol *s, struct name_text *text,
 		.name = text->linkage,
 		.name_len = (uint16_t)len,
 	};
+	if (s->file) {
+		ret->file = text->file;
+		ret->file_len = (uint16_t)str_clean(text->file, sizeof(text->file), s->file,
+						    strlen(s->file), NULL);
+		ret->line = s->line;
+	}
 	out = symtab_readable(text->raw, s->naming, text->readable,
 			      sizeof(text->readable) - s->module_len);
 	if (out == 0)

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * symtab — the functions of an ELF file, of the kernel or of a perf map, as a compact sorted table.
+ * symtab — the functions of an ELF file, of the kernel, of a perf map or of a jitdump, as a compact sorted table.
  *
  * Reads files of strangers: only the symbolizer links this. Files are read with pread, never mapped
  * (a truncation would be SIGBUS), and every size in them is held against the file's real size before
@@ -75,7 +75,7 @@ struct symtab_info {
 	uint64_t text_start; /* kernel: _stext */
 	uint64_t text_end;   /* kernel: _etext */
 	bool go;	     /* a program of Go, or with Go in it */
-	bool cut;	     /* perf map: its beginning is beyond the limits and was not read */
+	bool cut; /* perf map, jitdump: its beginning is beyond the limits and was not kept */
 	uint32_t
 		sources; /* of an ELF file's names: a bit (1 << enum symtab_source) for each that has some */
 };
@@ -93,6 +93,8 @@ struct symtab_symbol {
 	uint64_t start;	     /* of the function's first byte */
 	uint32_t module_len; /* how much of the name is " [module]" */
 	enum symtab_naming naming;
+	uint32_t line;	  /* of the place, where a jitdump tells; 0: not known */
+	const char *file; /* NULL: not known */
 };
 
 struct symtab;
@@ -120,6 +122,20 @@ int symtab_load_kernel(int fd, const struct symtab_limits *limits, struct symtab
 #define PERF_MAP_LINES_MAX 1000000
 int symtab_load_perf_map(int fd, uint64_t file_sz, const struct symtab_limits *limits,
 			 struct symtab **ret);
+
+/*
+ * The same for a jitdump, perf's other file for code that a process makes itself, which tells lines, too. Of code that
+ * overlaps the later one counts, moved code is where it was moved to last, and a record without its end
+ * ends the file. Beyond the limits lines are left out first, and then what came first (cut). OK, UNNAMED
+ * when there is no code in it, BAD: it is no such file of this machine; LIMIT: larger than
+ * JITDUMP_BYTES_MAX; or -errno.
+ */
+#define JITDUMP_BYTES_MAX (512ULL << 20)
+int symtab_load_jitdump(int fd, uint64_t file_sz, const struct symtab_limits *limits,
+			struct symtab **ret);
+/* A jitdump, if it begins as one, or else a perf map. */
+int symtab_load_jit(int fd, uint64_t file_sz, const struct symtab_limits *limits,
+		    struct symtab **ret);
 
 struct symtab *symtab_free(struct symtab *t);
 

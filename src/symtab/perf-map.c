@@ -5,11 +5,7 @@
  * hex (linux, tools/perf/Documentation/jit-interface.txt). It is appended to while the program runs,
  * by a process that may be hostile, in any order and never corrected.
  *
- * Memory is used again: when two lines overlap, the later one tells what is there now, and the
- * earlier function is gone as a whole. So an entry that any later line overlaps is dropped, also the
- * parts of it that the later one does not cover: what lies there is not told any more. That is decided
- * by two passes over the sorted entries, each with a tree of extremes by line number, in n log n
- * whatever the file says.
+ * Memory is used again: when two lines overlap, the later one tells what is there now (perf-entries.c).
  *
  * Of what is too large the end is read: names of lines whose later ones were not read could be wrong.
  *
@@ -30,8 +26,6 @@
 #define READ_SZ 65536
 #define LINE_MAX_SZ 8192 /* what is behind it belongs to a name that is cut anyhow */
 #define BLOCK_SZ 4096
-#define USER_END (1ULL << 56) /* addresses of a process, five levels of tables included */
-#define ENTRY_SZ_MAX (1u << 30)
 
 struct parser {
 	const struct symtab_limits *limits;
@@ -95,7 +89,6 @@ static int add_entry(struct parser *p, uint64_t start, uint64_t sz, const char *
 		.start = start,
 		.sz = (uint32_t)sz,
 		.name = (uint32_t)p->names.cnt,
-		.line = (uint32_t)p->entries.cnt,
 	};
 	int r;
 
@@ -125,7 +118,7 @@ static int parse_line(struct parser *p, const char *line, size_t len)
 		end--;
 	if (!take_hex(&at, end, &start) || !take_hex(&at, end, &sz) || at == end)
 		return SYMTAB_OK;
-	if (sz == 0 || sz > ENTRY_SZ_MAX || start == 0 || start >= USER_END)
+	if (sz == 0 || sz > PERF_ENTRY_SZ_MAX || start == 0 || start >= PERF_USER_END)
 		return SYMTAB_OK;
 	return add_entry(p, start, sz, at, (size_t)(end - at));
 }
@@ -210,86 +203,15 @@ static int parse(struct parser *p, int fd, uint64_t file_sz)
 	return r;
 }
 
-static int compare_entries(const void *pa, const void *pb)
-{
-	const struct perf_entry *a = pa, *b = pb;
-	int r = CMP(a->start, b->start);
-
-	return r != 0 ? r : CMP(a->line, b->line);
-}
-
-/* The greatest value noted for a line above @line: a Fenwick tree over the lines from the end. */
-static uint64_t above_get(const uint64_t *tree, uint32_t cnt, uint32_t line)
-{
-	uint64_t most = 0;
-
-	for (uint32_t i = cnt - 1 - line; i > 0; i &= i - 1)
-		most = MAX(most, tree[i]);
-	return most;
-}
-
-static void above_note(uint64_t *tree, uint32_t cnt, uint32_t line, uint64_t value)
-{
-	for (uint32_t i = cnt - line; i <= cnt; i += i & -i)
-		tree[i] = MAX(tree[i], value);
-}
-
-/* Marks (sz 0) each entry that a later line overlaps; the entries are sorted by start. */
-static void mark_dead(struct perf_entry *v, uint32_t cnt, bool *dead, uint64_t *tree)
-{
-	/* By one that begins before it: the furthest end of those. */
-	for (uint32_t i = 0; i < cnt; i++) {
-		dead[i] = above_get(tree, cnt, v[i].line) > v[i].start;
-		above_note(tree, cnt, v[i].line, v[i].start + v[i].sz);
-	}
-	/* By one that begins in it: the nearest start, kept as its complement. */
-	memset(tree, 0, (cnt + 1) * sizeof(*tree));
-	for (uint32_t i = cnt; i-- > 0;) {
-		dead[i] |= ~above_get(tree, cnt, v[i].line) < v[i].start + v[i].sz;
-		above_note(tree, cnt, v[i].line, ~v[i].start);
-	}
-}
-
-/* As a dump is, other than a list that grows: nothing to sort, nothing to drop. */
-static bool is_in_order(const struct parser *p)
-{
-	for (size_t i = 1; i < p->entries.cnt; i++) {
-		if (p->entries.v[i].start < p->entries.v[i - 1].start + p->entries.v[i - 1].sz)
-			return false;
-	}
-	return true;
-}
-
-static int drop_dead(struct parser *p)
-{
-	uint32_t cnt = (uint32_t)p->entries.cnt, kept = 0;
-	_cleanup_free_ uint64_t *tree = calloc((size_t)cnt + 1, sizeof(*tree));
-	_cleanup_free_ bool *dead = calloc((size_t)cnt + 1, sizeof(*dead));
-
-	if (!tree || !dead)
-		return -ENOMEM;
-	qsort(p->entries.v, cnt, sizeof(*p->entries.v), compare_entries);
-	mark_dead(p->entries.v, cnt, dead, tree);
-	for (uint32_t i = 0; i < cnt; i++) {
-		if (!dead[i])
-			p->entries.v[kept++] = p->entries.v[i];
-	}
-	p->entries.cnt = kept;
-	return 0;
-}
-
-/* Gives back what growing took too much. */
 static void take_over(struct parser *p, struct perf_map *ret)
 {
-	struct perf_entry *v = realloc(p->entries.v, p->entries.cnt * sizeof(*v));
-	char *names = realloc(p->names.v, p->names.cnt);
-
 	*ret = (struct perf_map){
-		.v = v ? v : p->entries.v,
+		.v = p->entries.v,
 		.cnt = (uint32_t)p->entries.cnt,
-		.names = names ? names : p->names.v,
+		.names = p->names.v,
 		.names_sz = p->names.cnt,
 	};
+	perf_map_fit(ret);
 	p->entries.v = NULL;
 	p->names.v = NULL;
 }
@@ -299,6 +221,7 @@ int symtab_load_perf_map(int fd, uint64_t file_sz, const struct symtab_limits *l
 {
 	_cleanup_(symtab_freep) struct symtab *t = NULL;
 	_cleanup_(parser_done) struct parser p = { .limits = limits };
+	uint32_t cnt;
 	int r;
 
 	t = calloc(1, sizeof(*t));
@@ -309,9 +232,11 @@ int symtab_load_perf_map(int fd, uint64_t file_sz, const struct symtab_limits *l
 		return r;
 	t->info.cut = p.cut;
 	if (p.entries.cnt > 0) {
-		r = is_in_order(&p) ? 0 : drop_dead(&p);
+		cnt = (uint32_t)p.entries.cnt;
+		r = perf_map_settle(p.entries.v, &cnt);
 		if (r < 0)
 			return r;
+		p.entries.cnt = cnt;
 		/* The last line is never overlapped by a later one. */
 		assert(p.entries.cnt > 0);
 		take_over(&p, &t->perf_map);
@@ -319,37 +244,4 @@ int symtab_load_perf_map(int fd, uint64_t file_sz, const struct symtab_limits *l
 	r = t->perf_map.cnt > 0 ? SYMTAB_OK : SYMTAB_UNNAMED;
 	*ret = TAKE_PTR(t);
 	return r;
-}
-
-bool perf_map_find(const struct perf_map *m, uint64_t place, struct symtab_symbol *ret)
-{
-	uint32_t lo = 0, hi = m->cnt;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (m->v[mid].start + m->v[mid].sz <= place)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo == m->cnt || m->v[lo].start > place)
-		return false;
-	*ret = (struct symtab_symbol){
-		.name = m->names + m->v[lo].name,
-		.start = m->v[lo].start,
-	};
-	return true;
-}
-
-size_t perf_map_bytes(const struct perf_map *m)
-{
-	return m->cnt * sizeof(*m->v) + m->names_sz;
-}
-
-void perf_map_done(struct perf_map *m)
-{
-	free(m->v);
-	free(m->names);
-	*m = (struct perf_map){ 0 };
 }

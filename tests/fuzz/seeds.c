@@ -18,6 +18,7 @@
 #include "cprof/rows.h"
 #include "cprof/session.h"
 #include "cprof/wire.h"
+#include "jitdump-fixture.h"
 #include "late-fixture.h"
 #include "replay-fixture.h"
 #include "seeds.h"
@@ -515,6 +516,34 @@ static int write_go_lines(const struct corpus *to)
 	return r;
 }
 
+static int write_jitdump(const struct corpus *to)
+{
+	_cleanup_free_ struct fake_dump *d = malloc(sizeof(*d));
+	const uint64_t a = 0x7f0000001000, b = 0x7f0000002000;
+	int r;
+
+	if (!d)
+		return -ENOMEM;
+	fake_dump(d);
+	fake_dump_load(d, 1, a, 0x20, "one");
+	fake_dump_load(d, 2, b, 0x20, "two");
+	fake_dump_load(d, 3, b + 0x10, 0x20, "later");
+	r = write_seed(to, "loads", d->v, d->cnt);
+	fake_dump(d);
+	fake_dump_debug(d, a, 3);
+	fake_dump_line(d, a + 0x40, 30, "a.js");
+	fake_dump_line(d, a + 0x48, 31, "\xff");
+	fake_dump_line(d, a + 0x50, 32, "b.js");
+	fake_dump_load(d, 1, a, 0x20, "one");
+	if (r == 0)
+		r = write_seed(to, "lines", d->v, d->cnt);
+	fake_dump_move(d, 1, a, b, 0x20);
+	fake_dump_move(d, 7, a, b + 0x18, 0x20);
+	fake_dump_begin(d, 3);
+	fake_dump_end(d);
+	return r == 0 ? write_seed(to, "moves", d->v, d->cnt) : r;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -525,7 +554,7 @@ int main(int argc, char **argv)
 		{ "wire", write_wire },		{ "session", write_session },
 		{ "replay", write_replay },	{ "str", write_str },
 		{ "control", write_control },	{ "rows", write_rows },
-		{ "go-lines", write_go_lines },
+		{ "go-lines", write_go_lines }, { "jitdump", write_jitdump },
 	};
 
 	struct corpus to = { .check = argc == 3 && strcmp(argv[1], "--check") == 0 };

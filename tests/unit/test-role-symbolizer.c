@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 
+#include "jitdump-fixture.h"
 #include "role-fixture.h"
 
 #define PERF_LINES 1100000
@@ -222,15 +223,48 @@ TEST(kernel_is_told_before_its_names)
 	stop(&role);
 }
 
-static void send_perf_map(struct role *role, uint32_t object, const char *text, int status)
+static void send_jit(struct role *role, uint32_t object, const void *bytes, size_t sz, int status)
 {
 	struct wire_file m = { .head = { .size = sizeof(m), .type = WIRE_FILE, .id = object },
 			       .kind = WIRE_FILE_PERF_MAP };
-	int fd = text_fd(text, strlen(text));
+	int fd = text_fd(bytes, sz);
 
 	send_to(role->opener, &m, sizeof(m), fd);
 	close(fd);
 	expect_object_alone(role, object, status);
+}
+
+static void send_perf_map(struct role *role, uint32_t object, const char *text, int status)
+{
+	send_jit(role, object, text, strlen(text), status);
+}
+
+TEST(jitdumps_tell_lines)
+{
+	static struct fake_dump dump;
+	struct role role = start();
+	uint64_t place = 0x7f0000001008;
+	struct wire_name_view v;
+	struct wire_line_view l;
+	size_t pos = 0;
+
+	fake_dump(&dump);
+	fake_dump_debug(&dump, 0x7f0000001000, 1);
+	fake_dump_line(&dump, 0x7f0000001000, 7, "a\x1b.js");
+	fake_dump_load(&dump, 1, 0x7f0000001000, 0x10, "_ZN3hot2fnEv");
+	send_jit(&role, 52, dump.v, dump.cnt, WIRE_OBJECT_READY);
+	ask(&role, 1, 52, &place, 1);
+	expect_named(&role, 1, WIRE_OBJECT_READY, 1);
+	expect_name(&pos, 0x7f0000001000, "hot::fn", "_ZN3hot2fnEv");
+	pos = 0;
+	CHECK_EQ(wire_named_next(&in.named, &pos, &v), 1);
+	wire_named_line(&v, 0, &l);
+	CHECK_EQ(l.line, 7);
+	CHECK_EQ(l.file_len, strlen("a\xef\xbf\xbd.js"));
+	CHECK(memcmp(l.file, "a\xef\xbf\xbd.js", l.file_len) == 0);
+	dump.v[4] = 9; /* of a version that nobody knows */
+	send_jit(&role, 52, dump.v, dump.cnt, WIRE_OBJECT_BAD);
+	stop(&role);
 }
 
 TEST(perf_maps_are_read_and_read_again)
