@@ -19,6 +19,7 @@
 
 #include "cprof/base/cleanup.h"
 #include "cprof/object.h"
+#include "cprof/symtab_readable.h"
 
 #define SYMTAB_NAME_MAX 4096 /* longer names are cut */
 
@@ -80,13 +81,6 @@ struct symtab_info {
 		sources; /* of an ELF file's names: a bit (1 << enum symtab_source) for each that has some */
 };
 
-/* What may be appended to the name of a function, by who made it. */
-enum symtab_naming {
-	SYMTAB_NAMING_ANY, /* of a compiler at run time: every text is a name */
-	SYMTAB_NAMING_C,   /* C, C++, Rust: a dot begins what a compiler appended */
-	SYMTAB_NAMING_GO,  /* names have dots, and C may be linked in */
-};
-
 struct symtab_symbol {
 	/* As the file has it (modules' with " [module]" behind); until the next symtab_find(). */
 	const char *name;
@@ -144,19 +138,5 @@ bool symtab_find(const struct symtab *t, uint64_t place, struct symtab_symbol *r
 
 const struct symtab_info *symtab_info(const struct symtab *t);
 size_t symtab_bytes(const struct symtab *t);
-
-/*
- * What people call a function: the readable form of its name, without what compilers append to the names of
- * its parts and copies (".cold", ".part.0", ".isra.0", ".constprop.0", ".lto_priv.0", ".llvm.1"), for those are the same
- * lines of source. As symtab_demangle(); 0 when @name is that already.
- */
-size_t symtab_readable(const char *name, enum symtab_naming naming, char *dst, size_t dst_sz);
-
-/*
- * The readable form of a C++ or Rust name: C++ without parameters, with templates; Rust without the hash; what
- * follows a dot behind a C++ name stays. Writes at most @dst_sz - 1 bytes and a NUL and returns their number; 0
- * when @name is not mangled, cannot be demangled, or does not fit (then it is shown as it is).
- */
-size_t symtab_demangle(const char *name, char *dst, size_t dst_sz);
 
 DEFINE_CLEANUP(struct symtab *, symtab_free);
