@@ -23,6 +23,7 @@ MODULES = {
     'bpf': ('base', [], ['bpf'], ['abi']),
     'base': ('base', ['base/*.h'], ['src/base'], []),
     'procfs': ('base', ['procfs.h'], ['src/procfs'], ['base']),
+    'sandbox': ('base', ['sandbox.h'], ['src/sandbox'], ['base']),
     'model': ('model', ['record.h', 'window.h', 'names.h', 'event.h', 'event.def', 'counters_json.h'],
               ['src/model'], ['abi', 'base']),
     'config': ('model', ['config.h'], ['src/config'], ['abi', 'base', 'model']),
