@@ -63,14 +63,6 @@ static bool open_again(struct symbolize *s, uint32_t object, struct work *w, uin
 	return true;
 }
 
-void lines_use(struct symbolize *s, uint32_t object, uint64_t now_ns)
-{
-	struct work *w = symbolize_work(s, object);
-
-	if (w)
-		w->lines_used_ns = now_ns;
-}
-
 bool lines_want(struct symbolize_view *v, uint32_t object, uint64_t now_ns)
 {
 	struct symbolize *s = v->s;
@@ -122,6 +114,10 @@ void lines_tick(struct symbolize *s, uint64_t now_ns)
 		struct work *w = symbolize_work(s, object);
 
 		m.id = object;
+		if (w && w->met)
+			w->lines_used_ns = now_ns;
+		if (w)
+			w->met = false;
 		if (w && w->lines_await_ns > 0 && now_ns >= w->lines_await_ns)
 			settle(s, w);
 		if (w && w->held && now_ns < w->lines_used_ns + HOLD_NS) {

@@ -105,8 +105,6 @@ static int want_stack(struct symbolize_view *v, const struct window_stack *stack
 		/* Most frames lie in the object of the one before. */
 		if (i == 0 || f->object != f[-1].object)
 			o = objects_get(s->opts.objects, f->object);
-		if (o && o->lined)
-			lines_use(s, f->object, now_ns);
 		if (o && o->kind == OBJECT_JIT) {
 			if (!jit_want(v, want.object, want.offset, now_ns))
 				continue;

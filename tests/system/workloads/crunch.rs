@@ -10,11 +10,13 @@ mod till {
     impl<T: Copy + Into<u64>> Sum<T> {
         #[inline(never)]
         pub fn tally(&self, mut x: u64, rounds: usize) -> u64 {
-            for i in 0..rounds {
-                let item: u64 = self.items[i % self.items.len()].into();
-                let next = x.wrapping_mul(6364136223846793005).wrapping_add(item);
-                // Debian 12's rustc has no stable black_box yet.
-                x = unsafe { std::ptr::read_volatile(&next) };
+            // Operators, and no library's functions: a profile names what was inlined.
+            let item: u64 = self.items[rounds % self.items.len()].into();
+            let mut i = 0;
+            while i < rounds {
+                x = x * 6364136223846793005 + item;
+                unsafe { std::arch::asm!("/* {0} */", inout(reg) x) };
+                i += 1;
             }
             x
         }

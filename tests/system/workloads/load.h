@@ -58,20 +58,24 @@ static inline double load_arg(int argc, char *argv[], int i, double otherwise)
 	return i < argc ? strtod(argv[i], NULL) : otherwise;
 }
 
-static inline __attribute__((always_inline)) uint64_t churn(uint64_t x, uint64_t rounds)
-{
-	for (uint64_t i = 0; i < rounds; i++) {
-		x = x * 6364136223846793005ULL + 1442695040888963407ULL;
-		__asm__ volatile("" : "+r"(x));
-	}
-	return x;
-}
+/* Macros: a profile names what was inlined, and the function that works is what the tests look for. */
+#define churn(x, rounds)                                                                       \
+	({                                                                                     \
+		uint64_t churned_ = (x), rounds_ = (rounds);                                   \
+                                                                                               \
+		for (uint64_t i_ = 0; i_ < rounds_; i_++) {                                    \
+			churned_ = churned_ * 6364136223846793005ULL + 1442695040888963407ULL; \
+			__asm__ volatile("" : "+r"(churned_));                                 \
+		}                                                                              \
+		churned_;                                                                      \
+	})
 
 /* Works until the clock says so; some 10 us between looks, so that it is work and not looking. */
-static inline __attribute__((always_inline)) uint64_t churn_until(uint64_t x, clockid_t clock,
-								  uint64_t end_ns)
-{
-	while (load_now(clock) < end_ns)
-		x = churn(x, 10000);
-	return x;
-}
+#define churn_until(x, clock, end_ns)                         \
+	({                                                    \
+		uint64_t until_ns_ = (end_ns), worked_ = (x); \
+                                                              \
+		while (load_now(clock) < until_ns_)           \
+			worked_ = churn(worked_, 10000);      \
+		worked_;                                      \
+	})
