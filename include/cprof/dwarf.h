@@ -107,6 +107,9 @@ struct dwarf_want {
 	bool given;
 };
 
+/* So many files of units are kept; with one more the one that was not used for longest is wanted again. */
+#define DWARF_GIVEN_MAX 32
+
 /* False: there are no more than @i. Valid until the next dwarf_find() or dwarf_give(). */
 bool dwarf_wants(const struct dwarf *d, size_t i, struct dwarf_want *ret);
 /*

@@ -16,12 +16,15 @@ struct answer {
 	dwarf_place_fn fn;
 	void *ctx;
 	struct asked asked;
-	struct unit unit;
+	struct unit skeleton; /* or a whole unit */
+	struct unit split;    /* the rest of it */
+	struct unit *unit;    /* the one of them that has functions */
 	struct tree tree;
 	struct line_program program;
 	struct paths paths;
 	struct row rows[BATCH_MAX];
 	bool bad;
+	bool part; /* the rest was not given */
 };
 
 static struct answer *answer_free(struct answer *a)
@@ -30,7 +33,8 @@ static struct answer *answer_free(struct answer *a)
 		return NULL;
 	tree_done(&a->tree);
 	paths_done(&a->paths);
-	unit_done(&a->unit);
+	unit_done(&a->skeleton);
+	unit_done(&a->split);
 	free(a);
 	return NULL;
 }
@@ -48,12 +52,31 @@ static int note(struct answer *a, int r)
 static int open_unit(struct answer *a)
 {
 	struct dwarf *d = a->d;
-	int r = unit_head(&d->readers, &d->main, d->main.units.starts.v[a->b->unit], &a->unit);
+	int r = unit_head(&d->readers, &d->main, d->main.units.starts.v[a->b->unit], &a->skeleton);
 
 	if (r == 0)
-		r = unit_root(&d->readers, &a->unit, false);
-	a->unit.supplement = d->supplement;
+		r = unit_root(&d->readers, &a->skeleton, false);
+	a->unit = &a->skeleton;
+	a->unit->supplement = d->supplement;
 	return r;
+}
+
+/* What the file has in another one, where it was given; its own few functions are better than none. */
+static int open_split(struct answer *a)
+{
+	struct dwarf *d = a->d;
+	struct companion *c;
+	int r;
+
+	if (!unit_is_skeleton(&a->skeleton))
+		return 0;
+	r = wants_unit(d, &a->skeleton, &c);
+	if (r == 0 && c)
+		r = split_unit(&d->readers, c, &a->skeleton, a->skeleton.id, &a->split);
+	if (r == 0 && c)
+		a->unit = &a->split;
+	a->part = a->unit == &a->skeleton;
+	return note(a, r);
 }
 
 static int want_paths(struct answer *a)
@@ -74,7 +97,7 @@ static int want_paths(struct answer *a)
 static int read_lines(struct answer *a)
 {
 	struct dwarf *d = a->d;
-	int r = line_program_open(&a->program, &d->readers, &a->unit);
+	int r = line_program_open(&a->program, &d->readers, a->unit);
 
 	if (r < 0)
 		return note(a, r);
@@ -88,7 +111,7 @@ static int take_func(struct answer *a, uint64_t die, struct dwarf_line *line)
 {
 	struct funcs *f = &a->d->funcs;
 	struct func func;
-	int r = funcs_get(f, &a->unit, die, &func);
+	int r = funcs_get(f, a->unit, die, &func);
 
 	if (r < 0)
 		return r;
@@ -119,6 +142,8 @@ static int take_chain(struct answer *a, size_t i, struct dwarf_place *place)
 		line = &d->lines[cnt - 1];
 		*line = at;
 		r = take_func(a, node->die, line);
+		/* The rest of the chain of origins may lie in the supplement. */
+		place->part |= !line->name[0] && !d->supplement && d->wants.cnt > 0;
 		at = (struct dwarf_line){
 			.name = "",
 			.linkage = "",
@@ -142,6 +167,7 @@ static int give(struct answer *a, size_t i)
 
 	if (r < 0)
 		return r;
+	place.part |= a->part;
 	if (place.lines_cnt == 0)
 		place.outcome = a->bad ? DWARF_BAD : DWARF_NONE;
 	return a->fn(a->ctx, a->b->numbers[i], &place);
@@ -154,7 +180,7 @@ static int read_names(struct answer *a)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < a->tree.nodes.cnt; i++)
-		r = funcs_get(&a->d->funcs, &a->unit, a->tree.nodes.v[i].die, &func);
+		r = funcs_get(&a->d->funcs, a->unit, a->tree.nodes.v[i].die, &func);
 	return r;
 }
 
@@ -174,7 +200,9 @@ int answer_unit(struct dwarf *d, const struct batch *b, dwarf_place_fn fn, void 
 	if (r == 0)
 		r = open_unit(a);
 	if (r == 0)
-		r = note(a, tree_walk(&a->tree, &d->readers, &a->unit, &a->asked));
+		r = open_split(a);
+	if (r == 0)
+		r = note(a, tree_walk(&a->tree, &d->readers, a->unit, &a->asked));
 	if (r == 0)
 		r = read_lines(a);
 	if (r == 0)

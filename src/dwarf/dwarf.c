@@ -45,25 +45,7 @@ static void readers_done(struct readers *rd)
 	cursor_done(&rd->text);
 }
 
-static int part_open(struct part *part, const struct elf_file *f, struct ledger *ledger, bool dwo)
-{
-	int r = 0;
-
-	part->dwo = dwo;
-	for (enum section_id id = 0; r == 0 && id < SECTIONS_CNT; id++)
-		r = section_open(&part->sections[id], f, ledger, id, dwo);
-	return r;
-}
-
-static void part_done(struct part *part, struct ledger *ledger)
-{
-	for (enum section_id id = 0; id < SECTIONS_CNT; id++)
-		section_done(&part->sections[id]);
-	unit_list_done(&part->units, ledger);
-	part->owned = elf_file_close(part->owned);
-}
-
-static int outcome_of(int r)
+int dwarf_outcome_of(int r)
 {
 	switch (r) {
 	case -EBADMSG:
@@ -97,9 +79,12 @@ int dwarf_open(const struct elf_file *f, const struct dwarf_limits *limits, uint
 	if (r == 0)
 		r = part_open(&d->main, f, &d->ledger, false);
 	if (r < 0)
-		return outcome_of(r);
+		return dwarf_outcome_of(r);
 	if (d->main.sections[SECTION_INFO].size == 0)
 		return DWARF_NONE;
+	r = wants_find_supplement(d);
+	if (r < 0)
+		return dwarf_outcome_of(r);
 	*ret = TAKE_PTR(d);
 	return DWARF_OK;
 }
@@ -108,6 +93,7 @@ struct dwarf *dwarf_close(struct dwarf *d)
 {
 	if (!d)
 		return NULL;
+	wants_done(d);
 	index_done(&d->index, &d->ledger);
 	funcs_done(&d->funcs);
 	part_done(&d->main, &d->ledger);
@@ -217,7 +203,9 @@ int dwarf_find(struct dwarf *d, const uint64_t *addrs, size_t cnt, dwarf_place_f
 {
 	int r = index_build(&d->index, &d->readers, &d->main, &d->ledger, d->file);
 
+	if (r == 0 && d->supplement)
+		r = unit_list_build(&d->readers, d->supplement, &d->ledger);
 	if (r == 0)
 		r = answer_all(d, addrs, cnt, fn, ctx);
-	return outcome_of(r);
+	return dwarf_outcome_of(r);
 }

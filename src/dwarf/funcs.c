@@ -46,12 +46,26 @@ size_t funcs_bytes(const struct funcs *f)
 	       f->list.cap * sizeof(*f->list.v);
 }
 
-int funcs_make_room(struct funcs *f)
+int funcs_forget(struct funcs *f)
 {
-	if (funcs_bytes(f) <= f->bytes_max / 2)
-		return 0;
 	forget_answers(f);
 	return strtab_init(&f->texts, f->seed);
+}
+
+int funcs_make_room(struct funcs *f)
+{
+	/* It is empty where it was forgotten when memory was short. */
+	return f->texts.cnt > 0 && funcs_bytes(f) <= f->bytes_max / 2 ? 0 : funcs_forget(f);
+}
+
+int funcs_set_supplement(struct funcs *f, struct part *supplement)
+{
+	f->supplement = supplement;
+	for (size_t i = 0; i < UNITS_KEPT; i++) {
+		unit_done(&f->units[i]);
+		f->units[i] = (struct unit){ 0 };
+	}
+	return funcs_forget(f);
 }
 
 int funcs_text(struct funcs *f, const char *s, size_t len, uint32_t *ret)

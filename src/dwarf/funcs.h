@@ -40,6 +40,11 @@ size_t funcs_bytes(const struct funcs *f);
 /* Forgets everything when half of the room is taken: ids are good until then. 0 or -ENOMEM. */
 int funcs_make_room(struct funcs *f);
 
+/* All ids are void. 0 or -ENOMEM. */
+int funcs_forget(struct funcs *f);
+/* What was answered without it may have lacked it. 0 or -ENOMEM. */
+int funcs_set_supplement(struct funcs *f, struct part *supplement);
+
 /* 0, -EFBIG (no room) or -ENOMEM. */
 int funcs_text(struct funcs *f, const char *s, size_t len, uint32_t *ret);
 /* Of the entry at @die in @u. What is damaged is not known. 0, -EFBIG, -E2BIG or -errno of the system. */

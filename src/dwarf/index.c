@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 
+#include "aranges.h"
+
 #define SPAN_MAX UINT32_MAX
 #define UNITS_MAX UINT32_MAX
 
@@ -57,8 +59,7 @@ static int add_span(void *ctx, uint64_t start, uint64_t end)
 		return 0;
 	}
 	r = vec_push(&ix->spans, (struct span){ start, (uint32_t)(end - start), b->unit });
-	/* They are sorted, cut at borders, and copied. */
-	return r < 0 ? r : keep(b->ledger, &ix->bytes, 4 * ix->spans.cap * sizeof(*ix->spans.v));
+	return r < 0 ? r : keep(b->ledger, &ix->bytes, ix->spans.cap * sizeof(*ix->spans.v));
 }
 
 /* What is wrong with one unit costs its names and no more. */
@@ -71,15 +72,23 @@ static int add_unit(struct build *b, struct readers *rd, struct unit *u)
 {
 	size_t spans = b->index->spans.cnt;
 	struct code_values v;
+	struct index *ix = b->index;
 	int r = unit_root(rd, u, true);
 
 	v = (struct code_values){ u->low_pc, u->high_pc, u->ranges };
 	b->any = false;
 	if (r == 0)
 		r = spans_walk(rd, u, &v, add_span, b);
+	if (is_its_own(r))
+		r = 0;
+	/* Before version 3 there was no way to tell of several stretches. */
+	if (r == 0 && (!b->any || u->layout.version < 3))
+		r = vec_push(&ix->vague, (struct vague_unit){ u->start, b->unit });
+	if (r == 0)
+		r = keep(b->ledger, &ix->vague_bytes, ix->vague.cap * sizeof(*ix->vague.v));
 	if (r == -E2BIG)
-		b->index->spans.cnt = spans;
-	return is_its_own(r) ? 0 : r;
+		ix->spans.cnt = spans;
+	return r;
 }
 
 /* 1; 0: there is no more. */
@@ -198,16 +207,30 @@ static int sweep(struct index *ix, struct heap *h, uint64_t *at, uint64_t until)
 	return r;
 }
 
+static bool is_settled(const struct index *ix)
+{
+	for (size_t i = 1; i < ix->spans.cnt; i++) {
+		if (end_of(&ix->spans.v[i - 1]) > ix->spans.v[i].start)
+			return false;
+	}
+	return true;
+}
+
 /* Sorted, and none over another. */
 static int settle(struct index *ix, struct ledger *ledger)
 {
 	struct index sorted = { 0 };
 	struct heap h = { 0 };
 	uint64_t at = 0;
+	/* Cut at borders they are twice as many; and the heap may have all of them. */
+	size_t more = 3 * ix->spans.cnt * sizeof(*ix->spans.v);
 	int r = 0;
 
 	if (ix->spans.cnt > 0)
 		qsort(ix->spans.v, ix->spans.cnt, sizeof(*ix->spans.v), compare);
+	if (is_settled(ix))
+		return 0;
+	r = keep(ledger, &ix->bytes, ix->bytes + more);
 	for (size_t i = 0; r == 0 && i < ix->spans.cnt; i++) {
 		r = sweep(&sorted, &h, &at, ix->spans.v[i].start);
 		if (r == 0)
@@ -229,6 +252,33 @@ static int settle(struct index *ix, struct ledger *ledger)
 	return ledger_keep(ledger, ix->bytes);
 }
 
+static int take_arange(void *ctx, uint64_t unit, uint64_t start, uint64_t end)
+{
+	struct build *b = ctx;
+	const struct index *ix = b->index;
+	size_t low = 0, high = ix->vague.cnt;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (ix->vague.v[mid].start < unit)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == ix->vague.cnt || ix->vague.v[low].start != unit)
+		return 0;
+	b->unit = ix->vague.v[low].unit;
+	return add_span(b, start, end);
+}
+
+static void forget_vague(struct index *ix, struct ledger *ledger)
+{
+	vec_done(&ix->vague);
+	ledger_drop(ledger, ix->vague_bytes);
+	ix->vague_bytes = 0;
+}
+
 int index_build(struct index *ix, struct readers *rd, struct part *part, struct ledger *ledger,
 		const struct elf_file *program)
 {
@@ -240,9 +290,15 @@ int index_build(struct index *ix, struct readers *rd, struct part *part, struct 
 	do
 		r = next_unit(&b, rd, part);
 	while (r > 0);
+	if (r == 0 && ix->vague.cnt > 0) {
+		r = aranges_walk(rd, part, &ix->aranges_next, take_arange, &b);
+		r = r == -EBADMSG ? 0 : r;
+	}
 	if (r == 0)
 		r = settle(ix, ledger);
 	ix->complete = r == 0;
+	if (r == 0)
+		forget_vague(ix, ledger);
 	return r;
 }
 
@@ -251,6 +307,7 @@ void index_done(struct index *ix, struct ledger *ledger)
 	ledger_drop(ledger, ix->bytes);
 	vec_done(&ix->spans);
 	ix->bytes = 0;
+	forget_vague(ix, ledger);
 }
 
 int64_t index_find(const struct index *ix, uint64_t addr)
@@ -296,11 +353,4 @@ int unit_list_find(const struct unit_list *l, uint64_t offset, uint64_t *ret)
 		return -ENOENT;
 	*ret = l->starts.v[low - 1];
 	return 0;
-}
-
-void unit_list_done(struct unit_list *l, struct ledger *ledger)
-{
-	ledger_drop(ledger, l->bytes);
-	vec_done(&l->starts);
-	l->bytes = 0;
 }

@@ -12,9 +12,18 @@ struct span {
 	uint32_t unit; /* its number in the file's list */
 };
 
+/* A unit whose root entry does not say where all of its code is. */
+struct vague_unit {
+	uint64_t start;
+	uint32_t unit;
+};
+
 struct index {
 	VEC(struct span) spans;
 	size_t bytes; /* that the ledger knows of */
+	VEC(struct vague_unit) vague;
+	size_t vague_bytes;
+	uint64_t aranges_next; /* what was not looked at yet */
 	bool complete;
 };
 
@@ -33,4 +42,3 @@ int64_t index_find(const struct index *ix, uint64_t addr);
 int unit_list_build(struct readers *rd, struct part *part, struct ledger *ledger);
 /* The start of the unit that has the byte at @offset of the section, if it is one; -ENOENT: none. */
 int unit_list_find(const struct unit_list *l, uint64_t offset, uint64_t *ret);
-void unit_list_done(struct unit_list *l, struct ledger *ledger);

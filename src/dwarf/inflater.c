@@ -1,19 +1,272 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/*
+ * A stream that goes through the section, with check points on its way: copies of its state, some 42 KiB each,
+ * from which it can go on at any later time. Where it has not been there is none yet, so that a section
+ * that is read in part is unpacked in part. What comes out is kept in chunks, as many as the ledger has room
+ * for; those that were not used for longest go first.
+ *
+ * The size that a section is said to have is a claim: nothing is allocated by it, and more than deflate can make
+ * of what is there is a lie (RFC 1951: 258 bytes of two bits).
+ */
+
 #include "inflater.h"
+
+#include <string.h>
+#include <zlib.h>
+
+#include "cprof/base/vec.h"
+
+#define RATIO_MAX 1032
+#define CHUNK_SZ ((size_t)64 << 10)
+#define CHUNKS_MAX 128
+#define PIECE_SZ ((size_t)16 << 10)
+#define POINTS_MAX 64
+#define POINT_BYTES ((size_t)48 << 10)
+
+struct chunk {
+	uint64_t number;
+	uint64_t used;
+	uint8_t *bytes; /* CHUNK_SZ */
+};
+
+/* Each by itself, for zlib's state knows where its stream lies. */
+struct point {
+	uint64_t in;
+	uint64_t out;
+	z_stream z;
+};
+
+struct inflater {
+	const struct elf_file *file;
+	struct ledger *ledger;
+	uint64_t offset;
+	uint64_t packed;
+	uint64_t size;
+	uint64_t spacing; /* of points */
+	uint64_t in;	  /* the next byte that is read of what is packed */
+	uint64_t out;	  /* the next byte that comes */
+	bool alive;
+	z_stream z;
+	VEC(struct point *) points;
+	VEC(struct chunk) chunks;
+	uint64_t clock;
+	size_t bytes; /* that the ledger knows of */
+	uint8_t piece[PIECE_SZ];
+	uint8_t skipped[CHUNK_SZ];
+};
+
+static int keep(struct inflater *in, size_t bytes)
+{
+	int r = ledger_keep(in->ledger, bytes);
+
+	if (r == 0)
+		in->bytes += bytes;
+	return r;
+}
 
 int inflater_new(const struct elf_file *f, const struct elf_section *e, struct ledger *ledger,
 		 struct inflater **ret)
 {
-	return -EOPNOTSUPP;
+	_cleanup_(inflater_freep) struct inflater *in = NULL;
+	int r;
+
+	if (e->plain_sz / RATIO_MAX > e->sz)
+		return -EBADMSG;
+	in = calloc(1, sizeof(*in));
+	if (!in)
+		return -ENOMEM;
+	in->file = f;
+	in->ledger = ledger;
+	in->offset = e->offset;
+	in->packed = e->sz;
+	in->size = e->plain_sz;
+	in->spacing = MAX(in->size / POINTS_MAX, (uint64_t)1 << 20);
+	r = keep(in, sizeof(*in));
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(in);
+	return 0;
+}
+
+static void stop(struct inflater *in)
+{
+	if (in->alive)
+		(void)inflateEnd(&in->z);
+	in->alive = false;
 }
 
 struct inflater *inflater_free(struct inflater *in)
 {
+	if (!in)
+		return NULL;
+	stop(in);
+	for (size_t i = 0; i < in->points.cnt; i++) {
+		(void)inflateEnd(&in->points.v[i]->z);
+		free(in->points.v[i]);
+	}
+	for (size_t i = 0; i < in->chunks.cnt; i++)
+		free(in->chunks.v[i].bytes);
+	vec_done(&in->points);
+	vec_done(&in->chunks);
+	ledger_drop(in->ledger, in->bytes);
+	free(in);
 	return NULL;
+}
+
+/* Goes on from the last point at or before @out, or from the beginning. */
+static int rewind_to(struct inflater *in, uint64_t out)
+{
+	struct point *best = NULL;
+	int status;
+
+	for (size_t i = 0; i < in->points.cnt && in->points.v[i]->out <= out; i++)
+		best = in->points.v[i];
+	if (in->alive && in->out <= out && (!best || in->out >= best->out))
+		return 0;
+	stop(in);
+	in->z = (z_stream){ 0 };
+	status = best ? inflateCopy(&in->z, &best->z) : inflateInit(&in->z);
+	if (status != Z_OK)
+		return -ENOMEM;
+	in->alive = true;
+	in->in = best ? best->in : 0;
+	in->out = best ? best->out : 0;
+	in->z.avail_in = 0;
+	return 0;
+}
+
+/* Where no room is, or no memory, there is no point, and it takes longer. */
+static void maybe_add_point(struct inflater *in)
+{
+	uint64_t last = in->points.cnt > 0 ? in->points.v[in->points.cnt - 1]->out : 0;
+	_cleanup_free_ struct point *p = NULL;
+
+	if (in->out < last + in->spacing || in->points.cnt == POINTS_MAX ||
+	    vec_reserve(&in->points, 1) < 0)
+		return;
+	p = malloc(sizeof(*p));
+	if (!p || keep(in, POINT_BYTES) < 0)
+		return;
+	p->in = in->in - in->z.avail_in;
+	p->out = in->out;
+	if (inflateCopy(&p->z, &in->z) == Z_OK)
+		in->points.v[in->points.cnt++] = TAKE_PTR(p);
+}
+
+static int fill(struct inflater *in)
+{
+	size_t sz = (size_t)MIN(in->packed - in->in, (uint64_t)PIECE_SZ);
+	int r;
+
+	if (sz == 0)
+		return -EBADMSG;
+	r = elf_file_read(in->file, in->offset + in->in, in->piece, sz);
+	if (r < 0)
+		return r;
+	in->in += sz;
+	in->z.next_in = in->piece;
+	in->z.avail_in = (uInt)sz;
+	return 0;
+}
+
+/* The next @sz bytes; it ends no earlier than where it was said to. */
+static int inflate_next(struct inflater *in, uint8_t *dst, size_t sz)
+{
+	int status = Z_OK, r = ledger_spend(in->ledger, sz);
+
+	if (r < 0)
+		return r;
+	in->z.next_out = dst;
+	in->z.avail_out = (uInt)sz;
+	while (r == 0 && in->z.avail_out > 0) {
+		if (in->z.avail_in == 0)
+			r = fill(in);
+		if (r == 0)
+			status = inflate(&in->z, Z_NO_FLUSH);
+		if (status == Z_STREAM_END ? in->z.avail_out > 0 : status != Z_OK)
+			r = status == Z_MEM_ERROR ? -ENOMEM : -EBADMSG;
+	}
+	in->out += sz;
+	if (r < 0)
+		stop(in);
+	else if (status == Z_OK)
+		maybe_add_point(in);
+	return r;
+}
+
+/* One that is not in use: a new one, or the one that was not used for longest. */
+static int free_chunk(struct inflater *in, struct chunk **ret)
+{
+	struct chunk *oldest = in->chunks.cnt > 0 ? &in->chunks.v[0] : NULL;
+	struct chunk c = { .number = UINT64_MAX };
+	int r;
+
+	for (size_t i = 1; i < in->chunks.cnt; i++) {
+		if (in->chunks.v[i].used < oldest->used)
+			oldest = &in->chunks.v[i];
+	}
+	*ret = oldest;
+	if (in->chunks.cnt == CHUNKS_MAX)
+		return 0;
+	r = vec_reserve(&in->chunks, 1);
+	if (r < 0)
+		return r;
+	r = keep(in, CHUNK_SZ);
+	if (r < 0)
+		return in->chunks.cnt > 0 ? 0 : r;
+	c.bytes = malloc(CHUNK_SZ);
+	if (!c.bytes)
+		return -ENOMEM;
+	in->chunks.v[in->chunks.cnt++] = c;
+	*ret = &in->chunks.v[in->chunks.cnt - 1];
+	return 0;
+}
+
+static int load_chunk(struct inflater *in, uint64_t number, struct chunk **ret)
+{
+	uint64_t start = number * CHUNK_SZ;
+	struct chunk *c = NULL;
+	int r = rewind_to(in, start);
+
+	while (r == 0 && in->out < start)
+		r = inflate_next(in, in->skipped, (size_t)MIN(start - in->out, (uint64_t)CHUNK_SZ));
+	if (r == 0)
+		r = free_chunk(in, &c);
+	if (r < 0)
+		return r;
+	c->number = UINT64_MAX;
+	r = inflate_next(in, c->bytes, (size_t)MIN(in->size - start, (uint64_t)CHUNK_SZ));
+	if (r < 0)
+		return r;
+	c->number = number;
+	*ret = c;
+	return 0;
+}
+
+static int find_chunk(struct inflater *in, uint64_t number, struct chunk **ret)
+{
+	for (size_t i = 0; i < in->chunks.cnt; i++) {
+		if (in->chunks.v[i].number == number) {
+			*ret = &in->chunks.v[i];
+			return 0;
+		}
+	}
+	return load_chunk(in, number, ret);
 }
 
 int inflater_read(struct inflater *in, uint64_t offset, void *dst, size_t sz)
 {
-	return -EOPNOTSUPP;
+	for (size_t done = 0, n; done < sz; done += n) {
+		size_t at = (size_t)((offset + done) % CHUNK_SZ);
+		struct chunk *c;
+		int r = find_chunk(in, (offset + done) / CHUNK_SZ, &c);
+
+		if (r < 0)
+			return r;
+		c->used = ++in->clock;
+		n = MIN(sz - done, CHUNK_SZ - at);
+		memcpy((char *)dst + done, c->bytes + at, n);
+	}
+	return 0;
 }

@@ -11,9 +11,6 @@
 
 #define ADDR_SZ 8
 #define ENTRY_WORK 16
-/* What the head of a table of lists takes, where a split unit does not say where its table begins. */
-#define LISTS_HEAD_32 12
-#define LISTS_HEAD_64 20
 
 size_t asked_from(const struct asked *asked, uint64_t addr)
 {
@@ -133,18 +130,11 @@ static int walk_entries(struct walk *w)
 	return r;
 }
 
-static uint64_t lists_base(const struct unit *u)
-{
-	if (u->lists_base != 0 || !u->part->dwo)
-		return u->lists_base;
-	return u->layout.offset_sz == 8 ? LISTS_HEAD_64 : LISTS_HEAD_32;
-}
-
 static int walk_list(struct walk *w, struct value v)
 {
 	const struct unit *u = w->unit, *skeleton = u->skeleton;
 	struct section *s = &u->part->sections[SECTION_RNGLISTS];
-	uint64_t at = v.u, base = lists_base(u);
+	uint64_t at = v.u, base = u->lists_base;
 
 	if (u->layout.version < 5) {
 		s = &(skeleton ? skeleton : u)->part->sections[SECTION_RANGES];

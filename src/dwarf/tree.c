@@ -13,12 +13,25 @@
 
 #include <stdlib.h>
 
-#define DEPTH_MAX 512 /* of functions within each other that have an address */
+#define DEPTH_MAX 512 /* of functions within each other, below one that has an address */
 #define NODES_PER_ADDR 256
 
+/* What is read of a function's entry. */
+struct entry {
+	uint64_t die;
+	uint16_t tag;
+	struct code_values code;
+	struct value sibling;
+	uint64_t call_file;
+	uint64_t call_line;
+	uint64_t call_column;
+};
+
+/* A function that what follows is below of. */
 struct open {
+	struct entry entry;
 	uint32_t depth;
-	uint32_t node;
+	uint32_t node; /* NODE_NONE: none of the addresses, but maybe one below */
 	uint32_t outermost;
 };
 
@@ -32,17 +45,6 @@ struct walk {
 	uint32_t depth;
 	struct open *open;
 	size_t open_cnt;
-};
-
-/* What is read of a function's entry. */
-struct entry {
-	uint64_t die;
-	uint16_t tag;
-	struct code_values code;
-	struct value sibling;
-	uint64_t call_file;
-	uint64_t call_line;
-	uint64_t call_column;
 };
 
 /* While a function says where its code is. */
@@ -177,38 +179,91 @@ static int skip_children(struct walk *w, struct value sibling)
 	return c->error;
 }
 
-static int add_node(struct walk *w, const struct entry *e, bool children, bool *ret_hit)
+static uint32_t narrow(uint64_t v)
+{
+	return (uint32_t)MIN(v, (uint64_t)UINT32_MAX);
+}
+
+static int add_node(struct walk *w, const struct entry *e, uint64_t start, uint32_t parent)
 {
 	struct tree *t = w->tree;
+
+	if (t->nodes.cnt >= w->asked->cnt * NODES_PER_ADDR)
+		return -EBADMSG;
+	return vec_push(&t->nodes, (struct node){
+					   .die = e->die,
+					   .start = start,
+					   .parent = parent,
+					   .call_file = narrow(e->call_file),
+					   .call_line = narrow(e->call_line),
+					   .call_column = narrow(e->call_column),
+				   });
+}
+
+/*
+ * Those that what has an address is inlined in, though they do not say that they have it: as compilers tell of
+ * stretches where they cannot tell of several.
+ */
+static int add_open_nodes(struct walk *w)
+{
+	size_t first = w->open_cnt;
+	int r = 0;
+
+	while (first > 0 && w->open[first - 1].node == NODE_NONE)
+		first--;
+	for (size_t i = first; r == 0 && i < w->open_cnt; i++) {
+		w->open[i].node = (uint32_t)w->tree->nodes.cnt;
+		r = add_node(w, &w->open[i].entry, 0, w->open[i - 1].node);
+	}
+	return r;
+}
+
+/* How many of them that would be. */
+static uint32_t count_open_nodes(const struct walk *w)
+{
+	size_t first = w->open_cnt;
+
+	while (first > 0 && w->open[first - 1].node == NODE_NONE)
+		first--;
+	return (uint32_t)(w->open_cnt - first);
+}
+
+static int push_open(struct walk *w, struct open open)
+{
+	if (w->open_cnt == DEPTH_MAX)
+		return -EBADMSG;
+	w->open[w->open_cnt++] = open;
+	return 0;
+}
+
+/* *ret_in: what is below may have addresses. */
+static int enter_function(struct walk *w, const struct entry *e, bool children, bool *ret_in)
+{
 	bool own = e->tag == DW_TAG_subprogram || w->open_cnt == 0;
 	const struct open *in = own ? NULL : &w->open[w->open_cnt - 1];
+	uint32_t skipped = own ? 0 : count_open_nodes(w);
 	struct cover c = {
 		.walk = w,
-		.node = (uint32_t)t->nodes.cnt,
+		.node = (uint32_t)w->tree->nodes.cnt + skipped,
 		.outermost = in ? in->outermost : NODE_NONE,
 	};
+	struct open open = { *e, w->depth, NODE_NONE, c.outermost };
 	int r = spans_walk(w->rd, w->unit, &e->code, cover_span, &c);
 
-	*ret_hit = c.hit;
+	*ret_in = c.hit || in;
 	if (r == -EBADMSG)
 		r = 0; /* of this one alone */
-	if (r < 0 || !c.hit)
+	if (r == 0 && c.hit) {
+		r = own ? 0 : add_open_nodes(w);
+		if (r == 0)
+			r = add_node(w, e, c.start, in ? in->node : NODE_NONE);
+		open.node = c.node;
+		if (own)
+			open.outermost = c.node;
+	}
+	if (r < 0 || !children || !*ret_in)
 		return r;
-	if (t->nodes.cnt >= w->asked->cnt * NODES_PER_ADDR || w->open_cnt == DEPTH_MAX)
-		return -EBADMSG;
-	r = vec_push(&t->nodes,
-		     (struct node){
-			     .die = e->die,
-			     .start = c.start,
-			     .parent = in ? in->node : NODE_NONE,
-			     .call_file = (uint32_t)MIN(e->call_file, (uint64_t)UINT32_MAX),
-			     .call_line = (uint32_t)MIN(e->call_line, (uint64_t)UINT32_MAX),
-			     .call_column = (uint32_t)MIN(e->call_column, (uint64_t)UINT32_MAX),
-		     });
-	if (r == 0 && children)
-		w->open[w->open_cnt++] =
-			(struct open){ w->depth, c.node, in ? in->outermost : c.node };
-	return r;
+	return push_open(w, open);
 }
 
 static bool is_function(const struct abbrev *ab)
@@ -225,7 +280,7 @@ static bool is_type(const struct abbrev *ab)
 static int walk_entry(struct walk *w, const struct abbrev *ab, uint64_t die)
 {
 	struct entry e = { .die = die, .tag = ab->tag };
-	bool function = is_function(ab), prune = !w->full && (function || is_type(ab)), hit;
+	bool function = is_function(ab), prune = !w->full && (function || is_type(ab)), in;
 	int r = 0;
 
 	if ((function && ab->code_here) || (prune && ab->children && ab->sibling))
@@ -235,8 +290,8 @@ static int walk_entry(struct walk *w, const struct abbrev *ab, uint64_t die)
 	if (w->rd->tree.error < 0)
 		return w->rd->tree.error;
 	if (function && ab->code_here) {
-		r = add_node(w, &e, ab->children, &hit);
-		prune = prune && !hit;
+		r = enter_function(w, &e, ab->children, &in);
+		prune = prune && !in;
 	}
 	if (r < 0 || !ab->children)
 		return r;

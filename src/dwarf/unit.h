@@ -4,21 +4,7 @@
 /* unit — a compilation's part of a file: its head, what its root entry says, and how its values are resolved. */
 
 #include "form.h"
-
-/* The offsets of all units of a file, ascending. */
-struct unit_list {
-	VEC(uint64_t) starts;
-	size_t bytes;  /* that the ledger knows of */
-	uint64_t next; /* what was not looked at yet */
-};
-
-/* A file's sections. */
-struct part {
-	struct elf_file *owned; /* NULL: it is somebody else's */
-	struct section sections[SECTIONS_CNT];
-	struct unit_list units;
-	bool dwo;
-};
+#include "part.h"
 
 /* What is read with. Each is used by one that calls no other who uses it. */
 struct readers {

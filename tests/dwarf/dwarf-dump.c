@@ -41,6 +41,38 @@ static int print(void *ctx, size_t i, const struct dwarf_place *p)
 	return 0;
 }
 
+static int look(void *ctx, size_t i, const struct dwarf_place *p)
+{
+	return 0;
+}
+
+/* Gives what is there of what is wanted: a package beside the program, or each file where it says. */
+static bool give_all(struct dwarf *d, const char *program)
+{
+	struct dwarf_want w;
+	bool given = false;
+
+	for (size_t i = 0; dwarf_wants(d, i, &w); i++) {
+		struct elf_file *f = NULL;
+		char path[4096];
+
+		if (w.given)
+			continue;
+		if (w.kind == DWARF_WANT_UNIT) {
+			(void)snprintf(path, sizeof(path), "%s.dwp", program);
+			f = open_file(path, elf_file_open_part);
+		}
+		if (!f) {
+			(void)snprintf(path, sizeof(path), "%s%s%s", w.name[0] == '/' ? "" : w.dir,
+				       w.name[0] == '/' || !w.dir[0] ? "" : "/", w.name);
+			f = open_file(path, elf_file_open_part);
+		}
+		if (f)
+			given |= dwarf_give(d, i, f) == DWARF_OK;
+	}
+	return given;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(elf_file_closep) struct elf_file *f = NULL;
@@ -61,6 +93,10 @@ int main(int argc, char **argv)
 	}
 	sort_u64(addrs.v, addrs.cnt);
 	r = dwarf_open(f, &limits, 0, &d);
+	if (r == DWARF_OK)
+		r = dwarf_find(d, addrs.v, addrs.cnt, look, NULL);
+	while (r == DWARF_OK && give_all(d, argv[1]))
+		r = dwarf_find(d, addrs.v, addrs.cnt, look, NULL);
 	if (r == DWARF_OK)
 		r = dwarf_find(d, addrs.v, addrs.cnt, print, NULL);
 	if (d)

@@ -25,6 +25,11 @@ LONG = 50_000
 SHOWN = 5
 
 
+def llvm_tool(name):
+    """Debian's package of one version has names with it."""
+    return next((n for n in (name, name + "-14") if shutil.which(n)), name)
+
+
 class Form:
     """A way to build a program: what is asked about it, and by which address file."""
 
@@ -48,9 +53,28 @@ def forms():
     for version in (2, 3, 4, 5):
         yield c_form(f"C, version {version}", f"-O2 -gdwarf-{version} -gstrict-dwarf", short=version == 4)
     yield c_form("C, 64-bit", "-O2 -g -gdwarf64")
+    yield c_form("C, zlib", "-O2 -g -gz=zlib")
+    yield c_form("C, zlib of old", "-O2 -g -gz=zlib-gnu")
+    # LLVM 14 lets ranges of a split unit of one section count from 0, not from where the unit begins (DWARF 5, 2.17.3).
+    yield c_form("C, split", "-O2 -g -gsplit-dwarf", f"gcc -O2 -g -o twin {PROGRAMS}/shapes.c {PROGRAMS}/other.c",
+                 llvm="twin")
+    yield c_form("C, split, version 4", "-O2 -gdwarf-4 -gsplit-dwarf -ffunction-sections")
+    yield cc_form("C++, split", "-O2 -g -gsplit-dwarf -ffunction-sections")
+    yield cc_form("C++, package", "-O2 -g -gsplit-dwarf", f"{llvm_tool('llvm-dwp')} -e program -o program.dwp", "rm *.dwo")
+    yield cc_form("C++, package, version 4", "-O2 -gdwarf-4 -gsplit-dwarf",
+                  f"{llvm_tool('llvm-dwp')} -e program -o program.dwp",
+                  "rm *.dwo", short=False)
+    # LLVM 14 reads no supplements: it is asked about what dwz had not seen.
+    yield c_form("C, dwz, two", "-O2 -g", "cp program other", "cp program twin", "dwz -m common.dwz program other", llvm="twin",
+                 short=False)
+    yield cc_form("C++, dwz", "-O2 -g", "dwz program", short=False)
+    yield cc_form("C++, dwz, two", "-O2 -g", "cp program other", "cp program twin", "dwz -m common.dwz program other", llvm="twin")
+    yield cc_form("C++, debug file", "-O2 -g", "objcopy --only-keep-debug program program.debug",
+                  "objcopy --strip-all program stripped", ask="program.debug")
     yield c_form("C, not PIE, sections", "-O2 -g -no-pie -ffunction-sections -Wl,--gc-sections")
     yield c_form("C, LTO", "-O2 -g -flto")
     yield cc_form("C++", "-O2 -g")
+    yield cc_form("C++, zlib", "-O2 -g -gz=zlib", short=False)
     yield cc_form("C++, version 4", "-O2 -gdwarf-4", short=False)
     yield cc_form("C++, version 4, types apart", "-O2 -gdwarf-4 -fdebug-types-section", short=False)
     yield cc_form("C++, types apart", "-O2 -gdwarf-5 -fdebug-types-section", short=False)
@@ -152,7 +176,8 @@ def build(form, tmp):
         if not shutil.which(command.split()[0]):
             return f"there is no {command.split()[0]}"
         env = {**os.environ, "GOFLAGS": "-mod=mod", "GO111MODULE": "off", "LC_ALL": "C"}
-        run = subprocess.run(["sh", "-c", command], cwd=tmp, env=env, capture_output=True, text=True)
+        run = subprocess.run(["sh", "-c", command], cwd=tmp, env=env, capture_output=True, text=True,
+                             timeout=120)
         if run.returncode != 0:
             return f"{command}: {run.stderr[:500]}"
     return None
@@ -193,12 +218,13 @@ def compare(args, form, tmp):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dump", required=True)
-    parser.add_argument("--symbolizer", default="llvm-symbolizer")
+    parser.add_argument("--symbolizer", default=llvm_tool("llvm-symbolizer"))
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--each", type=int, help="addresses of a program, about")
     parser.add_argument("--only", default="", help="of forms whose name has this")
     parser.add_argument("--shown", type=int, default=SHOWN)
     args = parser.parse_args()
+    args.dump = os.path.abspath(args.dump)
     args.each = args.each or (4000 if args.long else 700)
     if not shutil.which(args.symbolizer):
         print(f"SKIP: there is no {args.symbolizer}")
