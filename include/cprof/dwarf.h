@@ -30,8 +30,8 @@ struct dwarf_limits {
 		work; /* that may be done before dwarf_allow() is called: about a byte that is looked at */
 };
 
-/* A second, or two where it is compressed. */
-#define DWARF_LIMITS_DEFAULT ((struct dwarf_limits){ .bytes = 64 << 20, .work = 512 << 20 })
+/* Two seconds of a CPU, or three where it is packed. */
+#define DWARF_LIMITS_DEFAULT ((struct dwarf_limits){ .bytes = 64 << 20, .work = 2ULL << 30 })
 
 enum dwarf_outcome {
 	DWARF_OK,

@@ -23,6 +23,8 @@
 #define PIECE_SZ ((size_t)16 << 10)
 #define POINTS_MAX 64
 #define POINT_BYTES ((size_t)48 << 10)
+/* A byte that comes out takes as long as so many that are looked at. */
+#define BYTE_WORK 4
 
 struct chunk {
 	uint64_t number;
@@ -173,7 +175,7 @@ static int fill(struct inflater *in)
 /* The next @sz bytes; it ends no earlier than where it was said to. */
 static int inflate_next(struct inflater *in, uint8_t *dst, size_t sz)
 {
-	int status = Z_OK, r = ledger_spend(in->ledger, sz);
+	int status = Z_OK, r = ledger_spend(in->ledger, sz * BYTE_WORK);
 
 	if (r < 0)
 		return r;
