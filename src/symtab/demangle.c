@@ -40,7 +40,8 @@ static void take_output(const char *s, size_t len, void *opaque)
 
 	if (len >= out->sz - out->len)
 		longjmp(out->full, 1);
-	memcpy(out->dst + out->len, s, len);
+	if (len > 0) /* else there may be no text at all */
+		memcpy(out->dst + out->len, s, len);
 	out->len += len;
 }
 
