@@ -34,7 +34,7 @@ void debugs_want(struct symbolize *s, const struct wire_rows *m, uint64_t now_ns
 	const struct object *o = objects_get(s->opts.objects, object);
 	const struct work *w = symbolize_work(s, object);
 	struct debugs *d = &s->debugs;
-	struct debug_want want = { .object = object, .link_len = m->link_len };
+	struct debug_want want = { .object = object, .part = m->part, .link_len = m->link_len };
 
 	if (!o || !w || (m->link_len == 0 && o->build_id_sz == 0)) {
 		rows_close(s, object); /* nobody knows where to look */
@@ -181,8 +181,8 @@ bool debugs_on_object(struct symbolize *s, const struct wire_object *m, uint64_t
 	const struct object *o = objects_get(s->opts.objects, object);
 
 	if (d->making.object != object || !d->making.begun || d->named ||
-	    m->status != WIRE_OBJECT_READY || o->kind == OBJECT_JIT ||
-	    (o->state != OBJECT_READY && o->state != OBJECT_UNNAMED))
+	    !(d->now.part & WIRE_PART_NAMES) || m->status != WIRE_OBJECT_READY ||
+	    o->kind == OBJECT_JIT || (o->state != OBJECT_READY && o->state != OBJECT_UNNAMED))
 		return false;
 	d->named = true;
 	s->opts.counters->v[COUNTER_debug_names]++;

@@ -95,6 +95,7 @@ struct making {
 /* A file whose debug file is to be looked for. */
 struct debug_want {
 	uint32_t object;
+	uint32_t part; /* what the file says less of: bits of enum wire_part */
 	uint32_t link_len;
 	char link[WIRE_LINK_MAX];
 };

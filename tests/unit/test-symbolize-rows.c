@@ -533,6 +533,22 @@ TEST(a_debug_file_with_more_names_has_them_asked_for_again)
 	end(&b);
 }
 
+/* Nor has it a reason where the file was not stripped. */
+TEST(names_that_are_all_there_are_not_doubted)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = make_part(&b, 100);
+	expect_debug(&b, object, 0);
+	say_debug(&b, object, WIRE_OPENED_OK, 2);
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_BEGUN, -EBADF, 0), 0);
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(b.counters.v[COUNTER_debug_names], 0);
+	end(&b);
+}
+
 TEST(a_file_without_a_name_has_some_by_its_debug_file)
 {
 	struct bench b;
