@@ -177,7 +177,7 @@ static struct elf_file *open_debug(const struct file *file, int fd)
 	return TAKE_PTR(debug);
 }
 
-/* The table that there was stays if it has no more, or more than there is room for. 1, 0 or -errno. */
+/* The table that there was stays if there are no more, or more than there is room for. 1: *ret says which; 0 or -errno. */
 static int debug_names(struct tables *t, const struct file *file, const struct elf_file *debug,
 		       union answer *ret)
 {
@@ -196,7 +196,8 @@ static int debug_names(struct tables *t, const struct file *file, const struct e
 	r = symtab_read(file->elf, debug, &limits, &table.symtab);
 	if (r != SYMTAB_OK || !(symtab_info(table.symtab)->sources & 1u << SYMTAB_SOURCE_DEBUG)) {
 		symtab_free(table.symtab);
-		return 0;
+		make_object(file->object, WIRE_OBJECT_LIMIT, NULL, ret);
+		return status_of(r) == WIRE_OBJECT_LIMIT;
 	}
 	r = conclude(t, &table, r, ret);
 	return r < 0 ? r : ret->object.status == WIRE_OBJECT_READY;

@@ -27,7 +27,7 @@ int answer_file(struct tables *t, const struct wire_file *m, int fd, union answe
 int answer_rows(struct tables *t, struct file *file, struct rows_answer *ret);
 /*
  * The same with a separate debug file, whose descriptor it takes, if that is its and adds something. 1: its
- * names were added too, and *ret_object says so; 0 or -errno.
+ * names were added too, or are too much, and *ret_object says so; 0 or -errno.
  */
 int answer_debug(struct tables *t, const struct file *file, int fd, union answer *ret_object,
 		 struct rows_answer *ret);

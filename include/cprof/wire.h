@@ -239,8 +239,8 @@ enum wire_object_status {
 
 /*
  * id: the object index. For the kernel only status and text_start count, for the vDSO only status. Comes once
- * more before the ROWS that answer DEBUG_FILE, when that file has more names: then only status counts (READY),
- * and what was NAMED of the object before is to be asked for again.
+ * more before the ROWS that answer DEBUG_FILE, when that file has more names: then only status counts. READY: what
+ * was NAMED of the object before is to be asked for again; LIMIT: they are too much, and all stays as it is.
  */
 struct wire_object {
 	struct wire_head head;

@@ -181,10 +181,15 @@ bool debugs_on_object(struct symbolize *s, const struct wire_object *m, uint64_t
 	const struct object *o = objects_get(s->opts.objects, object);
 
 	if (d->making.object != object || !d->making.begun || d->named ||
-	    !(d->now.part & WIRE_PART_NAMES) || m->status != WIRE_OBJECT_READY ||
+	    !(d->now.part & WIRE_PART_NAMES) ||
+	    (m->status != WIRE_OBJECT_READY && m->status != WIRE_OBJECT_LIMIT) ||
 	    o->kind == OBJECT_JIT || (o->state != OBJECT_READY && o->state != OBJECT_UNNAMED))
 		return false;
 	d->named = true;
+	if (m->status == WIRE_OBJECT_LIMIT) {
+		s->opts.counters->v[COUNTER_objects_cut]++;
+		return true;
+	}
 	s->opts.counters->v[COUNTER_debug_names]++;
 	s->opts.counters->v[COUNTER_objects_named] += o->state == OBJECT_UNNAMED;
 	symbolize_set_state(s, object, OBJECT_READY, now_ns);

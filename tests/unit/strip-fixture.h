@@ -30,7 +30,7 @@ static inline int open_stripped(const char *name)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", strip_dir, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDWR | O_CLOEXEC);
 	CHECK(fd >= 0);
 	return fd;
 }

@@ -545,6 +545,23 @@ static void send_debug(struct role *role, uint32_t object, int fd)
 	expect_word(role, object, WIRE_ROWS_BEGUN);
 }
 
+/* It says now that it has more symbols than are read of any file, and is as large as that takes. */
+static int open_swollen(void)
+{
+	int fd = open_stripped("debug");
+	Elf64_Ehdr h;
+	Elf64_Shdr s = { 0 };
+	off_t at;
+
+	CHECK(pread(fd, &h, sizeof(h), 0) == sizeof(h));
+	for (at = (off_t)h.e_shoff; s.sh_type != SHT_SYMTAB; at += (off_t)sizeof(s))
+		CHECK(pread(fd, &s, sizeof(s), at) == sizeof(s));
+	s.sh_size = 2000001 * sizeof(Elf64_Sym);
+	CHECK(pwrite(fd, &s, sizeof(s), at - (off_t)sizeof(s)) == sizeof(s));
+	CHECK(ftruncate(fd, (off_t)(s.sh_offset + s.sh_size)) == 0);
+	return fd;
+}
+
 TEST(a_debug_file_gives_names)
 {
 	struct role role = start();
@@ -578,6 +595,16 @@ TEST(a_debug_file_gives_names)
 	close(fd);
 	expect_object(&role, 21, WIRE_OBJECT_READY);
 	CHECK_EQ(rows_in.part, 0); /* it needs none */
+
+	fd = open_stripped("stripped");
+	send_file(&role, 22, fd);
+	close(fd);
+	expect_object(&role, 22, WIRE_OBJECT_UNNAMED);
+	send_debug(&role, 22, open_swollen());
+	expect_object_alone(&role, 22, WIRE_OBJECT_LIMIT);
+	expect_word(&role, 22, WIRE_ROWS_KEPT);
+	ask(&role, 2, 22, &at, 1);
+	expect_named(&role, 2, WIRE_OBJECT_UNNAMED, 1);
 	stop(&role);
 	strip_done();
 }

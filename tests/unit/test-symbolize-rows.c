@@ -533,6 +533,28 @@ TEST(a_debug_file_with_more_names_has_them_asked_for_again)
 	end(&b);
 }
 
+TEST(names_that_are_too_much_are_counted)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	b.part = WIRE_PART_NAMES;
+	object = make_part_of(&b, 100, 0, SECOND);
+	expect_debug(&b, object, 0);
+	say_debug(&b, object, WIRE_OPENED_OK, 2);
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_BEGUN, -EBADF, 0), 0);
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_LIMIT), 0);
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_LIMIT), 0);
+	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_KEPT, -EBADF, 0), 0);
+	CHECK_EQ(objects_get(b.objects, object)->state, OBJECT_UNNAMED);
+	CHECK_EQ(b.counters.v[COUNTER_objects_cut], 1);
+	CHECK_EQ(b.counters.v[COUNTER_objects_limit], 0);
+	CHECK_EQ(b.counters.v[COUNTER_debug_names], 0);
+	CHECK_EQ(next(&b, b.opener), 0); /* it was the right one */
+	end(&b);
+}
+
 /* Nor has it a reason where the file was not stripped. */
 TEST(names_that_are_all_there_are_not_doubted)
 {
