@@ -25,6 +25,7 @@
 #include "cprof/base/str.h"
 #include "cprof/wire.h"
 #include "debug-file.h"
+#include "jitdump.h"
 #include "maps.h"
 #include "perf-map.h"
 #include "target.h"
@@ -134,13 +135,28 @@ static void opener_log(const struct wire_open *req, enum wire_opened_status stat
 		  (unsigned int)req->pid, path, (int)status);
 }
 
+/*
+ * What a process says of code that it made itself: a jitdump knows more than a perf map. One that cannot be
+ * had is only told of where there is no map either.
+ */
+static enum wire_opened_status opener_find_jit(struct opener *o, const struct wire_open *req,
+					       struct target *ret)
+{
+	enum wire_opened_status dump = jitdump_open(&o->root, req, ret), map;
+
+	if (dump == WIRE_OPENED_OK || dump == WIRE_OPENED_GONE)
+		return dump;
+	map = perf_map_open(&o->root, req, ret);
+	return map == WIRE_OPENED_NONE ? dump : map;
+}
+
 static int opener_serve(struct opener *o, const struct wire_open *req)
 {
 	struct target t = { .fd = -EBADF };
 	enum wire_opened_status status;
 
 	if (req->kind == WIRE_FILE_PERF_MAP)
-		status = perf_map_open(&o->root, req, &t);
+		status = opener_find_jit(o, req, &t);
 	else if (req->kind == WIRE_FILE_LINES)
 		status = target_open_mapped(&o->root, req, &t);
 	else

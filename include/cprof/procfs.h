@@ -50,6 +50,13 @@ int procfs_maps_read(int fd, const uint64_t *addresses, size_t cnt, struct procf
  */
 int procfs_maps_file(int fd, uint64_t ino, struct procfs_range *ret);
 
+#define PROCFS_NAMED_MAX 64
+/*
+ * The first mapping with code of a file whose path ends with this name; @fd is /proc/PID/maps, newly opened.
+ * 1 and *ret, 0 (none, or too far down), or -errno; -ESRCH: the process has no memory any more.
+ */
+int procfs_maps_named(int fd, const char *name, struct procfs_range *ret);
+
 /* When the process began, in clock ticks since boot: 0 and *ret, or -errno. */
 int procfs_start_ticks(const struct root *root, uint32_t pid, uint64_t *ret);
 

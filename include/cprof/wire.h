@@ -164,7 +164,8 @@ struct wire_open {
 
 enum wire_file_kind {
 	WIRE_FILE_ELF,
-	WIRE_FILE_PERF_MAP, /* /tmp/perf-PID.map of a process, of which only pid, start_ns and uid count */
+	/* The jitdump or /tmp/perf-PID.map of a process, of which only pid, start_ns and uid count. */
+	WIRE_FILE_PERF_MAP,
 	WIRE_FILE_LINES, /* an ELF file again, for its lines, wherever the process has it mapped */
 	WIRE_FILE_KIND_MAX,
 };
@@ -175,7 +176,7 @@ enum wire_opened_status {
 	WIRE_OPENED_CHANGED, /* another file than the key says */
 	WIRE_OPENED_REFUSED, /* not a regular file */
 	WIRE_OPENED_FAILED,  /* no symbolizer to send it to, or another fault: ask again later */
-	WIRE_OPENED_NONE,    /* the process lives and has no perf map, or none yet */
+	WIRE_OPENED_NONE,    /* the process lives and has neither of them, or none yet */
 	WIRE_OPENED_MAX,
 };
 

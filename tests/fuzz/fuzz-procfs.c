@@ -32,6 +32,14 @@ static void look_at_maps(int fd)
 	}
 }
 
+static void look_for_name(int fd)
+{
+	struct procfs_range r;
+
+	if (procfs_maps_named(fd, "jit-7.dump", &r) == 1)
+		FUZZ_CHECK(r.start < r.end && r.kind == PROCFS_FILE && r.ino != 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sz)
 {
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
@@ -43,6 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sz)
 	FUZZ_CHECK(fd >= 0 && text);
 	FUZZ_CHECK(write(fd, bytes, sz) == (ssize_t)sz && lseek(fd, 0, SEEK_SET) == 0);
 	look_at_maps(fd);
+	FUZZ_CHECK(lseek(fd, 0, SEEK_SET) == 0);
+	look_for_name(fd);
 	close(fd);
 	if (procfs_maps_parse((const char *)bytes, sz, &range))
 		FUZZ_CHECK(range.start < range.end);

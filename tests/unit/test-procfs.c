@@ -196,6 +196,49 @@ TEST(our_own_mappings_by_text)
 	check_self(procfs_maps_read);
 }
 
+/* 1 and its range, or what else is said. */
+static int find_named(const char *text, const char *name, struct procfs_range *ret)
+{
+	_cleanup_close_ int fd = text_fd(text, strlen(text));
+
+	return procfs_maps_named(fd, name, ret);
+}
+
+TEST(mappings_by_name)
+{
+	static const char text[] = "1000-2000 r-xp 0 08:01 1 /a/jit-7.dump.old\n"
+				   "2000-3000 r--p 0 08:01 2 /a/jit-7.dump\n"
+				   "3000-4000 r-xp 0 00:00 0 /a/jit-7.dump\n"
+				   "4000-5000 r-xp 0 08:01 3 /a/x-jit-7.dump\n"
+				   "5000-6000 r-xp 0 08:01 4 /a/jit-7.dump (deleted)\n"
+				   "jit-7.dump\n/jit-7.dump\n"
+				   "6000-7000 r-xp 0 08:01 5 /a b/jit-7.dump\n"
+				   "7000-8000 r-xp 0 08:01 6 /jit-7.dump\n";
+	static char wide[40000];
+	struct procfs_range r;
+
+	CHECK_EQ(find_named(text, "jit-7.dump", &r), 1);
+	CHECK_EQ(r.start, 0x6000);
+	CHECK_EQ(r.end, 0x7000);
+	CHECK_EQ(r.ino, 5);
+	CHECK_EQ(find_named(text, "jit-77.dump", &r), 0);
+	CHECK_EQ(find_named(text, "dump", &r), 0);
+	CHECK_EQ(find_named(text, "jit-7.dump (deleted)", &r), 1);
+	CHECK_EQ(r.start, 0x5000);
+	CHECK_EQ(find_named("", "jit-7.dump", &r), -ESRCH);
+	/* The last line has no end: there is more to come, or it is none. */
+	CHECK_EQ(find_named("1000-2000 r-xp 0 08:01 1 /x", "x", &r), 0);
+	/* With a path that is much longer than what is kept of it, over the border of two pieces. */
+	for (int path = 16000; path < 16400; path++) {
+		int len = sprintf(wide, "1000-2000 r-xp 0 08:01 1 /%*s/x.dump\n", path, "y");
+
+		CHECK_EQ(find_named(wide, "x.dump", &r), 1);
+		CHECK_EQ(r.end, 0x2000);
+		wide[len - 2] = 'q';
+		CHECK_EQ(find_named(wide, "x.dump", &r), 0);
+	}
+}
+
 TEST(start_times)
 {
 	_cleanup_(root_done) struct root root = ROOT_INIT;

@@ -36,10 +36,10 @@ MAP_FIXED = 0x10
 MAP_FAILED = ctypes.c_void_p(-1).value
 
 
-def map_file(path, at=None):
+def map_file(path, at=None, prot=mmap.PROT_READ):
     """Maps the first page of a file, over whatever was at this address; the address."""
     fd = os.open(path, os.O_RDONLY)
-    address = libc.mmap(at, PAGE, mmap.PROT_READ, mmap.MAP_PRIVATE | (MAP_FIXED if at else 0), fd, 0)
+    address = libc.mmap(at, PAGE, prot, mmap.MAP_PRIVATE | (MAP_FIXED if at else 0), fd, 0)
     os.close(fd)
     if address == MAP_FAILED:
         raise OSError(ctypes.get_errno(), "mmap")
@@ -387,8 +387,8 @@ def start_ns(pid):
     return ticks * (10**9 // os.sysconf("SC_CLK_TCK")) + 12345
 
 
-class PerfMapTest(unittest.TestCase):
-    """The map of a process that lives in a root of its own, as a container's does."""
+class OfAProcess(unittest.TestCase):
+    """A process that lives in a root of its own, as a container's does, and makes code."""
 
     UID = 54321
 
@@ -400,7 +400,10 @@ class PerfMapTest(unittest.TestCase):
         self.top.chmod(0o755)
         self.tmp = self.top / "tmp"
         self.tmp.mkdir()
-        self.child = self.fork(lambda: None)
+        self.child = self.fork(self.prepare)
+
+    def prepare(self):
+        """What the process does before it has its root and its user."""
 
     def fork(self, prepare):
         """A process in our root of the test's user, which did @prepare before it got there."""
@@ -438,6 +441,8 @@ class PerfMapTest(unittest.TestCase):
         self.assertIsNone(self.opener.file())
         self.assertLess(time.monotonic() - begun, 5)
 
+
+class PerfMapTest(OfAProcess):
     def test_own_map_is_handed_on(self):
         path = self.make()
         path.chmod(0o600)
@@ -544,6 +549,96 @@ class PerfMapTest(unittest.TestCase):
             self.refuses(wire.REFUSED)
         finally:
             subprocess.run(["umount", "-l", path], check=True)
+
+
+class JitdumpTest(OfAProcess):
+    """One that is mapped with the right to execute it, wherever it lies."""
+
+    EXEC = mmap.PROT_READ | mmap.PROT_EXEC
+
+    def again(self, name="jit-{}.dump", owner=None, prot=EXEC, where=None, text="dump"):
+        """Another process, which has such a file mapped."""
+        def prepare():
+            self.path = (where or self.top) / name.format(os.getpid())
+            if not where:
+                if text is None:
+                    os.mknod(self.path, 0o20666, os.makedev(1, 5))
+                else:
+                    self.path.write_text(text)
+                os.chown(self.path, self.UID if owner is None else owner, 0)
+            map_file(self.path, prot=prot)
+        self.child = self.fork(prepare)
+        self.path = (where or self.top) / name.format(self.child)
+
+    def gets(self, text):
+        self.assertEqual(self.ask(), wire.OK)
+        ident, size, _, fd = self.opener.file()
+        self.assertEqual((ident, size, self.opener.kind), (5, len(text), wire.PERF_MAP))
+        self.assertEqual(os.read(fd, 100), text)
+        with self.assertRaises(OSError):
+            os.write(fd, b"x")
+        os.close(fd)
+
+    def test_own_dump_is_handed_on(self):
+        for owner in (self.UID, 0):
+            self.again(owner=owner)
+            self.path.chmod(0o600)
+            self.gets(b"dump")
+
+    def test_it_comes_before_a_map(self):
+        self.again()
+        self.make()
+        self.gets(b"dump")
+
+    def test_none(self):
+        for how in ({"name": "jit-1.dump"}, {"name": "x-jit-{}.dump"}, {"name": "jit-{}.dumps"},
+                    {"prot": mmap.PROT_READ}):
+            self.again(**how)
+            self.refuses(wire.NO_MAP)
+            self.path.unlink(missing_ok=True)
+        self.again()
+        self.path.unlink()
+        self.refuses(wire.NO_MAP)
+
+    def test_another_process_has_the_pid(self):
+        self.again()
+        self.refuses(wire.GONE, start=start_ns(self.child) - 10**9)
+        self.reap(self.child)
+        self.refuses(wire.GONE, start=10**9)
+
+    def test_of_another_user(self):
+        self.again(owner=self.UID + 1)
+        self.refuses(wire.REFUSED)
+        self.make()
+        self.gets(b"1000 10 f\n")
+
+    def test_device(self):
+        self.again(text=None)
+        self.refuses(wire.REFUSED)
+
+    def test_hung_server(self):
+        """It lies where a server of the user's is silent, and says that it is root's."""
+        model = self.make().stat()
+        mount = self.top / "fuse"
+        mount.mkdir()
+        self.tmp.joinpath(f"perf-{self.child}.map").unlink()
+        with fuse.mounted(mount, model) as server:
+            self.again(where=mount)
+            os.kill(server, signal.SIGSTOP)
+            self.refuses(wire.REFUSED)
+
+    def test_far_down(self):
+        """Behind as many mappings as a process may have."""
+        def prepare():
+            path = self.top / f"jit-{os.getpid()}.dump"
+            path.write_text("dump")
+            os.chown(path, self.UID, 0)
+            for i in range(60000):
+                libc.mmap(0x10000000000 + 2 * i * PAGE, PAGE, mmap.PROT_READ | (i % 2 and mmap.PROT_WRITE),
+                          mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_FIXED, -1, 0)
+            map_file(path, at=0x20000000000, prot=self.EXEC)
+        self.child = self.fork(prepare)
+        self.gets(b"dump")
 
 
 class DebugFileTest(unittest.TestCase):
