@@ -24,6 +24,7 @@
 #include "guard.h"
 #include "identity.h"
 #include "role.h"
+#include "wiring.h"
 
 #define CREW_STOP_NS (5 * NSEC_PER_SEC)
 #define CREW_DAEMON_STOP_NS (3 * NSEC_PER_SEC)
@@ -172,27 +173,42 @@ static int crew_on_deadline(struct loop_source *source, uint64_t now_ns, void *c
 	return 0;
 }
 
+unsigned crew_violations(const struct crew *c)
+{
+	unsigned sum = 0;
+
+	for (int i = 0; i < ROLES_CNT; i++)
+		sum += c->roles[i].violations;
+	return sum;
+}
+
+static void crew_bury(struct crew *c, pid_t pid, int status, const struct rusage *used)
+{
+	for (int i = 0; i < ROLES_CNT; i++) {
+		struct role *role = &c->roles[i];
+		const bool was_abandoned = role_forget(role, pid);
+		bool violation;
+
+		if (!was_abandoned && role->pid != pid)
+			continue;
+		role_count_cpu(role, used);
+		violation = role_count_violation(role, status);
+		if (!was_abandoned)
+			role_reaped(role, status);
+		if (violation)
+			wiring_tell_violations(c);
+		return;
+	}
+}
+
 static void crew_reap(struct crew *c)
 {
 	struct rusage used;
 	int status;
 	pid_t pid;
 
-	while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
-		for (int i = 0; i < ROLES_CNT; i++) {
-			struct role *role = &c->roles[i];
-
-			if (role_forget(role, pid)) {
-				role_count_cpu(role, &used);
-				break;
-			}
-			if (role->pid == pid) {
-				role_count_cpu(role, &used);
-				role_reaped(role, status);
-				break;
-			}
-		}
-	}
+	while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0)
+		crew_bury(c, pid, status, &used);
 	if (crew_is_ending(c) && crew_is_empty(c))
 		loop_exit(c->loop, c->status);
 }

@@ -41,6 +41,7 @@ struct guard *crew_guard(const struct crew *c);		       /* the daemon's; else NU
 bool crew_is_stopping(const struct crew *c); /* the sampler was told to finish, or it is ending */
 bool crew_is_ending(const struct crew *c);
 bool crew_is_verbose(const struct crew *c);
+unsigned crew_violations(const struct crew *c); /* ends of roles by a forbidden call, so far */
 
 /* The sampler is gone, for good: everybody else goes too, and crew_run() returns @status. */
 void crew_end(struct crew *c, int status);

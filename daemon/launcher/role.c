@@ -44,6 +44,7 @@ union role_message {
 	struct wire_head head;
 	struct wire_peer peer;
 	struct wire_state state;
+	struct wire_sandbox sandbox;
 };
 
 static int role_on_restart(struct loop_source *s, uint64_t now_ns, void *ctx)
@@ -71,6 +72,7 @@ static void role_disconnect(struct role *role)
 	role->control_source = loop_remove(role->control_source);
 	role->control = fd_close(role->control);
 	role->ready = false;
+	role->layers = role->missing = 0;
 }
 
 void role_done(struct role *role)
@@ -173,6 +175,24 @@ void role_reaped(struct role *role, int status)
 	role_ended(role, why);
 }
 
+/* A recording says what it lacks when it is asked to say more; the daemon's users read the journal. */
+static bool role_take_sandbox(struct role *role, const struct wire_sandbox *m)
+{
+	static const char *const lacks[] = { "", "seccomp", "Landlock", "seccomp and Landlock" };
+	const char *name = role->spec->name, *what = lacks[m->missing & WIRE_LAYER_ALL];
+
+	if (!role->ready || role->layers != 0 || role->missing != 0)
+		return false;
+	role->layers = m->layers;
+	role->missing = m->missing;
+	if (m->missing && crew_guard(role->crew) && role->restarts == 0)
+		log_warning(0, "the %s is less confined: there is no %s in this kernel or here",
+			    name, what);
+	else
+		log_debug("the %s is confined%s%s", name, m->missing ? ", without " : "", what);
+	return true;
+}
+
 /* False when it must not say that, or not now. */
 static bool role_take(struct role *role, int type, const union role_message *m)
 {
@@ -185,6 +205,8 @@ static bool role_take(struct role *role, int type, const union role_message *m)
 	case WIRE_READY:
 		role->ready = true;
 		return !again;
+	case WIRE_SANDBOX:
+		return role_take_sandbox(role, &m->sandbox);
 	case WIRE_PEER:
 		other = sampler ? crew_role(role->crew, m->peer.role) : NULL;
 		if (!other || other == role)
@@ -358,6 +380,14 @@ void role_count_cpu(struct role *role, const struct rusage *used)
 	role->dead_cpu_ns += sec * NSEC_PER_SEC + usec * (NSEC_PER_MSEC / 1000);
 }
 
+bool role_count_violation(struct role *role, int status)
+{
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
+		return false;
+	role->violations++;
+	return true;
+}
+
 /* Of an abandoned process the CPU time comes when it is reaped, and its memory is gone but for pages. */
 void role_cost(const struct role *role, struct wire_cost *ret)
 {
@@ -366,6 +396,8 @@ void role_cost(const struct role *role, struct wire_cost *ret)
 		.role = role->spec->number,
 		.pid = (uint32_t)role->pid,
 		.restarts = role->restarts,
+		.layers = role->layers,
+		.missing = role->missing,
 	};
 	if (role->pid == 0)
 		return;

@@ -34,6 +34,9 @@ struct role {
 	uint64_t ended_ns;     /* of the one before */
 	unsigned quick_deaths; /* in a row */
 	unsigned restarts;
+	unsigned violations; /* ends by SIGSYS */
+	uint16_t layers;     /* of the sandbox, as it said; none: it did not */
+	uint16_t missing;
 	uint64_t dead_cpu_ns; /* of its processes that are no more */
 	struct log_limit deaths;
 	bool ready;
@@ -68,6 +71,8 @@ bool role_is_slow(const struct role *role);
 /* What all its processes have cost so far. */
 void role_cost(const struct role *role, struct wire_cost *ret);
 void role_count_cpu(struct role *role, const struct rusage *used);
+/* A process of it ended; @status is waitpid(2)'s. True: for a call that it may not make. */
+bool role_count_violation(struct role *role, int status);
 
 /* Whether any process of it may still live, an abandoned one included. */
 bool role_is_left(const struct role *role);

@@ -103,6 +103,16 @@ void wiring_configure(struct crew *crew, enum wire_role number)
 	wiring_tell(to, &m, sizeof(m), -EBADF);
 }
 
+void wiring_tell_violations(struct crew *crew)
+{
+	const struct wire_sandbox m = {
+		.head = { .size = sizeof(m), .type = WIRE_SANDBOX },
+		.violations = crew_violations(crew),
+	};
+
+	wiring_tell(crew_role(crew, WIRE_ROLE_SAMPLER), &m, sizeof(m), -EBADF);
+}
+
 /* Opened anew where we may: who reads a directory moves a position that duplicates share. */
 static void wiring_lend_spool(struct role *to, const struct daemon *d)
 {
@@ -160,8 +170,11 @@ void wiring_connect(struct crew *crew, struct role *fresh)
 	enum wire_role number = fresh->spec->number;
 
 	wiring_equip(crew, fresh);
-	if (number == WIRE_ROLE_SAMPLER)
+	if (number == WIRE_ROLE_SAMPLER) {
 		wiring_cut_files(crew);
+		if (crew_violations(crew) > 0)
+			wiring_tell_violations(crew);
+	}
 	for (size_t i = 0; i < ELEMENTSOF(wiring_links); i++) {
 		const struct wiring_link *link = &wiring_links[i];
 		struct role *other;

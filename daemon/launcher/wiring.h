@@ -19,5 +19,8 @@ void wiring_connect(struct crew *crew, struct role *fresh);
 /* Sends one message, with @fd when it is >= 0 (lent). A role that does not take it is replaced. */
 void wiring_tell(struct role *to, const void *m, size_t sz, int fd);
 
+/* To the sampler, if it runs: how many roles were ended for a call that they may not make. */
+void wiring_tell_violations(struct crew *crew);
+
 /* Of the daemon: the configuration as it is now, if that role runs. */
 void wiring_configure(struct crew *crew, enum wire_role number);

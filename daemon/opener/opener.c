@@ -24,6 +24,7 @@
 #include "cprof/base/seqpacket.h"
 #include "cprof/base/str.h"
 #include "cprof/wire.h"
+#include "confine.h"
 #include "debug-file.h"
 #include "jitdump.h"
 #include "maps.h"
@@ -296,6 +297,7 @@ static int opener_on_control(struct loop_source *s, uint32_t events, void *ctx)
 static int opener_start(struct opener *o)
 {
 	struct wire_head ready = { .size = sizeof(ready), .type = WIRE_READY };
+	struct wire_sandbox sandbox;
 	struct loop_source *control;
 	int r;
 
@@ -312,6 +314,11 @@ static int opener_start(struct opener *o)
 	r = seqpacket_send(WIRE_CONTROL_FD, &ready, sizeof(ready), -EBADF);
 	if (r < 0)
 		return log_error(r, "control socket (is this started by cprofd?): %m");
+	r = confine(&sandbox);
+	if (r < 0)
+		return log_error(r, "cannot confine itself: %m");
+	/* A launcher that does not hear it is gone, as the loop will see. */
+	(void)seqpacket_send(WIRE_CONTROL_FD, &sandbox, sizeof(sandbox), -EBADF);
 	return 0;
 }
 

@@ -16,10 +16,10 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "answer.h"
+#include "confine.h"
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
@@ -54,22 +54,6 @@ struct symbolizer {
 	union answer request; /* any message fits */
 	union answer answer;
 };
-
-/*
- * What this process gives up for good before it reads its first byte. The place for seccomp,
- * Landlock and the other limits.
- */
-static int symbolizer_confine(void)
-{
-	struct rlimit none = { 0 };
-
-	(void)unsetenv("DEBUGINFOD_URLS");
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
-		return -errno;
-	if (setrlimit(RLIMIT_CORE, &none) < 0)
-		return -errno;
-	return 0;
-}
 
 static int watch_set(struct symbolizer *s, struct watch *w, uint32_t events, int priority,
 		     loop_io_fn fn)
@@ -455,14 +439,12 @@ static void symbolizer_done(struct symbolizer *s)
 static int symbolizer_start(struct symbolizer *s)
 {
 	struct wire_head ready = { .size = sizeof(ready), .type = WIRE_READY };
+	struct wire_sandbox sandbox;
 	int r;
 
 	s->vdso = vdso_copy();
 	/* A fixed one: else large images come to lie in the heap, between tables that stay. */
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
-	r = symbolizer_confine();
-	if (r < 0)
-		return log_error(r, "cannot confine itself: %m");
 	r = loop_new(&s->loop);
 	if (r < 0)
 		return log_error(r, "no event loop: %m");
@@ -478,6 +460,11 @@ static int symbolizer_start(struct symbolizer *s)
 	r = seqpacket_send(WIRE_CONTROL_FD, &ready, sizeof(ready), -EBADF);
 	if (r < 0)
 		return log_error(r, "cannot tell cprofd that it is ready: %m");
+	r = confine(&sandbox);
+	if (r < 0)
+		return log_error(r, "cannot confine itself: %m");
+	/* A launcher that does not hear it is gone, as the loop will see. */
+	(void)seqpacket_send(WIRE_CONTROL_FD, &sandbox, sizeof(sandbox), -EBADF);
 	return 0;
 }
 

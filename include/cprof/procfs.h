@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 
 #include "cprof/base/root.h"
 
@@ -43,6 +44,8 @@ int procfs_maps_find(int fd, const uint64_t *addresses, size_t cnt, struct procf
 /* Each way alone; the first is -ENOTTY where the kernel does not know it. */
 int procfs_maps_query(int fd, const uint64_t *addresses, size_t cnt, struct procfs_range *ret);
 int procfs_maps_read(int fd, const uint64_t *addresses, size_t cnt, struct procfs_range *ret);
+/* The question of the first, for a filter of system calls. */
+#define PROCFS_MAPS_QUERY _IOWR('f', 17, char[104])
 
 /*
  * The first mapping with code of a file whose inode number ends in these 32 bits (an overlay's may have more),

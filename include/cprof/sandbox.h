@@ -8,7 +8,7 @@
  * out about.
  *
  * A call that no row allows ends the process with SIGSYS, which whoever waits for it counts. Rows look
- * at the low half of one argument: of all arguments that are looked at the kernel itself takes no more
+ * at the low halves of arguments: of all arguments that are looked at the kernel itself takes no more
  * (families, flags, commands, protections), but for what can be done with their upper halves nobody
  * should take this on trust: a row for another kind of argument needs another test.
  *
@@ -18,8 +18,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 struct sock_filter;
 
@@ -30,13 +32,17 @@ enum sandbox_test {
 	SANDBOX_SELF,	 /* the argument is our own process id */
 };
 
-/* Several rows for one call: any of them will do. The first one that fits decides. */
+struct sandbox_arg {
+	uint8_t arg;  /* 0 to 5 */
+	uint8_t test; /* enum sandbox_test */
+	uint32_t value;
+};
+
+/* Several rows for one call: any of them will do. The first one that fits, in both arguments, decides. */
 struct sandbox_call {
 	uint16_t nr;
 	uint16_t error; /* fails with that, and nobody dies; 0: the kernel does it */
-	uint8_t arg;	/* 0 to 5 */
-	uint8_t test;	/* enum sandbox_test */
-	uint32_t value;
+	struct sandbox_arg args[2];
 };
 
 #define SANDBOX_CALL(name)       \
@@ -47,11 +53,36 @@ struct sandbox_call {
 	{                                        \
 		.nr = SYS_##name, .error = (why) \
 	}
-#define SANDBOX_CALL_IF(name, number, how, what)                          \
-	{                                                                 \
-		.nr = SYS_##name, .arg = (number), .test = SANDBOX_##how, \
-		.value = (uint32_t)(what)                                 \
+#define SANDBOX_ARG(number, how, what)                                            \
+	{                                                                         \
+		.arg = (number), .test = SANDBOX_##how, .value = (uint32_t)(what) \
 	}
+#define SANDBOX_CALL_IF(name, number, how, what)                             \
+	{                                                                    \
+		.nr = SYS_##name, .args = { SANDBOX_ARG(number, how, what) } \
+	}
+#define SANDBOX_CALL_IFS(name, ...)                       \
+	{                                                 \
+		.nr = SYS_##name, .args = { __VA_ARGS__ } \
+	}
+
+/*
+ * What every program of ours does. malloc(): as large as it likes, never executable; qsort() asks for the
+ * size of memory. And a proper end, also by assert() or a smashed stack, so that whoever counts deaths by
+ * SIGSYS counts no others: a line to stderr and a signal to itself. The clock is a call where the vDSO has
+ * none; a wait that a debugger or SIGSTOP interrupted goes on by restart_syscall().
+ */
+#define SANDBOX_HEAP                                                                      \
+	SANDBOX_CALL(brk), SANDBOX_CALL(munmap), SANDBOX_CALL(mremap),                    \
+		SANDBOX_CALL_IFS(mmap, SANDBOX_ARG(2, WITHOUT, PROT_EXEC),                \
+				 SANDBOX_ARG(3, EQUAL, MAP_PRIVATE | MAP_ANONYMOUS)),     \
+		SANDBOX_CALL_IF(madvise, 2, EQUAL, MADV_DONTNEED), SANDBOX_CALL(sysinfo), \
+		SANDBOX_CALL(getrandom)
+#define SANDBOX_END                                                                              \
+	SANDBOX_CALL(exit_group), SANDBOX_CALL_IF(write, 0, EQUAL, STDERR_FILENO),               \
+		SANDBOX_CALL_IF(writev, 0, EQUAL, STDERR_FILENO), SANDBOX_CALL(rt_sigprocmask),  \
+		SANDBOX_CALL(getpid), SANDBOX_CALL(gettid), SANDBOX_CALL_IF(tgkill, 0, SELF, 0), \
+		SANDBOX_CALL(clock_gettime), SANDBOX_CALL(restart_syscall)
 
 #define SANDBOX_FILTER_MAX 1024 /* instructions */
 
@@ -65,8 +96,9 @@ int sandbox_compile(const struct sandbox_call *calls, size_t cnt, struct sock_fi
 int sandbox_only_calls(const struct sandbox_call *calls, size_t cnt);
 
 enum sandbox_access {
-	SANDBOX_READ = 1,  /* files, directories and all below */
-	SANDBOX_WRITE = 2, /* and make, change, move and remove them */
+	SANDBOX_LIST,  /* directories and the names in them */
+	SANDBOX_READ,  /* files, directories and all below */
+	SANDBOX_WRITE, /* and make, change, move and remove them */
 };
 
 struct sandbox_path {

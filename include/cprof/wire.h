@@ -9,7 +9,8 @@
  * message before anything of it is used; strings carry a length and are not terminated.
  *
  *	launcher -> role	PEER (a socket to a neighbour), KALLSYMS (a descriptor), STOP
- *	role -> launcher	READY
+ *	role -> launcher	READY, SANDBOX (what it is confined by)
+ *	launcher -> sampler	SANDBOX (how many ends by a forbidden call)
  *	sampler -> launcher	PEER without a socket: replace this role, it hangs or lies
  *   of the daemon alone:
  *	launcher -> sampler	CONFIG, SPOOL (the directory), ROLES (what all cost, whether a reload failed)
@@ -66,6 +67,7 @@ enum wire_type {
 	WIRE_DEBUG_OPENED,
 	WIRE_DEBUG_FILE,
 	WIRE_RELEASE,
+	WIRE_SANDBOX,
 	WIRE_TYPE_MAX,
 };
 
@@ -110,6 +112,20 @@ struct wire_listen {
 	uint32_t pad;
 };
 
+enum wire_layer { WIRE_LAYER_CALLS = 1, WIRE_LAYER_PATHS = 2, WIRE_LAYER_ALL = 3 };
+
+/*
+ * A role says, once, which layers are in force, and which it asked for and did not get: the kernel has no
+ * seccomp, or no Landlock. The launcher tells the sampler how many roles were ended for a call that they may
+ * not make, so far.
+ */
+struct wire_sandbox {
+	struct wire_head head;
+	uint16_t layers; /* of enum wire_layer */
+	uint16_t missing;
+	uint32_t violations;
+};
+
 #define WIRE_COSTS_MAX 8
 
 /* What a role costs, measured by the launcher, which alone may look. */
@@ -119,7 +135,8 @@ struct wire_cost {
 	uint32_t role; /* enum wire_role; 0: the launcher */
 	uint32_t pid;  /* 0: not running */
 	uint32_t restarts;
-	uint32_t pad;
+	uint16_t layers; /* as in struct wire_sandbox; none: it said nothing yet */
+	uint16_t missing;
 };
 
 #define WIRE_PROBLEM_SZ 256

@@ -47,7 +47,7 @@ struct maps_query {
 };
 
 _Static_assert(sizeof(struct maps_query) == 104, "procmap_query");
-#define MAPS_QUERY _IOWR('f', 17, struct maps_query)
+#define MAPS_QUERY PROCFS_MAPS_QUERY
 
 static enum procfs_kind kind_of(bool exec, uint64_t ino, bool is_vdso)
 {

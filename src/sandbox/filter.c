@@ -53,26 +53,39 @@ static size_t offset_of_arg(uint8_t arg)
 	return offsetof(struct seccomp_data, args) + arg * sizeof(uint64_t);
 }
 
+static size_t length_of_test(const struct sandbox_arg *a)
+{
+	return a->test == SANDBOX_ALWAYS ? 0 : 2;
+}
+
+/* What does not fit jumps over @rest more instructions. */
+static void put_test(struct filter *f, const struct sandbox_arg *a, size_t rest)
+{
+	const uint32_t value = a->test == SANDBOX_SELF ? (uint32_t)getpid() : a->value;
+	const bool without = a->test == SANDBOX_WITHOUT;
+
+	if (a->test == SANDBOX_ALWAYS)
+		return;
+	put_load(f, offset_of_arg(a->arg));
+	put(f, BPF_JMP | BPF_K | (without ? BPF_JSET : BPF_JEQ), value, without ? (uint8_t)rest : 0,
+	    without ? 0 : (uint8_t)rest);
+}
+
 /* Each row loads the number anew, for a row before it may have loaded an argument. */
 static int put_row(struct filter *f, const struct sandbox_call *c)
 {
-	const uint32_t action =
-		c->error ? SECCOMP_RET_ERRNO | (c->error & SECCOMP_RET_DATA) : SECCOMP_RET_ALLOW;
-	const uint16_t test = c->test == SANDBOX_WITHOUT ? BPF_JSET : BPF_JEQ;
+	const struct sandbox_arg *a = &c->args[0], *b = &c->args[1];
+	const size_t length_b = length_of_test(b);
 
-	if (c->test > SANDBOX_SELF || c->arg >= ARGS_MAX)
+	if (a->test > SANDBOX_SELF || b->test > SANDBOX_SELF || a->arg >= ARGS_MAX ||
+	    b->arg >= ARGS_MAX)
 		return -EINVAL;
 	put_load(f, offsetof(struct seccomp_data, nr));
-	if (c->test == SANDBOX_ALWAYS) {
-		put(f, BPF_JMP | BPF_JEQ | BPF_K, c->nr, 0, 1);
-		put_return(f, action);
-		return 0;
-	}
-	put(f, BPF_JMP | BPF_JEQ | BPF_K, c->nr, 0, 3);
-	put_load(f, offset_of_arg(c->arg));
-	put(f, BPF_JMP | test | BPF_K, c->test == SANDBOX_SELF ? (uint32_t)getpid() : c->value,
-	    c->test == SANDBOX_WITHOUT, c->test != SANDBOX_WITHOUT);
-	put_return(f, action);
+	put(f, BPF_JMP | BPF_JEQ | BPF_K, c->nr, 0, (uint8_t)(length_of_test(a) + length_b + 1));
+	put_test(f, a, length_b + 1);
+	put_test(f, b, 1);
+	put_return(f, c->error ? SECCOMP_RET_ERRNO | (c->error & SECCOMP_RET_DATA)
+			       : SECCOMP_RET_ALLOW);
 	return 0;
 }
 

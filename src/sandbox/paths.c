@@ -31,7 +31,6 @@
 #define FS_REFER (UINT64_C(1) << 13)
 #define FS_TRUNCATE (UINT64_C(1) << 14)
 
-#define FS_READ (FS_READ_FILE | FS_READ_DIR)
 #define FS_WRITE                                                                                 \
 	(FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG | FS_REFER | \
 	 FS_TRUNCATE)
@@ -73,7 +72,11 @@ static int add_path(int ruleset, const struct sandbox_path *path, uint64_t known
 
 	if (path->fd < 0)
 		return 0;
-	rule.allowed = FS_READ | (path->access == SANDBOX_WRITE ? FS_WRITE : 0);
+	rule.allowed = FS_READ_DIR;
+	if (path->access >= SANDBOX_READ)
+		rule.allowed |= FS_READ_FILE;
+	if (path->access == SANDBOX_WRITE)
+		rule.allowed |= FS_WRITE;
 	rule.allowed &= known;
 	if (syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0)
 		return -errno;

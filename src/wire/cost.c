@@ -19,6 +19,8 @@ bool wire_costs_are_valid(const struct wire_cost costs[static WIRE_COSTS_MAX], u
 
 		if (c->role >= WIRE_ROLE_MAX || c->role == WIRE_ROLE_CLIENT || c->pid > INT_MAX)
 			return false;
+		if ((c->layers | c->missing) > WIRE_LAYER_ALL || (c->layers & c->missing) != 0)
+			return false;
 		if (seen & UINT32_C(1) << c->role)
 			return false;
 		seen |= UINT32_C(1) << c->role;

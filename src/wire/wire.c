@@ -187,6 +187,14 @@ static bool check_debug_opened(const void *msg, size_t sz)
 				    m->status == WIRE_OPENED_FAILED);
 }
 
+static bool check_sandbox(const void *msg, size_t sz)
+{
+	const struct wire_sandbox *m = msg;
+
+	return sz == sizeof(*m) && (m->layers | m->missing) <= WIRE_LAYER_ALL &&
+	       (m->layers & m->missing) == 0;
+}
+
 static bool check_names(const void *msg, size_t sz)
 {
 	const struct wire_names *m = msg;
@@ -221,6 +229,7 @@ static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
 	[WIRE_OPEN_DEBUG] = { sizeof(struct wire_open_debug), check_open_debug },
 	[WIRE_DEBUG_OPENED] = { sizeof(struct wire_debug_opened), check_debug_opened },
 	[WIRE_DEBUG_FILE] = { sizeof(struct wire_debug_file), NULL },
+	[WIRE_SANDBOX] = { sizeof(struct wire_sandbox), check_sandbox },
 };
 
 int wire_check(const void *msg, size_t sz)

@@ -209,6 +209,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 	case WIRE_DEBUG_FILE:
 		FUZZ_CHECK(sz == sizeof(struct wire_debug_file));
 		break;
+	case WIRE_SANDBOX:
+		FUZZ_CHECK(sz == sizeof(struct wire_sandbox));
+		break;
 	case WIRE_NAMES:
 		take_names(msg);
 		break;

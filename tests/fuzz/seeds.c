@@ -340,6 +340,9 @@ static int write_wire(const struct corpus *to)
 		      .path_len = 9,
 		      .build_id_sz = 20 },
 		    "x.debug/usr/bi/x" };
+	const struct wire_sandbox sandbox = { .head = { sizeof(sandbox), WIRE_SANDBOX, 0, 0 },
+					      .layers = WIRE_LAYER_CALLS,
+					      .missing = WIRE_LAYER_PATHS };
 	const struct wire_debug_opened found = { { sizeof(found), WIRE_DEBUG_OPENED, 0, 16 },
 						 WIRE_OPENED_OK,
 						 1 };
@@ -379,6 +382,7 @@ static int write_wire(const struct corpus *to)
 	r = r ? r : write_seed(to, "rows", &rows, sizeof(rows));
 	r = r ? r : write_seed(to, "open-debug", &debug, sizeof(debug));
 	r = r ? r : write_seed(to, "debug-opened", &found, sizeof(found));
+	r = r ? r : write_seed(to, "sandbox", &sandbox, sizeof(sandbox));
 	r = r ? r : write_wire_daemon(to);
 	return r ? r : write_wire_lists(to);
 }

@@ -34,6 +34,7 @@ static const struct sandbox_call few[] = {
 	SANDBOX_CALL_IF(socket, 0, EQUAL, AF_NETLINK),
 	SANDBOX_CALL_IF(umask, 0, WITHOUT, 0022),
 	SANDBOX_CALL_IF(getpgid, 0, SELF, 0),
+	SANDBOX_CALL_IFS(getpriority, SANDBOX_ARG(0, WITHOUT, 2), SANDBOX_ARG(1, EQUAL, 1)),
 	SANDBOX_FAIL(times, EPERM),
 };
 
@@ -59,7 +60,7 @@ static int call_in_child(const struct sandbox_call *calls, size_t cnt, long nr, 
 		arg = getpid();
 	if (sandbox_only_calls(calls, cnt) != 1)
 		_exit(UNCONFINED);
-	r = syscall(nr, arg, SOCK_STREAM, 0, 0, 0, 0);
+	r = syscall(nr, arg, 1, 0, 0, 0, 0); /* SOCK_STREAM */
 	error = errno;
 	_exit(r >= 0 ? 0 : error);
 }
@@ -91,6 +92,21 @@ TEST(arguments)
 	CHECK_EQ(attempt(SYS_umask, 0702), KILLED);
 	CHECK_EQ(attempt(SYS_getpgid, 0), 0);
 	CHECK_EQ(attempt(SYS_getpgid, 1), KILLED);
+}
+
+/* Both must fit: the second one is 1 in all of these. */
+TEST(two_arguments)
+{
+	struct sandbox_call other[] = {
+		SANDBOX_CALL(exit_group),
+		SANDBOX_CALL_IFS(getpriority, SANDBOX_ARG(0, EQUAL, 0), SANDBOX_ARG(1, EQUAL, 2)),
+	};
+
+	CHECK_EQ(attempt(SYS_getpriority, 0), 0);
+	CHECK_EQ(attempt(SYS_getpriority, 2), KILLED);
+	CHECK_EQ(call_in_child(other, ELEMENTSOF(other), SYS_getpriority, 0), KILLED);
+	other[1].args[1].value = 1;
+	CHECK_EQ(call_in_child(other, ELEMENTSOF(other), SYS_getpriority, 0), 0);
 }
 
 /* The upper half is nothing that the kernel looks at, so it must not make another argument. */
@@ -180,10 +196,10 @@ TEST(tables_without_sense)
 {
 	static struct sandbox_call many[SANDBOX_FILTER_MAX / 3];
 	struct sock_filter code[SANDBOX_FILTER_MAX];
-	struct sandbox_call bad = { .nr = SYS_read, .arg = 6 };
+	struct sandbox_call bad = { .nr = SYS_read, .args[1].arg = 6 };
 
 	CHECK_EQ(sandbox_compile(&bad, 1, code), -EINVAL);
-	bad = (struct sandbox_call){ .nr = SYS_read, .test = SANDBOX_SELF + 1 };
+	bad = (struct sandbox_call){ .nr = SYS_read, .args[0].test = SANDBOX_SELF + 1 };
 	CHECK_EQ(sandbox_compile(&bad, 1, code), -EINVAL);
 	CHECK_EQ(sandbox_compile(many, ELEMENTSOF(many), code), -E2BIG);
 }
@@ -214,6 +230,7 @@ static int try_paths(void)
 	const struct sandbox_path paths[] = {
 		{ .fd = open("read", O_PATH | O_DIRECTORY), .access = SANDBOX_READ },
 		{ .fd = open("write", O_PATH | O_DIRECTORY), .access = SANDBOX_WRITE },
+		{ .fd = open("list", O_PATH | O_DIRECTORY), .access = SANDBOX_LIST },
 		{ .fd = -EBADF, .access = SANDBOX_WRITE },
 	};
 	int r = sandbox_only_paths(paths, ELEMENTSOF(paths));
@@ -222,6 +239,8 @@ static int try_paths(void)
 		return r == 0 ? UNCONFINED : 1;
 	if (open("read/file", O_RDONLY) < 0 || openat(paths[0].fd, "file", O_RDONLY) < 0)
 		return 2;
+	if (open("list", O_RDONLY) < 0 || open("list/file", O_RDONLY) >= 0 || errno != EACCES)
+		return 9;
 	if (open("read/file", O_WRONLY) >= 0 || errno != EACCES)
 		return 3;
 	if (open("read/new", O_WRONLY | O_CREAT, 0600) >= 0 || errno != EACCES)
@@ -245,6 +264,8 @@ TEST(paths)
 	enter_scratch();
 	CHECK_EQ(mkdir("read", 0700), 0);
 	CHECK_EQ(mkdir("write", 0700), 0);
+	CHECK_EQ(mkdir("list", 0700), 0);
+	CHECK_EQ(fd_close(open("list/file", O_WRONLY | O_CREAT, 0600)), -EBADF);
 	CHECK_EQ(fd_close(open("read/file", O_WRONLY | O_CREAT, 0600)), -EBADF);
 	CHECK_EQ(fd_close(open("file", O_WRONLY | O_CREAT, 0600)), -EBADF);
 	pid = fork();

@@ -30,6 +30,7 @@ TEST(fixed_sizes)
 		{ WIRE_OPEN_DEBUG, sizeof(struct wire_open_debug) },
 		{ WIRE_DEBUG_OPENED, sizeof(struct wire_debug_opened) },
 		{ WIRE_DEBUG_FILE, sizeof(struct wire_debug_file) },
+		{ WIRE_SANDBOX, sizeof(struct wire_sandbox) },
 		{ WIRE_NAMES, sizeof(struct wire_names) },
 		{ WIRE_NAMED, sizeof(struct wire_named) },
 		{ WIRE_MAPS, sizeof(struct wire_maps) },
@@ -170,6 +171,13 @@ TEST(roles)
 	m.cnt = 4; /* which is beyond the list now */
 	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROLES);
 	m.costs[1].pid = (uint32_t)INT32_MAX + 1;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = roles();
+	m.costs[1].layers = WIRE_LAYER_ALL;
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROLES);
+	m.costs[1].missing = WIRE_LAYER_PATHS;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.costs[1].layers = WIRE_LAYER_ALL + 1;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m = roles();
 	m.cnt = WIRE_COSTS_MAX + 1;
@@ -408,6 +416,22 @@ TEST(debug_opened)
 
 	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_DEBUG_OPENED);
 	m.status = WIRE_OPENED_GONE;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+}
+
+TEST(sandbox)
+{
+	struct wire_sandbox m = { .head = { .size = sizeof(m), .type = WIRE_SANDBOX },
+				  .layers = WIRE_LAYER_CALLS,
+				  .missing = WIRE_LAYER_PATHS,
+				  .violations = UINT32_MAX };
+
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_SANDBOX);
+	m.missing = WIRE_LAYER_CALLS; /* in force, and not there */
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.missing = WIRE_LAYER_ALL + 1;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = (struct wire_sandbox){ .head = m.head, .layers = WIRE_LAYER_ALL + 1 };
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 }
 
