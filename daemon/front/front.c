@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "confine.h"
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/seqpacket.h"
@@ -74,10 +75,25 @@ static int front_take_socket(struct front *f, const struct wire_listen *m, int *
 	return 0;
 }
 
+/* The directory comes before the sockets; whatever the launcher does, nobody is heard before. */
+static int front_confine(struct front *f, int spool)
+{
+	int r = f->is_confined ? 0 : confine(spool);
+
+	f->is_confined = true;
+	return r < 0 ? log_error(r, "cannot confine itself: %m") : 0;
+}
+
 static int front_take(struct front *f, int type, const void *msg, int *fd)
 {
 	const struct wire_peer *peer = msg;
+	int r;
 
+	if (type == WIRE_PEER || type == WIRE_SPOOL || type == WIRE_LISTEN) {
+		r = front_confine(f, type == WIRE_SPOOL ? *fd : -EBADF);
+		if (r < 0)
+			return r;
+	}
 	switch (type) {
 	case WIRE_PEER:
 		return peer->role == WIRE_ROLE_SAMPLER && *fd >= 0

@@ -29,6 +29,7 @@ struct front {
 	uint32_t control_gid;
 	uint32_t hz;
 	char directory[CONFIG_PATH_SZ]; /* of stored profiles, by its name */
+	bool is_confined;
 	int spool; /* the directory of stored profiles, to read; -EBADF: none */
 };
 

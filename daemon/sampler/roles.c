@@ -48,9 +48,13 @@ static int take_client(struct sampler *s, int fd)
 static int take_peer(struct sampler *s, const struct wire_peer *m, int peer_fd)
 {
 	_cleanup_close_ int fd = peer_fd;
+	int r;
 
 	if (fd < 0)
 		return 0;
+	r = confine(s, -EBADF);
+	if (r < 0)
+		return r;
 	switch (m->role) {
 	case WIRE_ROLE_OPENER:
 		return take_opener(s, TAKE_FD(fd), m->pid);
@@ -78,8 +82,12 @@ static int take_config(struct sampler *s, const struct wire_config *m)
 static int take_spool(struct sampler *s, int dir_fd)
 {
 	_cleanup_close_ int fd = dir_fd;
+	int r;
 
-	return s->always && fd >= 0 ? always_set_spool(s->always, TAKE_FD(fd)) : 0;
+	if (!s->always || fd < 0)
+		return 0;
+	r = confine(s, fd); /* its thread is to be born into it */
+	return r < 0 ? r : always_set_spool(s->always, TAKE_FD(fd));
 }
 
 /* Recordings keep what they can hand over until the last window is on the disk. */
@@ -131,6 +139,10 @@ static int on_control(struct loop_source *src, uint32_t events, void *ctx)
 	case WIRE_ROLES:
 		if (s->always)
 			always_set_roles(s->always, (const void *)buf);
+		return 0;
+	case WIRE_SANDBOX:
+		s->counters.v[COUNTER_sandbox_violations] =
+			((const struct wire_sandbox *)(const void *)buf)->violations;
 		return 0;
 	case WIRE_STOP:
 		take_stop(s);

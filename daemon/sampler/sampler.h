@@ -118,12 +118,19 @@ struct sampler {
 	struct always *always; /* NULL: a private session, or not configured yet */
 	int front_fd;
 	struct loop_source *front;
+	bool is_confined;
 	bool is_private; /* of one client: we end with its recording */
 };
 
 /* roles.c */
 int roles_begin(struct sampler *s);
 void roles_replace(struct sampler *s, enum wire_role role);
+
+/*
+ * confine.c: before anybody but the launcher has a word; @spool, lent, is the directory to write to, or
+ * negative. Does nothing when it was done. 0 or -errno.
+ */
+int confine(struct sampler *s, int spool);
 
 /* naming.c */
 void naming_tick(struct sampler *s, uint64_t now_ns);

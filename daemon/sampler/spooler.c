@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "cprof/base/clock.h"
@@ -237,6 +238,8 @@ static void *run(void *arg)
 	struct spooler *s = arg;
 	bool quit = false;
 
+	/* Another thread would have to write the name to a file, which the sandbox refuses. */
+	(void)prctl(PR_SET_NAME, "spool");
 	(void)open_spool(s);
 	for (;;) {
 		struct spooler_window *w = next_window(s, &quit);
@@ -273,8 +276,6 @@ static int start_thread(struct spooler *s)
 		r = pthread_create(&s->thread, &attr, run, s);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	(void)pthread_attr_destroy(&attr);
-	if (r == 0)
-		(void)pthread_setname_np(s->thread, "spool");
 	return -r;
 }
 

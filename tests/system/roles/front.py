@@ -282,7 +282,7 @@ def listen(path, kind):
 class Front:
     """The program, as the launcher runs it: another user, all sockets handed over."""
 
-    def __init__(self, program):
+    def __init__(self, program, spool=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cprof-front-"))
         self.dir.chmod(0o755)
         shutil.copy(program, self.dir / "cprofd-front")
@@ -295,6 +295,8 @@ class Front:
         theirs.close()
         assert wire.head(wire.recv(self.control)[0])[0] == wire.READY
         self.configure()
+        if spool:
+            self.send_spool(spool)
         for kind, path, how in ((wire.HTTP, self.path, socket.SOCK_STREAM),
                                 (wire.SESSION, self.session_path, socket.SOCK_SEQPACKET)):
             sock = listen(path, how)

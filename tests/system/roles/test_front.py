@@ -234,14 +234,17 @@ class AnswersTest(FrontTest):
 
     def test_ls(self):
         self.refused(self.get("/ls"), 503, "stores no profiles")
-        folder = self.front.dir / "profiles"
+        self.assertEqual(self.front.close(), 0)
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="cprof-spool-")))
+        folder.chmod(0o755)
         hour = folder / "2026-11-21" / "14"
         hour.mkdir(parents=True)
         for name in ("sh-12-345-1.cpu.140000-140100.pb.gz", "vi-13-345-0.cpu.140100-140200.pb.gz",
                      "cc-ended-0123456789abcdef.cpu.140000-140100.pb.gz"):
             (hour / name).write_bytes(b"x" * 100)
         (hour / "junk").write_bytes(b"")
-        self.front.send_spool(folder)
+        self.front = front.Front(PROGRAM, folder)
+        self.sampler = self.front.connect_sampler()
         answer = self.get("/ls")
         self.assertEqual((answer.status, answer.headers["content-type"]), (200, "application/json"))
         ls = answer.json()
