@@ -75,6 +75,8 @@ class Role:
         elif kind == wire.ROLES:
             self.tell("roles", problem=wire.problem(data), costs={NAMES.get(k, "launcher"): v
                                       for k, v in wire.costs(data).items()})
+        elif kind == wire.SANDBOX:
+            self.tell("violations", count=wire.SANDBOX_BODY.unpack_from(data, wire.HEAD.size)[2])
         elif kind == wire.PEER:
             role, _ = wire.PEER_BODY.unpack_from(data, wire.HEAD.size)
             with contextlib.suppress(BlockingIOError):  # killed, and not dead yet
