@@ -74,6 +74,16 @@ static void json_stacks(struct json *j, const struct control_status *s)
 	json_object_end(j);
 }
 
+/* What confines it, by its own word; the launcher has its unit's word alone. */
+static const char *sandbox_of(const struct wire_cost *c)
+{
+	static const char *const lacks[] = { "full", "no seccomp", "no landlock", "none" };
+
+	if (c->role == 0)
+		return "none";
+	return c->layers | c->missing ? lacks[c->missing & WIRE_LAYER_ALL] : "unknown";
+}
+
 static void json_role(struct json *j, const char *name, const struct wire_cost *c)
 {
 	json_object(j, name);
@@ -81,6 +91,7 @@ static void json_role(struct json *j, const char *name, const struct wire_cost *
 	json_double(j, "cpu_s", in_seconds(c->cpu_ns));
 	json_u64(j, "pss_bytes", c->pss_bytes);
 	json_u64(j, "restarts", c->restarts);
+	json_string(j, "sandbox", sandbox_of(c));
 	json_object_end(j);
 }
 

@@ -299,6 +299,14 @@ static void print_names(struct json_value s, FILE *f)
 			 json_text_u64(json_text_member(frames, "total")), text));
 }
 
+/* "full", or what it lacks; an older daemon does not say. */
+static const char *sandbox_of(struct json_value role, char *text, size_t sz)
+{
+	struct json_value v = json_text_member(role, "sandbox");
+
+	return v.at ? json_text_string(v, text, sz) : "";
+}
+
 static void add_role(struct table *t, const struct json_entry *e)
 {
 	uint64_t pid = json_text_u64(json_text_member(e->value, "pid"));
@@ -312,6 +320,7 @@ static void add_role(struct table *t, const struct json_entry *e)
 		table_add(t, "not running");
 	table_add(t, "%s", seconds(json_text_member(e->value, "cpu_s"), text));
 	table_add(t, "%s", bytes(json_text_member(e->value, "pss_bytes"), text));
+	table_add(t, "%s", sandbox_of(e->value, text, sizeof(text)));
 	if (restarts > 0)
 		table_add(t, "started again %" PRIu64 " times", restarts);
 	else
@@ -321,8 +330,8 @@ static void add_role(struct table *t, const struct json_entry *e)
 static int print_roles(struct json_value cost, FILE *f, bool colour)
 {
 	static const struct table_column columns[] = {
-		{ "ROLE", false },  { "PID", true }, { "CPU", true },
-		{ "MEMORY", true }, { "", false },
+		{ "ROLE", false },  { "PID", true },	  { "CPU", true },
+		{ "MEMORY", true }, { "SANDBOX", false }, { "", false },
 	};
 	_cleanup_(table_done) struct table t = TABLE_INIT(columns);
 	char text[32];
@@ -335,6 +344,7 @@ static int print_roles(struct json_value cost, FILE *f, bool colour)
 	table_add(&t, "%s", "");
 	table_add(&t, "%s", seconds(json_text_member(cost, "bpf_s"), text));
 	table_add(&t, "%s", bytes(json_text_member(cost, "bpf_bytes"), text));
+	table_add(&t, "%s", "");
 	table_add(&t, "%s", "");
 	return table_print(&t, f, INDENT, colour);
 }

@@ -29,7 +29,8 @@ STATUS = {
     "frames": {"total": 200, "symbolized": 150},
     "cost": {"cpu_s": 0.5, "bpf_s": 0.115, "pss_bytes": 30 << 20, "bpf_bytes": 2 << 20,
              "cpu_share": 0.0104, "cpu_share_max": 0.05, "memory_max_bytes": 256 << 20,
-             "roles": {"sampler": {"pid": 12, "cpu_s": 0.4, "pss_bytes": 20 << 20}}},
+             "roles": {"sampler": {"pid": 12, "cpu_s": 0.4, "pss_bytes": 20 << 20,
+                                   "sandbox": "full"}}},
     "spool": {"files": 1, "bytes": 2048, "evicted": 0, "quarantined": 0},
     "counters": {"runs": 99, "drop_ring_full": 2},
 }
@@ -44,8 +45,8 @@ cprofd 0.1.0 is running, for 1min 1s
                 1  fp_bad  the frame pointer does not point to a frame: code without frame pointers
   names         75.0% of frames have a function's name
   cost          1.04% of one CPU in the last minute (CPU= allows 5.00%), 32MB of memory (Memory= allows 256MB):
-                ROLE     PID    CPU  MEMORY
-                sampler   12  400ms    20MB
+                ROLE     PID    CPU  MEMORY  SANDBOX
+                sampler   12  400ms    20MB  full
                 in BPF        115ms     2MB
   spool         1 profile, 2kB
   problems      none since the start

@@ -55,7 +55,7 @@ class ListenMessage(Message):
 
 class Cost(ctypes.Structure):
     _fields_ = [("cpu_ns", u64), ("pss_bytes", u64), ("role", u32), ("pid", u32), ("restarts", u32),
-                ("pad", u32)]
+                ("layers", ctypes.c_uint16), ("missing", ctypes.c_uint16)]
 
 
 class Books(ctypes.Structure):
@@ -191,8 +191,8 @@ class Sampler:
         s.books.runs, s.books.missed, s.books.produced = 100, 5, 105
         s.stack_ends[3] = 33
         s.roles[0] = Cost(10**9, 1000, 0, 11, 0)
-        s.roles[1] = Cost(2 * 10**9, 2000, wire.OPENER, 12, 1)
-        s.roles[2] = Cost(3 * 10**9, 3000, wire.SYMBOLIZER, 13, 0)
+        s.roles[1] = Cost(2 * 10**9, 2000, wire.OPENER, 12, 1, wire.CALLS)
+        s.roles[2] = Cost(3 * 10**9, 3000, wire.SYMBOLIZER, 13, 0, wire.CALLS, wire.PATHS)
         return s
 
     def run(self):

@@ -90,7 +90,9 @@ class AnswersTest(FrontTest):
         self.assertEqual([s["cost"][k] for k in ("cpu_share", "cpu_share_max", "memory_max_bytes")],
                          [0.05, 0.1, 1 << 20])
         self.assertEqual(s["cost"]["roles"]["opener"],
-                         {"pid": 12, "cpu_s": 2, "pss_bytes": 2000, "restarts": 1})
+                         {"pid": 12, "cpu_s": 2, "pss_bytes": 2000, "restarts": 1, "sandbox": "full"})
+        self.assertEqual({name: s["cost"]["roles"][name]["sandbox"] for name in ("launcher", "symbolizer")},
+                         {"launcher": "none", "symbolizer": "no landlock"})
         self.assertEqual((s["spool"]["files"], s["spool"]["bytes"]), (12, 3456))
 
     def test_ps(self):
