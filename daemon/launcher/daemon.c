@@ -115,20 +115,38 @@ static void daemon_done(struct daemon *d)
 	d->lock = fd_close(d->lock);
 }
 
-static int daemon_prepare(struct daemon *d)
+static struct places_owner daemon_owner(struct daemon *d)
 {
 	const int sampler = roles_by_name("sampler", strlen("sampler"));
+
+	users_find(d->config.group, &d->users);
+	return (struct places_owner){
+		.uid = d->users.roles[sampler].uid,
+		.gid = d->users.roles[sampler].gid,
+	};
+}
+
+int daemon_make_place(const struct options *o)
+{
+	struct daemon d = { .options = o };
+	struct places_owner owner;
+
+	(void)umask(022);
+	if (daemon_load(&d, &d.config) < 0)
+		return EXIT_FAILURE;
+	owner = daemon_owner(&d);
+	return places_prepare(d.config.directory, &owner) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int daemon_prepare(struct daemon *d)
+{
 	struct places_owner owner;
 	int r;
 
 	r = places_runtime(d->config.socket, &d->lock);
 	if (r < 0)
 		return r;
-	users_find(d->config.group, &d->users);
-	owner = (struct places_owner){
-		.uid = d->users.roles[sampler].uid,
-		.gid = d->users.roles[sampler].gid,
-	};
+	owner = daemon_owner(d);
 	r = places_profiles(d->config.directory, &owner, &d->attempt, &d->spool);
 	if (r < 0)
 		return r;

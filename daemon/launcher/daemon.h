@@ -29,6 +29,12 @@ struct daemon {
 /* Runs to the end; the exit status. */
 int daemon_run(const struct options *o);
 
+/*
+ * --prepare: the directory of profiles is made and is the sampler's, so that the daemon itself needs no right to
+ * give it away. The exit status.
+ */
+int daemon_make_place(const struct options *o);
+
 /* --check: the exit status. */
 int daemon_check(const struct options *o);
 

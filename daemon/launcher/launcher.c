@@ -112,5 +112,7 @@ int main(int argc, char **argv)
 		return launcher_replay(&o);
 	if (o.session)
 		return launcher_session(&o);
+	if (o.prepare)
+		return daemon_make_place(&o);
 	return o.check ? daemon_check(&o) : daemon_run(&o);
 }

@@ -88,6 +88,12 @@ static int option_set_check(struct options *o, const char *value)
 	return 0;
 }
 
+static int option_set_prepare(struct options *o, const char *value)
+{
+	o->prepare = true;
+	return 0;
+}
+
 static int option_set_verbose(struct options *o, const char *value)
 {
 	o->verbose = true;
@@ -109,6 +115,9 @@ static const struct option_spec option_table[] = {
 	{ "-o", "SECTION.KEY=VALUE", "set this, whatever the files say; again for more",
 	  option_set_setting },
 	{ "check", NULL, "say whether the configuration is good, and end", option_set_check },
+	{ "prepare", NULL,
+	  "make the directory of profiles, and end (the service, before it starts)",
+	  option_set_prepare },
 	{ "role", "ROLE=PATH", "run this program as sampler, opener, symbolizer or front",
 	  option_set_role },
 	{ "session", NULL, "record for one client, then end (what cprofctl starts)",
@@ -197,7 +206,7 @@ static int option_parse(struct options *o, char **argv, int *pos)
 /* What one way of running wants says nothing in another: better to refuse than to ignore it. */
 static int options_agree(struct options *o)
 {
-	const bool settings = o->config || o->settings_cnt > 0 || o->check;
+	const bool settings = o->config || o->settings_cnt > 0 || o->check || o->prepare;
 
 	if (o->replay && o->settings_cnt > 0) {
 		o->output = o->settings[o->settings_cnt - 1];
@@ -207,7 +216,7 @@ static int options_agree(struct options *o)
 		return option_usage("not together with --session", "--replay");
 	if (o->session && settings)
 		return option_usage("a recording has no configuration", "--session");
-	if (o->replay && (o->config || o->check))
+	if (o->replay && (o->config || o->check || o->prepare))
 		return option_usage("a replay has no configuration", "--replay");
 	if (o->output && !o->replay)
 		return option_usage("is for --replay", "--output");

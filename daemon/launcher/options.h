@@ -13,6 +13,7 @@
 struct options {
 	bool session;
 	bool check;
+	bool prepare;
 	bool verbose;
 	int session_fd;
 	const char *replay; /* the file; NULL: no replay */

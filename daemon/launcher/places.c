@@ -229,8 +229,8 @@ static int places_check_lock(int fd)
 	return 0;
 }
 
-static int places_take(const char *path, int fd, const struct places_owner *owner,
-		       struct places_attempt *a)
+/* 1 when there is nothing in it, 0 when there is, or -errno. */
+static int places_own(const char *path, int fd, const struct places_owner *owner)
 {
 	struct stat st;
 	int empty, r;
@@ -250,6 +250,16 @@ static int places_take(const char *path, int fd, const struct places_owner *owne
 	if (r < 0)
 		return log_error(r, "Directory=%s: cannot give it to user %u: %m", path,
 				 owner->uid);
+	return empty;
+}
+
+static int places_take(const char *path, int fd, const struct places_owner *owner,
+		       struct places_attempt *a)
+{
+	int empty = places_own(path, fd, owner), r;
+
+	if (empty < 0)
+		return empty;
 	if (places_check_lock(fd) < 0)
 		return log_error(
 			-EBUSY,
@@ -272,11 +282,10 @@ static int places_make(const char *path)
 	return 0;
 }
 
-int places_profiles(const char *path, const struct places_owner *owner, struct places_attempt *a,
-		    int *ret_fd)
+static int places_open(const char *path)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	_cleanup_close_ int fd = open(path, flags);
+	int fd = open(path, flags);
 	int r;
 
 	/* Only where it is missing: mkdir(2) of one that is there waits for a disk that hangs. */
@@ -290,8 +299,25 @@ int places_profiles(const char *path, const struct places_owner *owner, struct p
 		return log_error(-ENOTDIR,
 				 "Directory=%s: a link or no directory; name the directory itself",
 				 path);
+	return fd < 0 ? log_error(-errno, "Directory=%s: %m", path) : fd;
+}
+
+int places_prepare(const char *path, const struct places_owner *owner)
+{
+	_cleanup_close_ int fd = places_open(path);
+	int r = fd < 0 ? fd : places_own(path, fd, owner);
+
+	return MIN(r, 0);
+}
+
+int places_profiles(const char *path, const struct places_owner *owner, struct places_attempt *a,
+		    int *ret_fd)
+{
+	_cleanup_close_ int fd = places_open(path);
+	int r;
+
 	if (fd < 0)
-		return log_error(-errno, "Directory=%s: %m", path);
+		return fd;
 	r = places_take(path, fd, owner, a);
 	if (r < 0)
 		return r;

@@ -30,6 +30,9 @@ struct places_attempt {
 #define PLACES_ATTEMPT_INIT ((struct places_attempt){ .fd = -EBADF })
 #define PLACES_ATTEMPT_NS (10 * NSEC_PER_SEC) /* so much is it given */
 
+/* The directory of the profiles, made where it is missing, and its owner's. 0 or -errno. */
+int places_prepare(const char *path, const struct places_owner *owner);
+
 /*
  * The directory of the profiles, and the attempt to write in it as its owner. 0 or -errno.
  */

@@ -84,7 +84,8 @@ static const struct sandbox_call confine_calls[] = {
 	SANDBOX_CALL_IF(fcntl, 1, EQUAL, F_DUPFD_CLOEXEC),
 	SANDBOX_CALL(dup3),
 	/* Its advice when it is refused, and what old kernels count as locked memory. */
-	SANDBOX_CALL_IFS(prlimit64, SANDBOX_ARG(0, EQUAL, 0), SANDBOX_ARG(1, EQUAL, RLIMIT_MEMLOCK)),
+	SANDBOX_CALL_IFS(prlimit64, SANDBOX_ARG(0, EQUAL, 0),
+			 SANDBOX_ARG(1, EQUAL, RLIMIT_MEMLOCK)),
 	SANDBOX_CALL(uname),
 	SANDBOX_CALL(faccessat2),
 	SANDBOX_CALL(faccessat),

@@ -526,7 +526,7 @@ class ManualTest(unittest.TestCase):
 class UnitsTest(unittest.TestCase):
     """A key that systemd does not know, a unit that is loose, and what the code says otherwise."""
 
-    UNIT = '[Service]\nExecStart=/nowhere/cprofd\nCapabilityBoundingSet=CAP_KILL CAP_CHOWN\n'
+    UNIT = '[Service]\nExecStart=/nowhere/cprofd\nCapabilityBoundingSet=CAP_KILL\n'
     SOCKET = '[Socket]\nListenStream=/run/cprofd/cprofd.sock\n'
     USERS = 'u cprofd-front 61183 "front"\n'
     CODE = '.program = "cprofd-front",\n\t\t.identity = { .uid = 61183 },\nIDENTITY_CAP(CAP_KILL)\n'
@@ -548,12 +548,26 @@ class UnitsTest(unittest.TestCase):
         if os.geteuid() == 0:
             self.assertNotEqual(units.check_tmpfiles(self.place, 'd /run/cprofd 0755 root root\n'), [])
 
+    @unittest.skipUnless(shutil.which('systemd-analyze'), 'no systemd-analyze')
+    def test_sampler(self):
+        root = os.path.join(HERE, '../..')
+        files = [source.read(root, path) for path in (units.ROLES, units.CONFINE, units.COMMON)]
+        with open(os.path.join(root, 'systemd/cprofd.service.in'), encoding='utf-8') as f:
+            unit = f.read().replace('@sbindir@', '/usr/sbin')
+        self.assertEqual(units.check_sampler(self.place, unit, *files), [])
+        more = ' '.join(f'SANDBOX_CALL({call})' for call in ('mount', 'reboot', 'swapon', 'init_module', 'iopl',
+                                                             'settimeofday'))
+        self.assertNotEqual(units.check_sampler(self.place, unit, files[0], files[1] + more, files[2]), [])
+
     def test_harmful(self):
         self.assertEqual(units.check_harmful(self.UNIT + '# No ProtectProc=\n'), [])
         self.assertNotEqual(units.check_harmful(self.UNIT + 'ProtectProc=invisible\n'), [])
 
     def test_code(self):
         self.assertEqual(units.check_code(self.UNIT, self.USERS, self.CODE), [])
+        admin = self.CODE + 'IDENTITY_CAP(CAP_SYS_ADMIN)\n'
+        self.assertNotEqual(units.check_code(self.UNIT, self.USERS, admin), [])
+        self.assertEqual(units.check_code(self.UNIT, self.USERS, admin, 'CapabilityBoundingSet=CAP_SYS_ADMIN'), [])
         for unit, users, code in ((self.UNIT.replace('CAP_KILL', ''), self.USERS, self.CODE),
                                   (self.UNIT.replace('CAP_KILL', 'CAP_KILL CAP_BPF'), self.USERS, self.CODE),
                                   (self.UNIT, self.USERS.replace('61183', '61184'), self.CODE),

@@ -19,9 +19,9 @@ import source
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
 ROLES = 'daemon/launcher/roles.c'
-EXPOSURE = 30  # tenths
-AT_START = {'CAP_CHOWN'}  # for the directory of profiles, and not kept
-
+EXPOSURE, EXPOSURE_SAMPLER = 25, 18  # tenths
+CONFINE, COMMON = 'daemon/sampler/confine.c', 'include/cprof/sandbox.h'
+GENERATOR = 'systemd/cprofd-generator'
 
 # What would make the unit look tighter, and profiles poorer or empty.
 HARMFUL = {
@@ -43,7 +43,7 @@ def run(*command, **environ):
 def check_verify(place, unit, sock):
     """Of the installed paths none need be there: another program stands in."""
     with open(os.path.join(place, 'cprofd.service'), 'w', encoding='utf-8') as f:
-        f.write(re.sub(r'^ExecStart=.*$', 'ExecStart=/bin/true', unit, flags=re.M))
+        f.write(re.sub(r'^(ExecStart(?:Pre)?)=.*$', r'\1=/bin/true', unit, flags=re.M))
     with open(os.path.join(place, 'cprofd.socket'), 'w', encoding='utf-8') as f:
         f.write(sock)
     status, said = run('systemd-analyze', 'verify', '--man=no', '--recursive-errors=no',
@@ -54,14 +54,39 @@ def check_verify(place, unit, sock):
     return ours if ours or status == 0 else [f'systemd-analyze verify: {said}']
 
 
-def check_exposure(place):
-    path = os.path.join(place, 'cprofd.service')
+def check_exposure(place, name='cprofd.service', most=EXPOSURE):
+    path = os.path.join(place, name)
     status, said = run('systemd-analyze', 'security', '--offline=true', '--no-pager',
-                       f'--threshold={EXPOSURE}', path)
+                       f'--threshold={most}', path)
     found = re.search(r'Overall exposure level.*: ([\d.]+)', said)
     if status == 0 and found:
         return []
-    return [f'cprofd.service: exposure {found[1] if found else said}, at most {EXPOSURE / 10}']
+    return [f'{name}: exposure {found[1] if found else said}, at most {most / 10}']
+
+
+def sampler_unit(unit, roles, confine, common):
+    """What the sampler has left of the unit's rights, as a unit: its user, its capabilities and its own calls.
+
+    It writes nowhere in /proc and /sys (Landlock), and has no right to the kernel's log.
+    """
+    role = re.search(r'\.name = "sampler",(.*?)\n\t\},', roles, re.S)[1]
+    caps = ' '.join(re.findall(r'IDENTITY_CAP\((CAP_\w+)\)', role))
+    calls = re.findall(r'SANDBOX_CALL(?:_IFS?)?\((\w+)', confine + common)
+    calls = sorted(set(calls) - {'name', 'command'} | {'bpf'})
+    text = re.sub(r'^(CapabilityBoundingSet|SystemCallFilter|ExecStartPre|LimitNICE)=.*\n', '', unit, flags=re.M)
+    return text.rstrip('\n').replace('[Install]', f"""User=cprofd-sampler
+CapabilityBoundingSet={caps}
+AmbientCapabilities={caps}
+SystemCallFilter={' '.join(calls)}
+ProtectKernelTunables=yes
+ProtectKernelLogs=yes
+[Install]""") + '\n'
+
+
+def check_sampler(place, unit, *sources):
+    with open(os.path.join(place, 'sampler.service'), 'w', encoding='utf-8') as f:
+        f.write(sampler_unit(unit, *sources))
+    return check_exposure(place, 'sampler.service', EXPOSURE_SAMPLER)
 
 
 def check_users(place, users):
@@ -89,10 +114,11 @@ def check_harmful(unit):
             if re.search(rf'^{key}=', unit, re.M)]
 
 
-def check_code(unit, users, roles):
+def check_code(unit, users, roles, generator=''):
     """Both directions, as the launcher drops what it has not and asks for what it has."""
     given = set(re.findall(r'CAP_\w+', ' '.join(re.findall(r'^CapabilityBoundingSet=(.*)$', unit, re.M))))
-    taken = set(re.findall(r'IDENTITY_CAP\((CAP_\w+)\)', roles)) | AT_START
+    given |= set(re.findall(r'CapabilityBoundingSet=(CAP_\w+)', generator))
+    taken = set(re.findall(r'IDENTITY_CAP\((CAP_\w+)\)', roles))
     problems = [f'cprofd.service: {cap} is in the unit, but nobody has it' for cap in given - taken]
     problems += [f'cprofd.service: {cap} is not in the unit' for cap in taken - given]
     named = dict(re.findall(r'^u (\S+) (\d+)', users, re.M))
@@ -112,9 +138,11 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         problems = check_verify(place, unit, source.read(root, 'systemd/cprofd.socket'))
         problems += check_exposure(place)
+        problems += check_sampler(place, unit, *(source.read(root, path) for path in (ROLES, CONFINE, COMMON)))
         problems += check_users(place, users)
         problems += check_tmpfiles(place, source.read(root, 'systemd/cprofd.tmpfiles'))
-    problems += check_harmful(unit) + check_code(unit, users, source.read(root, ROLES))
+    problems += check_harmful(unit) + check_code(unit, users, source.read(root, ROLES),
+                                                   source.read(root, GENERATOR))
     for problem in problems:
         print(problem)
     print(f'units.py: {len(problems)} problems')

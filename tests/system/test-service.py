@@ -117,6 +117,10 @@ def started(bench, service):
                  sorted(["cprofd", "cprofd-sampler", "cprofd-opener", "cprofd-symboliz", "cprofd-front"]))
     listens = [service.run("stat", "-c", "%a %U", f"/run/cprofd/{name}")
                for name in ("cprofd.sock", "session.sock")]
+    filters = {comm: int(re.search(r"^Seccomp_filters:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(
+        encoding="utf-8"), re.M)[1]) for comm, pid in service.roles().items()}
+    checks.equal("start: filters of a role beside the unit's", {n - filters["cprofd"] for comm, n in filters.items()
+                                                                if comm != "cprofd"}, {1})
     checks.equal("start: sockets", listens, ["666 root"] * 2)
     checks.equal("start: the directory", service.run("stat", "-c", "%a %U %G", "/var/lib/cprofd/profiles"),
                  "750 cprofd-sampler cprofd")
