@@ -89,6 +89,11 @@ def plain(checks, said):
         return
     checks.equal("plain: the walk", done["walk"], "tree")
     checks.equal("plain: nothing degraded", done["degraded"], [])
+    # Whole, or "confined, without" and what the kernel lacks.
+    confined = re.findall(r"the (\w+) is confined(.*)$", said["plain.stderr"], re.MULTILINE)
+    checks.equal("plain: confined", sorted(confined),
+                 [("opener", ""), ("sampler", ""), ("symbolizer", "")])
+    checks.equal("plain: violations", done["counters"]["sandbox_violations"], 0)
     seconds = sum(f["nanoseconds"] for f in done["files"]) / harness.NSEC
     checks.within("plain: CPUs that the weights tell of", seconds / done["seconds"], 2, 0.2)
 
