@@ -356,13 +356,17 @@ TEST(claims)
 {
 	uint32_t abstract;
 	struct image *m = new_image(&abstract);
-	size_t at = begin_unit(&m->info, 0x1f00, 0x200);
+	struct bytes_of whole = m->info;
+	size_t at;
 
-	put_function(&m->info, 0x1f00, 0x200, "second", 1);
-	PUT(&m->info, 0);
-	end_unit(&m->info, at);
+	m->info.cnt = 0;
 	at = begin_unit(&m->info, 0, 0x8000);
 	put_function(&m->info, 0, 0x8000, "thrown away", 1);
+	PUT(&m->info, 0);
+	end_unit(&m->info, at);
+	put(&m->info, whole.v, whole.cnt);
+	at = begin_unit(&m->info, 0x1f00, 0x200);
+	put_function(&m->info, 0x1f00, 0x200, "second", 1);
 	PUT(&m->info, 0);
 	end_unit(&m->info, at);
 	{
@@ -379,6 +383,102 @@ TEST(claims)
 		CHECK_EQ(a.told[4].outcome, DWARF_NONE);
 	}
 	free(m);
+}
+
+/* The same within a unit, whatever else is asked for. */
+TEST(claims_within_a_unit)
+{
+	static const uint64_t addrs[] = { 0x2000, 0x2110 };
+	uint32_t abstract;
+
+	for (size_t cnt = 1; cnt <= 2; cnt++) {
+		_cleanup_free_ struct image *m = new_image(&abstract);
+		struct answers a = { 0 };
+
+		m->info.cnt = 0;
+		(void)begin_unit(&m->info, 0x2000, 0x200);
+		put_function(&m->info, 0, 0x8000, "thrown away", 1);
+		PUT(&m->info, 0);
+		put_function(&m->info, 0x2000, 0x100, "first", 20);
+		PUT(&m->info, 0);
+		put_function(&m->info, 0x2000, 0x120, "second", 21);
+		PUT(&m->info, 0);
+		end_unit(&m->info, 0);
+		{
+			_cleanup_(elf_file_closep) struct elf_file *f = open_image(m);
+			_cleanup_(dwarf_closep) struct dwarf *d = open_dwarf(f, MEMORY, WORK);
+
+			CHECK_EQ(dwarf_find(d, addrs, cnt, take, &a), DWARF_OK);
+			CHECK(strncmp(a.told[0].text, "first@", 6) == 0);
+			CHECK(cnt == 1 || strncmp(a.told[1].text, "second@", 7) == 0);
+		}
+	}
+}
+
+/* What has the address was inlined in what does not say that it has: it was nevertheless. */
+TEST(inlined_in_what_does_not_cover)
+{
+	uint32_t abstract;
+	struct image *m = new_image(&abstract);
+	struct told t;
+
+	m->info.cnt = 0;
+	m->abbrev.cnt--;
+	/* As INLINED, with children. */
+	PUT(&m->abbrev, 9, 0x1d, 1, 0x31, 0x13, 0x11, 0x01, 0x12, 0x06, 0x58, 0x0b, 0x59, 0x0b,
+	    0x57, 0x0b, 0, 0, 0);
+	(void)begin_unit(&m->info, 0x2000, 0x200);
+	abstract = (uint32_t)m->info.cnt;
+	PUT(&m->info, ABSTRACT);
+	put_text(&m->info, "inner");
+	PUT(&m->info, 7);
+	put_text(&m->info, "");
+	put_function(&m->info, 0x2000, 0x100, "outer", 20);
+	PUT(&m->info, 9);
+	put_uint(&m->info, abstract, 4);
+	put_uint(&m->info, 0x2080, 8);
+	put_uint(&m->info, 0, 4);
+	PUT(&m->info, 1, 30, 4);
+	put_inlined(&m->info, abstract, 0x2010, 0x10);
+	PUT(&m->info, 0, 0);
+	end_unit(&m->info, 0);
+	t = ask(m, 0x2010);
+	CHECK_STR(t.text,
+		  "inner@/inc/b.h:8:5+7;inner@/src/sub/a.c:25:3+7;outer@/src/sub/a.c:30:4+20");
+}
+
+/* A root that does not say where its code is, and a section that does; another unit's is not touched. */
+TEST(aranges_fill_in)
+{
+	uint32_t abstract;
+
+	for (int lie = 0; lie < 2; lie++) {
+		struct image *m = new_image(&abstract);
+		struct told t;
+		size_t at;
+
+		m->info.cnt = 0;
+		end_unit(&m->info, begin_unit(&m->info, 0x2000, 0));
+		at = begin_unit(&m->info, 0x2000, 0);
+		put_function(&m->info, 0x2000, 0x100, "outer", 20);
+		PUT(&m->info, 0);
+		end_unit(&m->info, at);
+		m->aranges_too = true;
+		put_uint(&m->aranges, 0, 4);
+		put_uint(&m->aranges, 2, 2);
+		put_uint(&m->aranges, lie ? at - 1 : at, 4);
+		PUT(&m->aranges, 8, 0, 0, 0, 0, 0);
+		put_uint(&m->aranges, 0x2000, 8);
+		put_uint(&m->aranges, 0x200, 8);
+		put_uint(&m->aranges, 0, 8);
+		put_uint(&m->aranges, 0, 8);
+		set_size(&m->aranges, 0);
+		t = ask(m, 0x2010);
+		if (lie)
+			CHECK_EQ(t.outcome, DWARF_NONE);
+		else
+			CHECK_STR(t.text, "outer@/inc/b.h:8:5+20");
+	}
 }
 
 static void find_all(const struct image *m)
