@@ -80,6 +80,12 @@ def forms():
     yield cc_form("C++, types apart", "-O2 -gdwarf-5 -fdebug-types-section", short=False)
     yield cc_form("C++, LTO", "-O2 -g -flto -flto-partition=max")
     yield cc_form("C++, sections", "-O3 -g -ffunction-sections -Wl,--gc-sections", short=False)
+    clang = "clang-14 -Wl,--no-as-needed -lstdc++ -lm"
+    yield cc_form("C++, clang", "-O2 -g -gdwarf-5", compiler=clang)
+    yield cc_form("C++, clang, version 4", "-O2 -gdwarf-4", compiler=clang, short=False)
+    yield cc_form("C++, clang, split", "-O2 -g -gdwarf-5 -gsplit-dwarf", compiler=clang, short=False)
+    yield cc_form("C++, clang, lld, sections", "-O2 -g -ffunction-sections -fuse-ld=lld -Wl,--gc-sections",
+                  compiler=clang, short=False)
     yield Form("Rust", f"rustc -C opt-level=2 -g -o program {PROGRAMS}/shapes.rs")
     yield Form("Rust, v0", f"rustc -C opt-level=3 -g -C symbol-mangling-version=v0 -o program {PROGRAMS}/shapes.rs",
                short=False)
