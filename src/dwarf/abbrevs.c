@@ -13,6 +13,9 @@
 #include "constants.h"
 #include "form.h"
 
+#define ENTRY_WORK 16
+#define ATTR_WORK 4
+
 static int compare(const void *a, const void *b)
 {
 	const struct abbrev *x = a, *y = b;
@@ -87,6 +90,9 @@ static int read_one(struct abbrevs *a, struct cursor *c, const struct layout *la
 	ab.tag = tag > UINT16_MAX ? 0 : (uint16_t)tag;
 	ab.children = cursor_u8(c) != 0;
 	r = read_attrs(a, &ab, c, layout);
+	/* Many units may have one table, which then is read only once. */
+	if (r == 0)
+		r = ledger_spend(a->ledger, ENTRY_WORK + ATTR_WORK * (uint64_t)ab.attrs_cnt);
 	if (r == 0)
 		r = vec_push(&a->list, ab);
 	if (r == 0)

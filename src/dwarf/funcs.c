@@ -14,6 +14,7 @@
 #include "index.h"
 
 #define STEPS_MAX 16
+#define STEP_WORK 64
 
 int funcs_init(struct funcs *f, struct readers *rd, size_t bytes_max, uint64_t seed)
 {
@@ -122,6 +123,7 @@ static int read_entry(struct funcs *f, const struct unit *u, uint64_t die, struc
 	struct cursor *c = &f->rd->die;
 	const struct abbrev *ab;
 	uint64_t code;
+	int r;
 
 	*ret = (struct entry){ 0 };
 	cursor_seek(c, &u->part->sections[SECTION_INFO], die, u->end);
@@ -129,6 +131,9 @@ static int read_entry(struct funcs *f, const struct unit *u, uint64_t die, struc
 	ab = code != 0 ? abbrevs_find(&u->abbrevs, code) : NULL;
 	if (c->error < 0 || !ab)
 		return c->error < 0 ? c->error : -EBADMSG;
+	r = ledger_spend(c->section->ledger, STEP_WORK + ab->attrs_cnt);
+	if (r < 0)
+		return r;
 	for (uint32_t i = 0; i < ab->attrs_cnt; i++) {
 		const struct attr *attr = &u->abbrevs.attrs.v[ab->attrs + i];
 		struct value v = form_read_attr(c, &u->abbrevs, attr, &u->layout);

@@ -180,6 +180,7 @@ struct run {
 	struct state before; /* the row that was added last */
 	bool begun;	     /* there is one in this sequence */
 	bool dead;	     /* no code is where the sequence begins */
+	uint64_t tried;	     /* addresses, since work was spent on them */
 	size_t next;	     /* the first address that is not below it */
 };
 
@@ -198,6 +199,7 @@ static void add_row(struct run *run)
 	for (; run->next < asked->cnt && asked->addrs[run->next] < run->now.addr; run->next++) {
 		struct row *row = &run->rows[run->next];
 
+		run->tried++;
 		if (row->found || run->dead)
 			continue;
 		*row = (struct row){ run->before.file, run->before.line, run->before.column, true };
@@ -283,6 +285,7 @@ int line_program_run(struct line_program *p, const struct asked *asked, struct r
 {
 	struct run run = { .p = p, .asked = asked, .rows = rows };
 	struct cursor *c = &p->rd->line;
+	int r;
 
 	memset(rows, 0, asked->cnt * sizeof(*rows));
 	cursor_seek(c, &p->unit->part->sections[SECTION_LINE], p->start, p->end);
@@ -296,6 +299,10 @@ int line_program_run(struct line_program *p, const struct asked *asked, struct r
 			do_extended(&run);
 		else
 			do_standard(&run, opcode);
+		r = ledger_spend(c->section->ledger, run.tried);
+		if (r < 0)
+			return r;
+		run.tried = 0;
 	}
 	return c->error;
 }

@@ -55,6 +55,7 @@ struct cover {
 	uint32_t outermost; /* NODE_NONE: it is one itself */
 	bool any;	    /* stretch came */
 	bool hit;
+	uint64_t tried; /* addresses */
 };
 
 static int cover_span(void *ctx, uint64_t start, uint64_t end)
@@ -63,13 +64,17 @@ static int cover_span(void *ctx, uint64_t start, uint64_t end)
 	struct walk *w = c->walk;
 	const struct asked *asked = w->asked;
 	bool code = false;
+	size_t i;
 
 	if (!c->any)
 		c->start = start;
 	c->any = true;
 	if (end <= asked->addrs[0] || start > asked->addrs[asked->cnt - 1])
 		return 0;
-	for (size_t i = asked_from(asked, start); i < asked->cnt && asked->addrs[i] < end; i++) {
+	i = asked_from(asked, start);
+	if (i < asked->cnt && asked->addrs[i] < end)
+		c->tried += asked_from(asked, end) - i;
+	for (; i < asked->cnt && asked->addrs[i] < end; i++) {
 		uint32_t *last = &w->tree->last[i];
 		bool own = c->outermost == NODE_NONE;
 
@@ -253,6 +258,8 @@ static int enter_function(struct walk *w, const struct entry *e, bool children, 
 	*ret_in = c.hit || in;
 	if (r == -EBADMSG)
 		r = 0; /* of this one alone */
+	if (r == 0)
+		r = ledger_spend(w->rd->tree.section->ledger, c.tried);
 	if (r == 0 && c.hit) {
 		r = own ? 0 : add_open_nodes(w);
 		if (r == 0)

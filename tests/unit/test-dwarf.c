@@ -351,6 +351,31 @@ TEST(attributes_without_bytes)
 	}
 }
 
+/* Functions that all claim all addresses, of which one is nobody's, cost as much as they are compared. */
+TEST(claims_cost)
+{
+	uint32_t abstract;
+	_cleanup_free_ struct image *m = new_image(&abstract);
+	_cleanup_(elf_file_closep) struct elf_file *f = NULL;
+	_cleanup_(dwarf_closep) struct dwarf *d = NULL;
+	struct answers a = { 0 };
+	uint64_t addrs[PLACES_MAX];
+
+	m->info.cnt = 0;
+	(void)begin_unit(&m->info, 0x2000, 0x200);
+	for (int i = 0; i < 1000; i++) {
+		put_function(&m->info, 0x2000, 0x100, "f", 1);
+		PUT(&m->info, 0);
+	}
+	end_unit(&m->info, 0);
+	for (size_t i = 0; i < PLACES_MAX; i++)
+		addrs[i] = i + 1 < PLACES_MAX ? 0x2000 + i : 0x21f0;
+	f = open_image(m);
+	d = open_dwarf(f, MEMORY, WORK);
+	CHECK_EQ(dwarf_find(d, addrs, PLACES_MAX, take, &a), DWARF_OK);
+	CHECK(WORK - dwarf_work_left(d) > 1000 * PLACES_MAX);
+}
+
 /* Two units claim an address: the first in the file has it. And what a linker threw away claims nothing. */
 TEST(claims)
 {
