@@ -160,11 +160,12 @@ static bool is_code(uint64_t addr, uint64_t sz)
 static uint32_t take_lines(struct dump *d, uint64_t addr, uint64_t sz)
 {
 	size_t first = d->pending;
-	const struct perf_line *v = d->lines.v + first;
+	const struct perf_line *v;
 
 	d->pending = 0;
 	if (first == 0)
 		return 0;
+	v = d->lines.v + first;
 	if (d->pending_addr != addr || v[v->offset].offset >= sz + ELF_HEAD_SZ) {
 		d->lines.cnt = first;
 		return 0;
