@@ -12,6 +12,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -83,6 +84,15 @@ static int add_path(int ruleset, const struct sandbox_path *path, uint64_t known
 	return 0;
 }
 
+/* A sanitizer's run time reads /proc to find threads and leaks, and programs to name what it found. */
+static int add_instrumented(int ruleset, uint64_t known)
+{
+	_cleanup_close_ int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct sandbox_path all = { .fd = fd, .access = SANDBOX_READ };
+
+	return sandbox_is_instrumented() ? add_path(ruleset, &all, known) : 0;
+}
+
 /* 0 where it is not built in, not switched on, or hidden from us. */
 static int landlock_version(void)
 {
@@ -97,6 +107,7 @@ int sandbox_only_paths(const struct sandbox_path *paths, size_t cnt)
 	_cleanup_close_ int fd = -EBADF;
 	struct ruleset all;
 	size_t sz;
+	int r;
 
 	if (version == 0)
 		return 0;
@@ -105,11 +116,13 @@ int sandbox_only_paths(const struct sandbox_path *paths, size_t cnt)
 	if (fd < 0)
 		return -errno;
 	for (size_t i = 0; i < cnt; i++) {
-		int r = add_path(fd, &paths[i], all.fs);
-
+		r = add_path(fd, &paths[i], all.fs);
 		if (r < 0)
 			return r;
 	}
+	r = add_instrumented(fd, all.fs);
+	if (r < 0)
+		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		return -errno;
