@@ -559,6 +559,13 @@ class UnitsTest(unittest.TestCase):
                                                              'settimeofday'))
         self.assertNotEqual(units.check_sampler(self.place, unit, files[0], files[1] + more, files[2]), [])
 
+    def test_generator(self):
+        text = source.read(os.path.join(HERE, '../..'), units.GENERATOR)
+        for script, problems in ((text, 0), (text.replace('-gt 2', '-gt 3'), 1), (text.replace('-gt 2', '-gt 1'), 1),
+                                 (text.replace('SYS_ADMIN', 'BPF'), 1)):
+            place = tempfile.mkdtemp(dir=self.place)
+            self.assertEqual(len(units.check_generator(place, script)), problems, script)
+
     def test_harmful(self):
         self.assertEqual(units.check_harmful(self.UNIT + '# No ProtectProc=\n'), [])
         self.assertNotEqual(units.check_harmful(self.UNIT + 'ProtectProc=invisible\n'), [])

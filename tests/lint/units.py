@@ -109,6 +109,23 @@ def check_tmpfiles(place, text):
     return [] if status == 0 and len(made) == 2 else [f'cprofd.tmpfiles: {said} {made}']
 
 
+def check_generator(place, text):
+    """It adds the right where the kernel asks for it, and nothing elsewhere."""
+    problems, level = [], os.path.join(place, 'level')
+    script = text.replace('/proc/sys/kernel/perf_event_paranoid', level)
+    for value, added in (('-1', False), ('2', False), ('3', True)):
+        out = os.path.join(place, f'generated{value}')
+        os.mkdir(out)
+        with open(level, 'w', encoding='ascii') as f:
+            f.write(value + '\n')
+        status, said = run('sh', '-c', script, 'sh', out)
+        path = os.path.join(out, 'cprofd.service.d/50-perf-event-paranoid.conf')
+        found = source.read(out, os.path.relpath(path, out)) if os.path.exists(path) else ''
+        if status != 0 or ('\nCapabilityBoundingSet=CAP_SYS_ADMIN\n' in found) != added or bool(found) != added:
+            problems.append(f'cprofd-generator: at level {value}: status {status}, {said}{found!r}')
+    return problems
+
+
 def check_harmful(unit):
     return [f'cprofd.service: {key}= {why}' for key, why in HARMFUL.items()
             if re.search(rf'^{key}=', unit, re.M)]
@@ -141,6 +158,7 @@ def main():
         problems += check_sampler(place, unit, *(source.read(root, path) for path in (ROLES, CONFINE, COMMON)))
         problems += check_users(place, users)
         problems += check_tmpfiles(place, source.read(root, 'systemd/cprofd.tmpfiles'))
+        problems += check_generator(place, source.read(root, GENERATOR))
     problems += check_harmful(unit) + check_code(unit, users, source.read(root, ROLES),
                                                    source.read(root, GENERATOR))
     for problem in problems:
