@@ -14,12 +14,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cprof/base/clock.h"
 #include "cprof/dwarf.h"
 #include "cprof/go_lines.h"
 #include "cprof/symtab.h"
 
-#define MINUTE_NS (60 * NSEC_PER_SEC)
 #define GO_BYTES (400u << 10) /* about (go_lines.h) */
 #define CHUNK 256	      /* places that are asked for at once */
 
@@ -276,8 +274,8 @@ static bool may_work(struct lines_file *f, uint64_t now_ns)
 	if (now_ns < f->refill_ns)
 		return !f->spent;
 	if (f->dwarf && f->refill_ns > 0)
-		dwarf_allow(f->dwarf, MAX(dwarf_work_left(f->dwarf), LINES_WORK_MINUTE));
-	f->refill_ns = now_ns + MINUTE_NS;
+		dwarf_allow(f->dwarf, LINES_WORK);
+	f->refill_ns = now_ns + LINES_WORK_NS;
 	f->spent = false;
 	return true;
 }

@@ -21,9 +21,9 @@
 #define LINES_FILES_MAX 64
 /* Of all that is remembered of files. */
 #define LINES_BYTES_MAX (64u << 20)
-/* About a byte that is looked at, each (dwarf.h): at first, and for each minute in which it is asked. */
-#define LINES_WORK (768ull << 20)
-#define LINES_WORK_MINUTE (64ull << 20)
+/* About a byte that is looked at, each (dwarf.h): a file's share, little more than a second, and for how long. */
+#define LINES_WORK (1280ull << 20)
+#define LINES_WORK_NS 600000000000ull
 
 struct lines_file;
 
