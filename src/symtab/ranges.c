@@ -14,11 +14,17 @@
 #include "ranges.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
+
+#include "cprof/base/sort.h"
 
 /* How much text names may be: so many times that of the strings, and this. */
 #define NAMES_PER_STRINGS 4
 #define NAMES_TOTAL_FREE (1u << 20)
+/* A candidate as a number: address, rank, place in the array. */
+#define KEY_PLACE_BITS 24
+#define KEY_PLACE_MASK ((1u << KEY_PLACE_BITS) - 1)
 
 struct builder {
 	struct candidate *c;
@@ -48,12 +54,47 @@ static int compare_candidates(const void *pa, const void *pb)
 	return r != 0 ? r : CMP(a->rank, b->rank);
 }
 
+/*
+ * By address, then rank, then as they came: numbers that say all of it are sorted in a fraction of the time that
+ * comparing takes, and the candidates put where the numbers came to lie, along the cycles of that permutation.
+ */
+static void sort_candidates(struct candidate *c, uint32_t cnt)
+{
+	_cleanup_free_ uint64_t *keys = malloc(cnt * sizeof(*keys));
+
+	_Static_assert(SYMTAB_FUNCTIONS_MAX < 1 << KEY_PLACE_BITS, "a place fits behind a rank");
+	if (!keys) {
+		qsort(c, cnt, sizeof(*c), compare_candidates);
+		return;
+	}
+	for (uint32_t i = 0; i < cnt; i++)
+		keys[i] = (uint64_t)c[i].from << 32 | (uint64_t)c[i].rank << KEY_PLACE_BITS | i;
+	sort_u64(keys, cnt);
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct candidate first = c[i];
+		uint32_t to = i, from = keys[i] & KEY_PLACE_MASK;
+
+		for (; from != i; from = keys[to] & KEY_PLACE_MASK) {
+			c[to] = c[from];
+			keys[to] = to;
+			to = from;
+		}
+		c[to] = first;
+		keys[to] = to;
+	}
+}
+
+static const char *candidate_text(const struct builder *b, const struct candidate *c)
+{
+	return b->strings->v[c->rank & CANDIDATE_SOURCE] + c->string;
+}
+
 static const char *candidate_name(const struct builder *b, const struct candidate *c,
 				  size_t *ret_len)
 {
 	const struct candidate_strings *s = b->strings;
 	const unsigned int source = c->rank & CANDIDATE_SOURCE;
-	const char *name = s->v[source] + c->string;
+	const char *name = candidate_text(b, c);
 	size_t len = strnlen(name, MIN(s->sz[source] - c->string, (size_t)SYMTAB_NAME_MAX));
 	const char *mark;
 
@@ -164,19 +205,21 @@ static int gather_names(struct builder *b, const struct symtab_limits *limits, s
 		.total = names_total_max(b),
 	};
 	_cleanup_(texts_writer_freep) struct texts_writer *w = NULL;
+	_cleanup_free_ uint16_t *lens = malloc(b->cnt * sizeof(*lens));
 	size_t sz = 0, len;
 	int r;
 
+	_Static_assert(SYMTAB_NAME_MAX <= UINT16_MAX, "the length of a name");
+	if (!lens)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < b->cnt; i++) {
-		candidate_name(b, &b->c[i], &len);
+		(void)candidate_name(b, &b->c[i], &len);
+		lens[i] = (uint16_t)len;
 		sz += len + 1;
 	}
 	r = texts_writer_new(sz, &texts_limits, &w);
-	for (uint32_t i = 0; r == 0 && i < b->cnt; i++) {
-		const char *name = candidate_name(b, &b->c[i], &len);
-
-		r = texts_write(w, name, len, &b->c[i].string);
-	}
+	for (uint32_t i = 0; r == 0 && i < b->cnt; i++)
+		r = texts_write(w, candidate_text(b, &b->c[i]), lens[i], &b->c[i].string);
 	return r == 0 ? texts_finish(TAKE_PTR(w), ret) : r;
 }
 
@@ -264,7 +307,7 @@ int ranges_build(struct candidate *candidates, uint32_t cnt, struct candidate_st
 		*ret = made;
 		return SYMTAB_OK;
 	}
-	qsort(candidates, cnt, sizeof(*candidates), compare_candidates);
+	sort_candidates(candidates, cnt);
 	choose_all(&b);
 	r = gather_names(&b, limits, &made.names);
 	candidate_strings_done(strings);
