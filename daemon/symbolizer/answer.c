@@ -162,8 +162,7 @@ int answer_rows(struct tables *t, struct file *file, struct rows_answer *ret)
 	return 0;
 }
 
-/* Takes the descriptor. NULL: it is not the file's own. */
-static struct elf_file *open_debug(const struct file *file, int fd)
+struct elf_file *answer_open_debug(const struct file *file, int fd)
 {
 	_cleanup_(elf_file_closep) struct elf_file *debug = NULL;
 	_cleanup_close_ int owned = fd;
@@ -220,15 +219,12 @@ static int debug_rows(const struct file *file, const struct elf_file *debug,
 	return 0;
 }
 
-int answer_debug(struct tables *t, const struct file *file, int fd, union answer *ret_object,
-		 struct rows_answer *ret)
+int answer_debug(struct tables *t, const struct file *file, const struct elf_file *debug,
+		 union answer *ret_object, struct rows_answer *ret)
 {
-	_cleanup_(elf_file_closep) struct elf_file *debug = open_debug(file, fd);
 	int names = 0, r = 0;
 
 	rows_answer_bare(file->object, WIRE_ROWS_OTHER, ret);
-	if (!debug)
-		return 0;
 	if (file->part & WIRE_PART_NAMES)
 		names = debug_names(t, file, debug, ret_object);
 	if (names > 0)

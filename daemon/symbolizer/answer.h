@@ -25,12 +25,14 @@ int answer_file(struct tables *t, const struct wire_file *m, int fd, union answe
 
 /* Makes the message ROWS of an open file; 0 or -errno. */
 int answer_rows(struct tables *t, struct file *file, struct rows_answer *ret);
+/* Takes the descriptor. NULL: it is no debug file of this one. */
+struct elf_file *answer_open_debug(const struct file *file, int fd);
 /*
- * The same with a separate debug file, whose descriptor it takes, if that is its and adds something. 1: its
- * names were added too, or are too much, and *ret_object says so; 0 or -errno.
+ * The same with the file's debug file, if that adds something; OTHER: it does not. 1: its names were added too,
+ * and *ret_object says so; 0 or -errno.
  */
-int answer_debug(struct tables *t, const struct file *file, int fd, union answer *ret_object,
-		 struct rows_answer *ret);
+int answer_debug(struct tables *t, const struct file *file, const struct elf_file *debug,
+		 union answer *ret_object, struct rows_answer *ret);
 
 /* Loads the kernel's table (@fd < 0: there is none) and makes its OBJECT message; 0 or -errno. */
 int answer_kernel(struct tables *t, int fd, union answer *ret);

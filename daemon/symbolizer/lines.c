@@ -92,6 +92,8 @@ static int open_sources(struct lines_file *f, uint64_t seed)
 	r = dwarf_open(f->debug ? f->debug : f->elf, &limits, seed, &f->dwarf);
 	if (r < 0)
 		return r;
+	if (f->debug)
+		return f->dwarf ? SYMTAB_OK : SYMTAB_UNNAMED;
 	r = go_lines_open(f->elf, &GOPCLNTAB_LINES_LIMITS_DEFAULT, &f->go);
 	return r != SYMTAB_OK && r >= 0 && f->dwarf ? SYMTAB_OK : r;
 }
@@ -156,7 +158,11 @@ void lines_release(struct lines *l, uint32_t object)
 {
 	size_t i = find(l, object);
 
-	if (i < l->v.cnt)
+	if (i == l->v.cnt)
+		return;
+	if (l->v.v[i]->debug)
+		drop(l, i); /* it is looked for again */
+	else
 		elf_file_detach(l->v.v[i]->elf);
 }
 
@@ -175,14 +181,13 @@ void lines_done(struct lines *l)
 	vec_done(&l->v);
 }
 
-/* A debug file by itself stays open: it is root's, and lies where debug files do. */
 enum lines_state lines_state(const struct lines *l, uint32_t object)
 {
 	size_t i = find(l, object);
 
 	if (i == l->v.cnt)
 		return LINES_NONE;
-	return l->v.v[i]->debug || elf_file_is_attached(l->v.v[i]->elf) ? LINES_OPEN : LINES_CLOSED;
+	return elf_file_is_attached(l->v.v[i]->elf) ? LINES_OPEN : LINES_CLOSED;
 }
 
 /* One question on its way. */

@@ -164,9 +164,31 @@ static int symbolizer_rows(struct symbolizer *s, uint32_t object)
 	r = answer_rows(&s->tables, file, &rows);
 	if (r < 0)
 		return r;
+	if (file->elf && lines_state(&s->lines, object) == LINES_NONE) {
+		rows_answer_part(file->elf, WIRE_PART_LINES, &rows);
+		file->part = rows.m.part;
+	}
 	if (!rows.m.part)
 		files_close(&s->files, object);
 	return symbolizer_send_rows(s, &rows);
+}
+
+/* Takes the debug file. */
+static int symbolizer_debug_lines(struct symbolizer *s, const struct file *file,
+				  struct elf_file *debug, struct rows_answer *rows)
+{
+	_cleanup_(elf_file_closep) struct elf_file *owned = debug;
+	int r;
+
+	if (!(file->part & WIRE_PART_LINES))
+		return 0;
+	r = lines_add(&s->lines, file->object, file->elf, TAKE_PTR(owned));
+	if (r <= 0)
+		return r == -ENOMEM ? r : 0;
+	if (rows->m.status == WIRE_ROWS_OTHER)
+		rows_answer_bare(file->object, WIRE_ROWS_KEPT, rows);
+	rows->m.lined = 1;
+	return 0;
 }
 
 /* Takes the descriptor. */
@@ -175,6 +197,7 @@ static int symbolizer_debug(struct symbolizer *s, const struct wire_debug_file *
 	_cleanup_(rows_answer_done) struct rows_answer rows = ROWS_ANSWER_INIT;
 	_cleanup_close_ int owned = fd;
 	uint32_t object = (uint32_t)m->head.id;
+	_cleanup_(elf_file_closep) struct elf_file *debug = NULL;
 	struct file *file = files_get(&s->files, object);
 	int r;
 
@@ -185,9 +208,16 @@ static int symbolizer_debug(struct symbolizer *s, const struct wire_debug_file *
 	r = symbolizer_begin(s, object);
 	if (r <= 0)
 		return r;
-	r = answer_debug(&s->tables, file, TAKE_FD(owned), &s->answer, &rows);
+	debug = answer_open_debug(file, TAKE_FD(owned));
+	if (!debug) {
+		rows_answer_bare(object, WIRE_ROWS_OTHER, &rows);
+		return symbolizer_send_rows(s, &rows);
+	}
+	r = answer_debug(&s->tables, file, debug, &s->answer, &rows);
 	if (r > 0)
 		r = symbolizer_send(s);
+	if (r == 0)
+		r = symbolizer_debug_lines(s, file, TAKE_PTR(debug), &rows);
 	if (r < 0)
 		return r;
 	if (rows.m.status != WIRE_ROWS_OTHER)

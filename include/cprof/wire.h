@@ -277,7 +277,7 @@ struct wire_object {
 /*
  * RELEASE has a bare head too: nobody samples the file any more, so it is closed, though it tells lines. When
  * it is sampled again it comes as a FILE of kind WIRE_FILE_LINES, and of
- * the OBJECT that answers it only this counts: whether it is open.
+ * the OBJECT that answers it only this counts: whether it is open. One whose debug file tells them is read anew.
  */
 
 enum wire_rows_status {
@@ -296,7 +296,8 @@ enum wire_rows_status {
 enum wire_part {
 	WIRE_PART_ROWS = 1,  /* how to undo the frames of much of its code */
 	WIRE_PART_NAMES = 2, /* what functions that nobody else may call are called */
-	WIRE_PART_ALL = 3,
+	WIRE_PART_LINES = 4, /* of its source */
+	WIRE_PART_ALL = 7,
 };
 
 #define WIRE_ROWS_BYTES_MAX (128ull << 20) /* the block's own check knows better */
@@ -319,7 +320,8 @@ struct wire_rows {
 	uint32_t part;	       /* bits of enum wire_part; 0: no debug file can say more */
 	uint64_t bytes;
 	uint32_t link_len; /* of the name of that file, which the file says; 0: it says none */
-	uint32_t pad;
+	uint32_t
+		lined; /* 1: the debug file tells lines, and both stay open for them until RELEASE */
 	char link[WIRE_LINK_MAX + 1]; /* not terminated; no '/' in it, and no '.' in front */
 };
 

@@ -166,6 +166,8 @@ int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint6
 		return 0;
 	}
 	debugs_end(s, now_ns);
+	if (m->lined)
+		lines_debug(s, (uint32_t)m->head.id, now_ns);
 	if (m->status != WIRE_ROWS_GONE && m->status != WIRE_ROWS_KEPT) {
 		r = rows_take(s, m, fd);
 		s->opts.counters->v[COUNTER_debug_files] += r == 0;

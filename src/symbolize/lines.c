@@ -15,6 +15,7 @@
 #define AWAIT_LINES_NS 1000000000ull
 #define LINES_COST_NS 5000000ull /* of a user's bucket of openings */
 #define TICK_NS 1000000000ull
+#define REREAD_NS 60000000000ull
 
 /* Names wait no more. */
 static void settle(struct symbolize *s, struct work *w)
@@ -33,6 +34,7 @@ void lines_told(struct symbolize *s, uint32_t object, bool lined, uint64_t now_n
 	if (!o || !w)
 		return;
 	o->lined = lined;
+	w->lined_by_debug = false;
 	w->lines_used_ns = now_ns;
 	settle(s, w);
 	if (!lined || w->held)
@@ -63,6 +65,29 @@ static bool open_again(struct symbolize *s, uint32_t object, struct work *w, uin
 	return true;
 }
 
+void lines_debug(struct symbolize *s, uint32_t object, uint64_t now_ns)
+{
+	struct work *w = symbolize_work(s, object);
+
+	lines_told(s, object, true, now_ns);
+	if (!w)
+		return;
+	w->lined_by_debug = true;
+	names_doubt(s->opts.names, object);
+	views_look_again(s);
+}
+
+/* With all that goes with it, so that its debug file is found again. */
+static bool read_again(struct symbolize_view *v, uint32_t object, struct work *w, uint64_t now_ns)
+{
+	if (now_ns < w->reread_ns || v->s->deferred)
+		return false;
+	w->reread_ns = now_ns + REREAD_NS;
+	symbolize_read_again(v->s, object, now_ns);
+	view_await_all(v, object);
+	return true;
+}
+
 bool lines_want(struct symbolize_view *v, uint32_t object, uint64_t now_ns)
 {
 	struct symbolize *s = v->s;
@@ -70,6 +95,8 @@ bool lines_want(struct symbolize_view *v, uint32_t object, uint64_t now_ns)
 
 	if (!w)
 		return false;
+	if (!w->held && w->lined_by_debug)
+		return read_again(v, object, w, now_ns);
 	if (!w->held && w->lines_await_ns == 0 && open_again(s, object, w, now_ns))
 		w->lines_await_ns = now_ns + AWAIT_LINES_NS;
 	if (w->lines_await_ns == 0)

@@ -40,7 +40,9 @@ struct work {
 	uint64_t views;	   /* those in whose list of files it is, a bit each */
 	uint64_t missed;   /* those whose stacks wanted its names and are not looked at any more */
 	bool held;	   /* the symbolizer has it open for its lines */
-	bool met;	   /* by a new stack, since that was looked at last */
+	bool lined_by_debug;	 /* which its debug file tells */
+	uint64_t reread_ns;	 /* then it may be read once more for them, not before */
+	bool met;		 /* by a new stack, since that was looked at last */
 	uint64_t lines_used_ns;	 /* when it was met, to a second */
 	uint64_t lines_await_ns; /* until when names wait for its lines; 0: they do not */
 	uint64_t user_start_ns;	 /* of the process that was met last with it */
@@ -260,6 +262,8 @@ void views_room(struct symbolize *s);
 void views_ready(struct symbolize *s, struct work *w);
 
 /* lines.c */
+/* Its debug file tells lines. */
+void lines_debug(struct symbolize *s, uint32_t object, uint64_t now_ns);
 /* The symbolizer's word on a file: whether it tells lines; then it is open. */
 void lines_told(struct symbolize *s, uint32_t object, bool lined, uint64_t now_ns);
 /* A place of it is to be asked for; true: not yet, the file is on its way. */

@@ -162,7 +162,7 @@ static bool check_rows(const void *msg, size_t sz)
 	const struct wire_rows *m = msg;
 
 	return sz == sizeof(*m) && m->status < WIRE_ROWS_MAX && m->bytes <= WIRE_ROWS_BYTES_MAX &&
-	       m->part <= WIRE_PART_ALL &&
+	       m->part <= WIRE_PART_ALL && m->lined <= 1 &&
 	       (m->link_len == 0 || wire_link_is_valid(m->link, m->link_len));
 }
 

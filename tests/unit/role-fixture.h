@@ -33,6 +33,8 @@ static union {
 /* The last ROWS, beside the OBJECT that they followed. */
 static struct wire_rows rows_in;
 static int rows_fd = -EBADF;
+/* The last word that came without rows. */
+static struct wire_rows word_in;
 
 static inline void send_to(int fd, const void *m, size_t sz, int pass)
 {
@@ -162,6 +164,7 @@ static inline void expect_word(struct role *role, uint32_t object, int status)
 	CHECK_EQ(m.head.id, object);
 	CHECK_EQ(m.status, status);
 	CHECK(fd < 0);
+	word_in = m;
 }
 
 static inline void make_rows(struct role *role, uint32_t object, int status)
@@ -313,4 +316,34 @@ static inline void release(struct role *role, uint32_t object)
 	send_head(role->sampler, WIRE_RELEASE, object, -EBADF);
 	send_head(role->sampler, WIRE_MAKE_ROWS, object, -EBADF);
 	expect_word(role, object, WIRE_ROWS_GONE);
+}
+
+/* Takes the descriptor. */
+static inline void send_debug(struct role *role, uint32_t object, int fd)
+{
+	struct wire_debug_file m = {
+		.head = { .size = sizeof(m), .type = WIRE_DEBUG_FILE, .id = object },
+		.file_sz = (uint64_t)lseek(fd, 0, SEEK_END),
+	};
+
+	send_to(role->opener, &m, sizeof(m), fd);
+	close(fd);
+	expect_word(role, object, WIRE_ROWS_BEGUN);
+}
+
+/* It says now that it has more symbols than are read of any file, and is as large as that takes. */
+static inline int open_swollen(void)
+{
+	int fd = open_stripped("debug");
+	Elf64_Ehdr h;
+	Elf64_Shdr s = { 0 };
+	off_t at;
+
+	CHECK(pread(fd, &h, sizeof(h), 0) == sizeof(h));
+	for (at = (off_t)h.e_shoff; s.sh_type != SHT_SYMTAB; at += (off_t)sizeof(s))
+		CHECK(pread(fd, &s, sizeof(s), at) == sizeof(s));
+	s.sh_size = 2000001 * sizeof(Elf64_Sym);
+	CHECK(pwrite(fd, &s, sizeof(s), at - (off_t)sizeof(s)) == sizeof(s));
+	CHECK(ftruncate(fd, (off_t)(s.sh_offset + s.sh_size)) == 0);
+	return fd;
 }

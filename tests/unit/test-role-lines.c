@@ -86,4 +86,30 @@ TEST(lines_are_told_while_the_file_is_open)
 	stop(&role);
 }
 
+TEST(a_debug_file_tells_lines)
+{
+	struct role role = start();
+	int fd;
+
+	strip_self();
+	fd = open_stripped("stripped");
+	send_file(&role, 44, fd);
+	close(fd);
+	expect_object(&role, 44, WIRE_OBJECT_UNNAMED);
+	CHECK_EQ(in.object.lined, 0);
+	CHECK(rows_in.part & WIRE_PART_LINES);
+	send_debug(&role, 44, open_stripped("empty"));
+	expect_word(&role, 44, WIRE_ROWS_OTHER);
+	send_debug(&role, 44, open_stripped("debug"));
+	expect_object_alone(&role, 44, WIRE_OBJECT_READY);
+	expect_word(&role, 44, WIRE_ROWS_KEPT);
+	CHECK_EQ(word_in.lined, 1);
+	CHECK(count_inlined(&role, 44) > 0);
+	/* It is looked for again some day: this time there is none, and that is no fault. */
+	release(&role, 44);
+	CHECK_EQ(count_inlined(&role, 44), 0);
+	CHECK_EQ(in.named.closed, 0);
+	stop(&role);
+}
+
 CHECK_MAIN

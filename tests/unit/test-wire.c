@@ -351,6 +351,9 @@ TEST(rows)
 	m.part = WIRE_PART_ALL + 1;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m.part = WIRE_PART_ROWS | WIRE_PART_NAMES;
+	m.lined = 2;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.lined = 1;
 	memset(m.link, 'x', sizeof(m.link));
 	m.link_len = WIRE_LINK_MAX;
 	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROWS);
