@@ -101,23 +101,35 @@ static int keep_function(struct naming *n, const struct lines_frame *f, struct w
 	return r < 0 ? r : keep_text(n, f->linkage, &ret->linkage, &ret->linkage_len);
 }
 
-/* The function whose code it is has no name here, as what was written in assembly: its symbol's. */
-static int keep_symbol(struct naming *n, uint64_t offset, struct wire_line_view *ret,
-		       uint64_t *ret_start)
+/* Is the symbol that of a part or a copy of the function, with what a compiler appended? */
+static bool is_part_of(const struct symtab_symbol *s, const struct wire_line_view *function)
 {
-	struct wire_line_view line;
+	return strncmp(s->name, function->linkage, function->linkage_len) == 0 &&
+	       s->name[function->linkage_len] == '.';
+}
+
+/*
+ * The function whose code it is has no name here, as what was written in assembly, or none that tells its class
+ * or namespace, as what no other file may call: then its symbol's, if that begins where it does. And a symbol
+ * tells more than the name in the source of which copy it is.
+ */
+static int keep_symbol(struct naming *n, uint64_t offset, struct place *place)
+{
+	struct wire_line_view *l = &place->lines[place->cnt], line;
 	struct symtab_symbol s;
 
-	if (!n->table->symtab || !symtab_find(n->table->symtab, offset, &s))
+	if (!n->table->symtab || !symtab_find(n->table->symtab, offset, &s) ||
+	    (l->name_len > 0 && s.start != place->start) ||
+	    (l->linkage_len > 0 && !is_part_of(&s, l)))
 		return 0;
-	*ret_start = s.start;
+	place->start = s.start;
 	make_line(&s, &n->text, &line);
-	ret->name = arena_strndup(&n->arena, line.name, line.name_len);
-	ret->linkage = arena_strndup(&n->arena, line.linkage_len > 0 ? line.linkage : "",
-				     line.linkage_len);
-	ret->name_len = line.name_len;
-	ret->linkage_len = line.linkage_len;
-	return ret->name && ret->linkage ? 0 : -ENOMEM;
+	l->name = arena_strndup(&n->arena, line.name, line.name_len);
+	l->linkage = arena_strndup(&n->arena, line.linkage_len > 0 ? line.linkage : "",
+				   line.linkage_len);
+	l->name_len = line.name_len;
+	l->linkage_len = line.linkage_len;
+	return l->name && l->linkage ? 0 : -ENOMEM;
 }
 
 struct chunk {
@@ -146,8 +158,8 @@ static int keep_place(void *ctx, size_t i, uint64_t start, const struct lines_fr
 		r = keep_text(n, f->file, &l->file, &l->file_len);
 		if (r == 0)
 			r = keep_function(n, f, l);
-		if (r == 0 && place.cnt + 1 == cnt && l->name_len == 0)
-			r = keep_symbol(n, chunk->offsets[i], l, &place.start);
+		if (r == 0 && place.cnt + 1 == cnt)
+			r = keep_symbol(n, chunk->offsets[i], &place);
 	}
 	if (place.lines && r == 0)
 		n->places[i] = place;

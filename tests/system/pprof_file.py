@@ -5,6 +5,7 @@
 quick to ask. Fields: https://github.com/google/pprof/blob/main/proto/profile.proto.
 """
 
+import collections
 import gzip
 import re
 
@@ -45,6 +46,9 @@ def _packed(value):
     return found
 
 
+Line = collections.namedtuple("Line", "name system_name file line column start_line")
+
+
 class Sample:
     def __init__(self):
         self.locations = []
@@ -59,7 +63,7 @@ class Profile:
         with open(path, "rb") as f:
             data = f.read()
         self.strings, self.samples, self.comments = [], [], []
-        self._functions, self._locations, self.mappings = {}, {}, {}
+        self._functions, self._locations, self.mappings, self._offsets = {}, {}, {}, {}
         raw_samples, raw_comments = [], []
         self.time_ns = self.duration_ns = 0
         for number, value in fields(gzip.decompress(data)):
@@ -71,7 +75,7 @@ class Profile:
                 self._add_location(value)
             elif number == 5:
                 known = dict(fields(value))
-                self._functions[known[1]] = known.get(2, 0)
+                self._functions[known[1]] = known
             elif number == 6:
                 self.strings.append(value.decode("utf-8"))
             elif number == 9:
@@ -86,17 +90,20 @@ class Profile:
     def _add_mapping(self, value):
         known = dict(fields(value))
         self.mappings[known[1]] = known.get(5, 0)
+        self._offsets[known[1]] = known.get(4, 0) - known.get(2, 0)
 
     def _add_location(self, value):
-        lines, ident, mapping = [], 0, 0
+        lines, ident, mapping, address = [], 0, 0, 0
         for number, inner in fields(value):
             if number == 1:
                 ident = inner
             elif number == 2:
                 mapping = inner
+            elif number == 3:
+                address = inner
             elif number == 4:
-                lines.append(dict(fields(inner)).get(1, 0))
-        self._locations[ident] = (lines, mapping)
+                lines.append(dict(fields(inner)))
+        self._locations[ident] = (lines, mapping, address)
 
     def _sample(self, value):
         sample = Sample()
@@ -116,7 +123,24 @@ class Profile:
 
     def names(self, location):
         """Of one location, innermost first."""
-        return [self.strings[self._functions[f]] for f in self._locations[location][0]]
+        return [line.name for line in self.lines(location)]
+
+    def lines(self, location):
+        """Of one location, innermost first."""
+        found = []
+        for line in self._locations[location][0]:
+            function = self._functions[line.get(1, 0)]
+            name, system_name, file = (self.strings[function.get(i, 0)] for i in (2, 3, 4))
+            found.append(Line(name, system_name or name, file, line.get(2, 0), line.get(3, 0), function.get(5, 0)))
+        return found
+
+    def file_offset(self, location):
+        """Where it is in its mapping's file."""
+        _, mapping, address = self._locations[location]
+        return address + self._offsets[mapping]
+
+    def locations(self):
+        return self._locations.keys()
 
     def mapping(self, location):
         return self.strings[self.mappings.get(self._locations[location][1], 0)]
