@@ -24,6 +24,7 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/loop.h"
+#include "cprof/base/rng.h"
 #include "cprof/base/seqpacket.h"
 #include "outbox.h"
 #include "vdso.h"
@@ -506,6 +507,7 @@ int main(int argc, char **argv)
 		.kallsyms = -EBADF,
 		.vdso = -EBADF,
 		.tables.bytes_max = TABLES_BYTES_MAX,
+		.lines.seed = rng_seed(),
 	};
 
 	log_open("cprofd-symbolizer", log_role_level(argc, argv));
