@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "cprof/base/cleanup.h"
 #include "cprof/procfs.h"
@@ -57,7 +56,6 @@ static enum wire_opened_status jitdump_find(const struct root *root, const struc
 	_cleanup_close_ int handle = -EBADF;
 	struct procfs_range range;
 	enum wire_opened_status status = jitdump_find_range(root, req->pid, &range);
-	struct statx st;
 	char path[96];
 
 	if (status != WIRE_OPENED_OK)
@@ -67,36 +65,16 @@ static enum wire_opened_status jitdump_find(const struct root *root, const struc
 	handle = root_open_file(root, path, O_PATH);
 	if (handle < 0)
 		return handle == -ENOENT ? WIRE_OPENED_NONE : WIRE_OPENED_FAILED;
-	if (statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-		  STATX_TYPE | STATX_UID | STATX_SIZE, &st) < 0)
-		return WIRE_OPENED_FAILED;
-	if (!S_ISREG(st.stx_mode) || (st.stx_uid != req->uid && st.stx_uid != 0) ||
-	    !local_is(root, req->pid, handle))
-		return WIRE_OPENED_REFUSED;
-	*ret_size = st.stx_size;
-	*ret_handle = TAKE_FD(handle);
-	return WIRE_OPENED_OK;
+	status = target_is_own(handle, req, ret_size);
+	if (status == WIRE_OPENED_OK && !local_is(root, req->pid, handle))
+		status = WIRE_OPENED_REFUSED;
+	if (status == WIRE_OPENED_OK)
+		*ret_handle = TAKE_FD(handle);
+	return status;
 }
 
 enum wire_opened_status jitdump_open(const struct root *root, const struct wire_open *req,
 				     struct target *ret)
 {
-	_cleanup_close_ int handle = -EBADF;
-	enum wire_opened_status status;
-	uint64_t size;
-	int fd;
-
-	if (!process_is(root, req->pid, req->start_ns))
-		return WIRE_OPENED_GONE;
-	status = jitdump_find(root, req, &handle, &size);
-	if (!process_is(root, req->pid, req->start_ns))
-		return WIRE_OPENED_GONE;
-	if (status != WIRE_OPENED_OK)
-		return status;
-	status = target_reopen(root, handle, &fd);
-	if (status != WIRE_OPENED_OK)
-		return status;
-	ret->fd = fd;
-	ret->size = size;
-	return WIRE_OPENED_OK;
+	return target_open_own(root, req, jitdump_find, ret);
 }

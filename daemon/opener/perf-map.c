@@ -20,7 +20,6 @@
 #include <inttypes.h>
 #include <linux/openat2.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "cprof/base/cleanup.h"
 #include "local.h"
@@ -73,7 +72,6 @@ static enum wire_opened_status perf_map_find(const struct root *root, const stru
 	_cleanup_close_ int tmp = -EBADF, handle = -EBADF;
 	uint32_t inner = process_inner_pid(root, req->pid);
 	enum wire_opened_status status;
-	struct statx st;
 	char name[64];
 
 	if (inner == 0)
@@ -85,35 +83,14 @@ static enum wire_opened_status perf_map_find(const struct root *root, const stru
 	handle = local_openat(tmp, name, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
 	if (handle < 0)
 		return perf_map_status(handle);
-	if (statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-		  STATX_TYPE | STATX_UID | STATX_SIZE, &st) < 0)
-		return WIRE_OPENED_FAILED;
-	if (!S_ISREG(st.stx_mode) || (st.stx_uid != req->uid && st.stx_uid != 0))
-		return WIRE_OPENED_REFUSED;
-	*ret_size = st.stx_size;
-	*ret_handle = TAKE_FD(handle);
-	return WIRE_OPENED_OK;
+	status = target_is_own(handle, req, ret_size);
+	if (status == WIRE_OPENED_OK)
+		*ret_handle = TAKE_FD(handle);
+	return status;
 }
 
 enum wire_opened_status perf_map_open(const struct root *root, const struct wire_open *req,
 				      struct target *ret)
 {
-	_cleanup_close_ int handle = -EBADF;
-	enum wire_opened_status status;
-	uint64_t size;
-	int fd;
-
-	if (!process_is(root, req->pid, req->start_ns))
-		return WIRE_OPENED_GONE;
-	status = perf_map_find(root, req, &handle, &size);
-	if (!process_is(root, req->pid, req->start_ns))
-		return WIRE_OPENED_GONE;
-	if (status != WIRE_OPENED_OK)
-		return status;
-	status = target_reopen(root, handle, &fd);
-	if (status != WIRE_OPENED_OK)
-		return status;
-	ret->fd = fd;
-	ret->size = size;
-	return WIRE_OPENED_OK;
+	return target_open_own(root, req, perf_map_find, ret);
 }

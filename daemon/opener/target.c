@@ -26,6 +26,7 @@
 #include "cprof/base/cleanup.h"
 #include "cprof/procfs.h"
 #include "mounts.h"
+#include "process.h"
 
 #define TARGET_STATX_MASK \
 	(STATX_TYPE | STATX_INO | STATX_SIZE | STATX_CTIME | STATX_MTIME | STATX_MNT_ID)
@@ -202,6 +203,42 @@ enum wire_opened_status target_open_mapped(const struct root *root, const struct
 	at.vm_start = range.start;
 	at.vm_end = range.end;
 	return target_open(root, &at, ret);
+}
+
+enum wire_opened_status target_is_own(int handle, const struct wire_open *req, uint64_t *ret_size)
+{
+	struct statx st;
+
+	if (statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_UID | STATX_SIZE, &st) < 0)
+		return WIRE_OPENED_FAILED;
+	if (!S_ISREG(st.stx_mode) || (st.stx_uid != req->uid && st.stx_uid != 0))
+		return WIRE_OPENED_REFUSED;
+	*ret_size = st.stx_size;
+	return WIRE_OPENED_OK;
+}
+
+enum wire_opened_status target_open_own(const struct root *root, const struct wire_open *req,
+					target_find_fn find, struct target *ret)
+{
+	_cleanup_close_ int handle = -EBADF;
+	enum wire_opened_status status;
+	uint64_t size;
+	int fd;
+
+	if (!process_is(root, req->pid, req->start_ns))
+		return WIRE_OPENED_GONE;
+	status = find(root, req, &handle, &size);
+	if (!process_is(root, req->pid, req->start_ns))
+		return WIRE_OPENED_GONE;
+	if (status != WIRE_OPENED_OK)
+		return status;
+	status = target_reopen(root, handle, &fd);
+	if (status != WIRE_OPENED_OK)
+		return status;
+	ret->fd = fd;
+	ret->size = size;
+	return WIRE_OPENED_OK;
 }
 
 bool target_is_exe(const struct root *root, uint32_t pid, const struct cprof_key *exe)

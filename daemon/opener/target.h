@@ -32,3 +32,15 @@ enum wire_opened_status target_open(const struct root *root, const struct wire_o
 /* The same for WIRE_FILE_LINES: wherever the process has it mapped. */
 enum wire_opened_status target_open_mapped(const struct root *root, const struct wire_open *req,
 					   struct target *ret);
+
+/*
+ * What a process wrote about its own code: @find gives it with O_PATH, and its size. The process is compared
+ * before and after, for between its root and its pid are its own. *ret's path is not set.
+ */
+typedef enum wire_opened_status (*target_find_fn)(const struct root *root,
+						  const struct wire_open *req, int *ret_handle,
+						  uint64_t *ret_size);
+enum wire_opened_status target_open_own(const struct root *root, const struct wire_open *req,
+					target_find_fn find, struct target *ret);
+/* Is it a regular file of the process's own user, or root's? OK and *ret_size, REFUSED or FAILED. */
+enum wire_opened_status target_is_own(int handle, const struct wire_open *req, uint64_t *ret_size);
