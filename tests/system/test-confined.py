@@ -121,7 +121,9 @@ def daemon(args, checks, tmp):
 
 def recording(args, checks, tmp):
     command = [args.cprofctl, "record", "-a", "--seconds", "4", "-o", tmp / "x.pb.gz"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    # Something to sample: of an idle machine there is nothing to show, which is another status.
+    with harness.Work(args.workloads / "spin", -1, 60), \
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         def roles():
             comms = {comm: pid for pid, comm in harness.tree_of(process.pid).items()}
             found = {role: comms.get(f"cprofd-{role}"[:15]) for role in ROLES if role != "front"}
