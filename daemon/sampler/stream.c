@@ -22,8 +22,10 @@
 #define TICK_NS (100 * NSEC_PER_MSEC)
 #define TICK_PROC_NS (20 * NSEC_PER_MSEC) /* where /proc is asked: while a process lives */
 #define SLEEP_NS (1000 * NSEC_PER_MSEC)
-#define NAMES_NS (400 * NSEC_PER_MSEC) /* a question wakes the symbolizer */
-#define QUIET_TICKS 3		       /* in vain, then it sleeps */
+/* A question wakes the symbolizer, which looks a whole unit of debugging information through for it. */
+#define NAMES_NS (400 * NSEC_PER_MSEC)	    /* while somebody watches, or files are new */
+#define NAMES_SETTLED_NS (2 * NSEC_PER_SEC) /* below the time that a file is held for its lines */
+#define QUIET_TICKS 3			    /* in vain, then it sleeps */
 #define EXITS_LATE_NS (150 * NSEC_PER_MSEC)
 #define RING_PER_CPU (512u << 10)
 #define RING_MIN (1u << 20)
@@ -124,6 +126,16 @@ static uint64_t next_tick(struct stream *st, int fetched, uint64_t now_ns)
 	return now_ns + (st->asleep ? SLEEP_NS : TICK_NS);
 }
 
+/* Of what comes without end nobody waits for a name; new files may be of processes that soon are gone. */
+static uint64_t names_pause(struct stream *st)
+{
+	uint32_t cnt = objects_cnt(st->sampler->objects);
+	bool settled = st->opts.may_sleep && cnt == st->names_objects;
+
+	st->names_objects = cnt;
+	return settled ? NAMES_SETTLED_NS : NAMES_NS;
+}
+
 static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 {
 	struct stream *st = ctx;
@@ -139,7 +151,7 @@ static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 		interval_tick_places(st->open, now_ns);
 	} else {
 		interval_tick(st->open, now_ns);
-		st->names_ns = now_ns + NAMES_NS;
+		st->names_ns = now_ns + names_pause(st);
 	}
 	if (now_ns >= st->maintain_ns) {
 		maintain_events(st);

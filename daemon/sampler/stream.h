@@ -62,7 +62,8 @@ struct stream {
 	unsigned int quiet; /* ticks in a row without a sample */
 	bool asleep;
 	uint64_t maintain_ns;
-	uint64_t names_ns; /* names are not asked for before */
+	uint64_t names_ns;	/* names are not asked for before */
+	uint32_t names_objects; /* that were known when they were last asked for */
 	struct loop_source *events;
 	struct loop_source *samples;
 	struct loop_source *tick; /* consume, names: every 100 ms, or every second while asleep */

@@ -30,7 +30,7 @@ import harness  # noqa: E402
 from harness import NSEC  # noqa: E402
 
 MIB = 1 << 20
-SETTLE_S, LOOK_S = 8, 2
+SETTLE_S, LOOK_S = 8, 5  # to look is a load of its own
 PROFILERS = (stack_profilers.Ours, stack_profilers.OursAt19, stack_profilers.PerfFramePointers,
              stack_profilers.PerfDwarf, stack_profilers.Otel)
 DELIVERED, PEERS_COST = 0.99, 1 / 3
