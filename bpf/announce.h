@@ -50,7 +50,7 @@ static __always_inline void announce(__u8 type, struct task_struct *task, __u32 
 				     const struct announce_vma *vma)
 {
 	struct task_struct *leader;
-	__u32 uid = BPF_CORE_READ(task, cred, uid.val);
+	__u32 uid = BPF_CORE_READ(task, real_cred, uid.val);
 	struct cprof_announce *a;
 	__u64 now = kenv_now();
 

@@ -10,6 +10,8 @@
 
 #include "cgroup.h"
 
+#define IDENTITY_USERNS_MAX 33 /* one within another: create_user_ns() of the kernel */
+
 struct identity_ns {
 	__u32 level; /* of our pid namespace */
 	__u32 inum;  /* its inode number */
@@ -53,14 +55,48 @@ static __always_inline __u32 identity_dumpable(struct mm_struct *mm)
 	return BPF_CORE_READ(mm, flags) & CPROF_CRED_DUMPABLE;
 }
 
+/* Whose user namespace it is in, of those made in the initial one: that user may do all in it. */
+static __always_inline __u32 identity_ns_owner(struct user_namespace *ns, int level)
+{
+	for (int i = 0; i < IDENTITY_USERNS_MAX && level > 1; i++, level--)
+		ns = BPF_CORE_READ(ns, parent);
+	return BPF_CORE_READ(ns, owner.val);
+}
+
+/*
+ * Has it more rights than its user, who may not trace it then (cap_ptrace_access_check() of the kernel's
+ * security/commoncap.c)? In the initial user namespace each capability is one; in another all are
+ * its owner's, and nobody else's of the initial one.
+ */
+static __always_inline bool identity_is_guarded(const struct cred *cred, __u32 uid)
+{
+	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
+	int level = BPF_CORE_READ(ns, level);
+	__u64 caps = 0;
+
+	if (level > 0)
+		return identity_ns_owner(ns, level) != uid;
+	return bpf_core_read(&caps, sizeof(caps), &cred->cap_permitted) || caps;
+}
+
+/*
+ * Its own credentials, those by which others are judged that want to look at it. The ones that it acts
+ * under (task->cred) are another's now and then: of who mounted the overlay file system that it reads.
+ */
 static __always_inline void identity_cred(struct cprof_sample *s, struct task_struct *task)
 {
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	const struct cred *cred = BPF_CORE_READ(task, real_cred);
 	__u32 suid = BPF_CORE_READ(cred, suid.val);
+	__u32 gid = BPF_CORE_READ(cred, gid.val);
 
 	s->uid = BPF_CORE_READ(cred, uid.val);
 	s->euid = BPF_CORE_READ(cred, euid.val);
-	s->cred = s->uid != s->euid || s->uid != suid ? CPROF_CRED_CHANGED : 0;
+	s->cred = 0;
+	if (s->uid != s->euid || s->uid != suid || gid != BPF_CORE_READ(cred, egid.val) ||
+	    gid != BPF_CORE_READ(cred, sgid.val))
+		s->cred |= CPROF_CRED_CHANGED;
+	if (identity_is_guarded(cred, s->uid))
+		s->cred |= CPROF_CRED_GUARDED;
 }
 
 static __always_inline void identity_cgroup(struct cprof_sample *s, struct task_struct *leader)

@@ -35,8 +35,14 @@ typedef struct {
 	void *vdso;
 } mm_context_t;
 
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
 struct user_namespace {
-	int level;
+	struct user_namespace *parent;
+	int level; /* 0: the initial one */
+	kuid_t owner;
 };
 
 struct super_block {
@@ -44,10 +50,6 @@ struct super_block {
 	unsigned long s_magic;
 	struct user_namespace *s_user_ns;
 };
-
-typedef struct {
-	unsigned int val;
-} kuid_t;
 
 struct timespec64 {
 	long long tv_sec;
@@ -122,10 +124,24 @@ struct pid {
 	struct upid numbers[1];
 };
 
+typedef struct {
+	unsigned int val;
+} kgid_t;
+
+/* Two words of 32 bits before Linux 6.3: as many bytes. */
+typedef struct {
+	unsigned long long val;
+} kernel_cap_t;
+
 struct cred {
 	kuid_t uid;
+	kgid_t gid;
 	kuid_t suid;
+	kgid_t sgid;
 	kuid_t euid;
+	kgid_t egid;
+	kernel_cap_t cap_permitted;
+	struct user_namespace *user_ns;
 };
 
 typedef struct {
@@ -201,7 +217,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct pid *thread_pid;
 	unsigned long long start_boottime;
-	const struct cred *cred;
+	const struct cred *real_cred;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	char comm[CPROF_COMM_SZ];

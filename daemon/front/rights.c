@@ -2,10 +2,11 @@
 
 /*
  * Whose a process is tells the owner of a file in /proc/PID: its effective user, but root of a process
- * that is not dumpable, as after a set-user-ID exec, so that the rule for tracing comes with it. (The
- * directory itself always shows the effective user: task_dump_owner() of Linux's fs/proc/base.c.) What is found
- * here decides whether a question is put at all; the sampler holds each sample against the same rule,
- * so a process that changes its user meanwhile, or a pid that is taken anew, gives nothing away.
+ * that is not dumpable, as after a set-user-ID exec. (The directory itself always shows the effective
+ * user: task_dump_owner() of Linux's fs/proc/base.c.) A process may make itself dumpable again, so what its
+ * status says of users, groups and capabilities counts, too: record_may_see() as far as /proc tells it. What
+ * is found here decides whether a question is put at all; the sampler holds each sample against the whole
+ * rule, so a process that changes its user meanwhile, or a pid that is taken anew, gives nothing away.
  */
 
 #include "rights.h"
@@ -22,7 +23,7 @@
 
 #include "cprof/base/cleanup.h"
 
-#define STATUS_SZ 4096
+#define STATUS_SZ 16384 /* its user may be in many groups */
 
 static int in_group(int fd, gid_t wanted)
 {
@@ -74,23 +75,82 @@ int rights_to_all(const struct asker *asker, const char *what, struct refusal *r
 	return asker->peer->privileged ? 0 : refuse_for_rights(asker, what, refusal);
 }
 
+/* Numbers of a line of /proc/PID/status; how many were read. A name in it cannot hold a newline. */
+static size_t status_numbers(const char *status, const char *key, int base, uint64_t *ret,
+			     size_t max)
+{
+	const char *at = strstr(status, key);
+	size_t cnt = 0;
+
+	if (!at)
+		return 0;
+	for (at += strlen(key); cnt < max && *at == '\t'; cnt++) {
+		char *end;
+
+		ret[cnt] = strtoull(++at, &end, base);
+		at = end;
+	}
+	return cnt;
+}
+
 /* The process that this number is a thread of; the number itself when that cannot be read. */
-static uint32_t process_of(int dir, uint32_t tid)
+static uint32_t process_of(const char *status, uint32_t tid)
+{
+	uint64_t tgid;
+
+	return status_numbers(status, "\nTgid:", 10, &tgid, 1) == 1 ? (uint32_t)tgid : tid;
+}
+
+/* In the initial user namespace, or in one that has all its users. */
+static bool has_all_users(int dir)
 {
 	const struct root root = { .fd = dir };
-	char text[STATUS_SZ], *at;
+	unsigned int inside, outside, cnt;
+	char text[128];
 
-	if (root_read(&root, "status", text, sizeof(text)) < 0)
-		return tid;
-	at = strstr(text, "\nTgid:\t");
-	return at ? (uint32_t)strtoul(at + strlen("\nTgid:\t"), NULL, 10) : tid;
+	return root_read(&root, "uid_map", text, sizeof(text)) < 0 ||
+	       (sscanf(text, "%u %u %u", &inside, &outside, &cnt) == 3 && inside == 0 &&
+		outside == 0 && cnt == UINT32_MAX);
+}
+
+/*
+ * One user and one group in all places, and no right that its user has not. In another user namespace
+ * capabilities are its owner's: who that is the sampler sees.
+ */
+static bool is_users_own(uint32_t uid, int dir, const char *status)
+{
+	uint64_t uids[4], gids[3], caps;
+
+	if (status_numbers(status, "\nUid:", 10, uids, 4) < 4 ||
+	    status_numbers(status, "\nGid:", 10, gids, 3) < 3 ||
+	    status_numbers(status, "\nCapPrm:", 16, &caps, 1) < 1)
+		return false;
+	for (size_t i = 0; i < ELEMENTSOF(uids); i++) {
+		if (uids[i] != uid)
+			return false;
+	}
+	return gids[0] == gids[1] && gids[0] == gids[2] && (caps == 0 || !has_all_users(dir));
 }
 
 bool rights_are_kept(const struct peer *peer, int dir)
 {
+	const struct root root = { .fd = dir };
+	char status[STATUS_SZ];
 	struct stat st;
 
-	return peer->privileged || (fstatat(dir, "status", &st, 0) == 0 && st.st_uid == peer->uid);
+	return peer->privileged || (fstatat(dir, "status", &st, 0) == 0 && st.st_uid == peer->uid &&
+				    root_read(&root, "status", status, sizeof(status)) >= 0 &&
+				    is_users_own(peer->uid, dir, status));
+}
+
+/* Whoever this is; it stays who it is as long as the directory is open. */
+static uint32_t process_in(int dir, uint32_t pid)
+{
+	const struct root root = { .fd = dir };
+	char status[STATUS_SZ];
+
+	return root_read(&root, "status", status, sizeof(status)) < 0 ? pid
+								      : process_of(status, pid);
 }
 
 int rights_to_process(const struct asker *asker, uint32_t pid, int *ret_dir,
@@ -110,7 +170,7 @@ int rights_to_process(const struct asker *asker, uint32_t pid, int *ret_dir,
 			      pid);
 	if (dir < 0)
 		return refuse(refusal, 404, "there is no process %" PRIu32, pid);
-	process = process_of(dir, pid);
+	process = process_in(dir, pid);
 	if (process != pid)
 		return refuse(refusal, 404,
 			      "%" PRIu32 " is a thread: ask for its process, %" PRIu32, pid,
@@ -118,7 +178,7 @@ int rights_to_process(const struct asker *asker, uint32_t pid, int *ret_dir,
 	if (!rights_are_kept(asker->peer, dir)) {
 		(void)snprintf(what, sizeof(what),
 			       "process %" PRIu32 " is not yours, or it may not be traced (it "
-			       "changed its user, or asked for it)",
+			       "changed its user, has capabilities, or asked for it)",
 			       pid);
 		return refuse_for_rights(asker, what, refusal);
 	}

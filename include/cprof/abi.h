@@ -100,9 +100,11 @@ enum cprof_stack_end {
 #define CPROF_KEYS_MAX 64
 
 #define CPROF_CRED_DUMPABLE 3u /* mask: the mm's dumpable mode, 0 to 2 */
-#define CPROF_CRED_CHANGED 4u  /* uid differs from euid or suid: credentials were changed */
+#define CPROF_CRED_CHANGED 4u  /* uid differs from euid or suid, or gid from egid or sgid */
 #define CPROF_CRED_KTHREAD 8u  /* a kernel thread */
 #define CPROF_CRED_COMPAT 16u  /* a 32-bit process */
+#define CPROF_CRED_GUARDED \
+	32u /* by capabilities, or another's user namespace, against its own user */
 
 /* Which hierarchy a control group's id belongs to. */
 enum cprof_hierarchy {

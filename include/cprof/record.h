@@ -44,12 +44,27 @@ struct record_owner {
 };
 
 /*
- * Whether user @uid, who has no other right, may see it: as the kernel would let him look at the process.
- * It is his, dumpable, and was never another's.
+ * Whether user @uid, who has no other right, may see it: as the kernel would let him trace the process
+ * (ptrace(2)). It is his, dumpable, never was another's, and has no rights that he has not.
  */
 static inline bool record_may_see(__u32 uid, const struct record_owner *o)
 {
 	return o->uid == uid && o->euid == uid &&
 	       (o->cred & CPROF_CRED_DUMPABLE) == RECORD_DUMPABLE_USER &&
-	       !(o->cred & (CPROF_CRED_CHANGED | CPROF_CRED_KTHREAD));
+	       !(o->cred & (CPROF_CRED_CHANGED | CPROF_CRED_KTHREAD | CPROF_CRED_GUARDED));
+}
+
+/*
+ * What one sample more of the same process adds: who may see them together is who may see each of them.
+ * A process changes its user, and whether it is dumpable, without an exec.
+ */
+static inline __u32 record_join_cred(const struct record_owner *o, const struct record_owner *more)
+{
+	__u32 cred = o->cred | (more->cred & ~CPROF_CRED_DUMPABLE);
+
+	if (o->uid != more->uid || o->euid != more->euid)
+		cred |= CPROF_CRED_CHANGED;
+	if ((more->cred & CPROF_CRED_DUMPABLE) != RECORD_DUMPABLE_USER)
+		cred = (cred & ~CPROF_CRED_DUMPABLE) | (more->cred & CPROF_CRED_DUMPABLE);
+	return cred;
 }

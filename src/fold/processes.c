@@ -54,6 +54,17 @@ static struct window_process process_of(const struct cprof_sample *s, uint32_t e
 	};
 }
 
+static uint32_t process_join_cred(const struct window_process *p, const struct cprof_sample *s)
+{
+	const struct record_owner sofar = { .uid = p->uid, .euid = p->euid, .cred = p->cred };
+	struct record_owner more = { .uid = s->uid, .euid = s->euid, .cred = s->cred };
+
+	/* At its very end it has no memory any more, which could be dumpable or not. */
+	if (s->user_end == CPROF_END_NONE)
+		more.cred = (more.cred & ~CPROF_CRED_DUMPABLE) | (p->cred & CPROF_CRED_DUMPABLE);
+	return record_join_cred(&sofar, &more);
+}
+
 /* A name given by prctl(2) or to /proc/PID/comm comes without an exec: the latest one counts. */
 static void process_set_comm(struct window_process *p, const struct cprof_sample *s)
 {
@@ -90,8 +101,8 @@ int fold_process(struct window *w, const struct record *rec, uint32_t exe, uint3
 		w->processes.v[w->processes.cnt++] = process_of(s, exe);
 	}
 	p = &w->processes.v[id];
-	/* Once changed, never again as if it were not: this guards who may read the profile. */
-	p->cred |= s->cred & CPROF_CRED_CHANGED;
+	/* This guards who may see it: the strictest of its samples counts. */
+	p->cred = process_join_cred(p, s);
 	if (p->exe == CPROF_OBJECT_NONE)
 		p->exe = exe; /* the first sample may be of its very end or beginning */
 	/* A new process is moved into its group by whoever made it: the latest one counts. */

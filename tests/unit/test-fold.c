@@ -428,6 +428,46 @@ TEST(changed_credentials_stay_changed)
 	CHECK_EQ(w->processes.v[id].cred, 1 | CPROF_CRED_CHANGED);
 }
 
+/* Who may see a process in a window may see each of its samples. */
+TEST(strictest_sample_counts)
+{
+	static const struct {
+		uint32_t uid, euid, cred;
+		uint8_t user_end;
+		bool seen; /* together with samples that the user may see */
+	} others[] = {
+		{ 7, 7, 1, CPROF_END_ROOT, true },
+		{ 7, 7, 1 | CPROF_CRED_COMPAT, CPROF_END_COMPAT, true },
+		{ 7, 7, 0, CPROF_END_NONE, true }, /* it ends, and has no memory any more */
+		{ 7, 7, 0, CPROF_END_ROOT, false },
+		{ 7, 7, 2, CPROF_END_ROOT, false },
+		{ 8, 8, 1, CPROF_END_ROOT, false },
+		{ 0, 0, 1, CPROF_END_NONE, false },
+		{ 7, 7, 1 | CPROF_CRED_CHANGED, CPROF_END_ROOT, false },
+		{ 7, 7, 1 | CPROF_CRED_GUARDED, CPROF_END_ROOT, false },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+		_cleanup_(window_freep) struct window *w = window_new(0, 0, 9);
+		const struct window_process *p;
+		struct record_owner owner;
+		struct fixture f;
+		uint32_t id;
+
+		fixture_init(&f);
+		for (unsigned int turn = 0; turn < 3; turn++) {
+			f.head.uid = turn == 1 ? others[i].uid : 7;
+			f.head.euid = turn == 1 ? others[i].euid : 7;
+			f.head.cred = turn == 1 ? others[i].cred : 1;
+			f.head.user_end = turn == 1 ? others[i].user_end : CPROF_END_ROOT;
+			CHECK_EQ(fold_process(w, &f.rec, 0, &id), 0);
+		}
+		p = &w->processes.v[id];
+		owner = (struct record_owner){ .uid = p->uid, .euid = p->euid, .cred = p->cred };
+		CHECK_EQ(record_may_see(7, &owner), others[i].seen);
+	}
+}
+
 /* Whoever starts a unit makes the process first and moves it then. */
 TEST(latest_group_counts)
 {

@@ -230,6 +230,9 @@ TEST(others_see_what_is_their_own)
 	head.cred |= CPROF_CRED_CHANGED;
 	CHECK(!is_seen(&b, &head));
 	head = own;
+	head.cred |= CPROF_CRED_GUARDED;
+	CHECK(!is_seen(&b, &head));
+	head = own;
 	head.cred |= CPROF_CRED_COMPAT;
 	CHECK(is_seen(&b, &head));
 	head = sample_of(0, 250);
