@@ -41,6 +41,7 @@ enum symtab_source {
 	SYMTAB_SOURCE_DEBUGDATA, /* .gnu_debugdata: what .dynsym lacks, compressed */
 	SYMTAB_SOURCE_GO,	 /* the table of Go's runtime */
 	SYMTAB_SOURCE_DYNSYM,
+	SYMTAB_SOURCE_PLT, /* "f@plt": the stubs that calls of other files' functions go through */
 	SYMTAB_SOURCE_MAX,
 };
 

@@ -27,6 +27,8 @@
 /* libiberty's own <demangle.h> pulls in its whole <ansidecl.h>; found as <libiberty/demangle.h>. */
 #include <libiberty/demangle.h>
 
+#define PLT_SUFFIX "@plt" /* a stub's name: of what it leads to, and this */
+
 struct output {
 	char *dst;
 	size_t sz;
@@ -143,11 +145,37 @@ static size_t drop_suffix(const char *name, size_t len, enum symtab_naming namin
 	return begin - 1;
 }
 
+/* The name without its end, which follows what that is called. */
+static size_t readable_plt(const char *name, size_t len, char *dst, size_t dst_sz)
+{
+	const size_t end = sizeof(PLT_SUFFIX) - 1;
+	char core[SYMTAB_NAME_MAX + 1];
+	size_t out;
+
+	if (len - end >= sizeof(core) || dst_sz <= end)
+		return 0;
+	memcpy(core, name, len - end);
+	core[len - end] = '\0';
+	out = symtab_demangle(core, dst, dst_sz - end);
+	if (out > 0)
+		memcpy(dst + out, PLT_SUFFIX, end + 1);
+	return out > 0 ? out + end : 0;
+}
+
+static bool is_plt(const char *name, size_t len)
+{
+	const size_t end = sizeof(PLT_SUFFIX) - 1;
+
+	return len > end && memcmp(name + len - end, PLT_SUFFIX, end) == 0;
+}
+
 size_t symtab_readable(const char *name, enum symtab_naming naming, char *dst, size_t dst_sz)
 {
 	size_t all = strlen(name), len = all, less, out;
 	char core[SYMTAB_NAME_MAX + 1];
 
+	if (naming != SYMTAB_NAMING_ANY && is_plt(name, all))
+		return readable_plt(name, all, dst, dst_sz);
 	while (naming != SYMTAB_NAMING_ANY && (less = drop_suffix(name, len, naming)) < len)
 		len = less;
 	if (len == all || len >= sizeof(core))

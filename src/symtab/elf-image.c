@@ -156,7 +156,7 @@ int elf_image_data(const struct elf_image *img, uint64_t offset, uint64_t sz, El
 	return SYMTAB_OK;
 }
 
-static bool has_name(const struct elf_image *img, const Elf64_Shdr *s, const char *name)
+bool elf_image_is_named(const struct elf_image *img, const Elf64_Shdr *s, const char *name)
 {
 	const Elf64_Shdr *names = &img->shdrs[img->ehdr.e_shstrndx];
 	size_t sz = strlen(name) + 1;
@@ -176,7 +176,8 @@ const Elf64_Shdr *elf_image_section(const struct elf_image *img, const char *nam
 		const Elf64_Shdr *s = &img->shdrs[i];
 
 		if ((s->sh_type == SHT_PROGBITS || s->sh_type == SHT_X86_64_UNWIND) &&
-		    elf_image_holds(img, s->sh_offset, s->sh_size) && has_name(img, s, name))
+		    elf_image_holds(img, s->sh_offset, s->sh_size) &&
+		    elf_image_is_named(img, s, name))
 			return s;
 	}
 	return NULL;

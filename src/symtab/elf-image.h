@@ -43,6 +43,8 @@ bool elf_image_holds(const struct elf_image *img, uint64_t offset, uint64_t sz);
 /* Reads these bytes: SYMTAB_OK, SYMTAB_BAD (not in the file, cut meanwhile) or -errno. */
 int elf_image_read(const struct elf_image *img, uint64_t offset, void *dst, size_t sz);
 
+/* Is the section called so? */
+bool elf_image_is_named(const struct elf_image *img, const Elf64_Shdr *s, const char *name);
 /* The section of this name that has bytes in the file; NULL: none, or its name cannot be read. */
 const Elf64_Shdr *elf_image_section(const struct elf_image *img, const char *name);
 

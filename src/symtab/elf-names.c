@@ -5,6 +5,7 @@
  * debug file. Where there is neither, .gnu_debugdata has those that .dynsym lacks, and a Go program its
  * runtime's table. .dynsym is there in any case, and is all that is left of most stripped files. All of
  * it goes into one table, and of two names for one place the better source's counts (enum symtab_source).
+ * What calls go through has its name by another way (plt-names.c).
  *
  * A table of the file's own that lies makes the file a liar; what is beside it (a debug file, what was
  * compressed) is then as none.
@@ -17,17 +18,20 @@
 #include "debugdata.h"
 #include "elf-symbols.h"
 #include "go-names.h"
+#include "plt-names.h"
 
 struct sources {
 	struct symbol_table own, debug, mini, dynamic;
 	struct debugdata debugdata;
 	struct go_names go;
+	struct plt_names plt;
 };
 
 static void sources_done(struct sources *s)
 {
 	debugdata_done(&s->debugdata);
 	go_names_done(&s->go);
+	plt_names_done(&s->plt);
 }
 
 /* Opens and counts it. */
@@ -63,6 +67,15 @@ static int open_stripped(const struct elf_image *img, struct gather *g, struct s
 	return r == SYMTAB_OK ? go_names_add(&s->go, g) : r;
 }
 
+/* Stubs are in no table of symbols, whatever else the file has. */
+static int open_plt(const struct elf_image *img, struct gather *g, struct sources *s)
+{
+	const struct symbol_table *const tables[] = { &s->dynamic, &s->own, &s->debug };
+	int r = plt_names_open(img, tables, ELEMENTSOF(tables), g, &s->plt);
+
+	return r == SYMTAB_OK ? plt_names_add(&s->plt, g) : r;
+}
+
 static int open_all(const struct elf_image *img, const struct elf_image *debug, struct gather *g,
 		    struct sources *s)
 {
@@ -72,7 +85,9 @@ static int open_all(const struct elf_image *img, const struct elf_image *debug, 
 		r = open_beside(debug, SYMTAB_SOURCE_DEBUG, g, &s->debug);
 	if (r == SYMTAB_OK && g->cnt == 0)
 		r = open_stripped(img, g, s);
-	return r == SYMTAB_OK ? open_table(img, SYMTAB_SOURCE_DYNSYM, g, &s->dynamic) : r;
+	if (r == SYMTAB_OK)
+		r = open_table(img, SYMTAB_SOURCE_DYNSYM, g, &s->dynamic);
+	return r == SYMTAB_OK ? open_plt(img, g, s) : r;
 }
 
 static int add_all(const struct sources *s, struct gather *g)
@@ -84,6 +99,8 @@ static int add_all(const struct sources *s, struct gather *g)
 		if (tables[i]->cnt > 0)
 			r = symbol_table_add(tables[i], g);
 	}
+	if (r == SYMTAB_OK)
+		r = plt_names_add(&s->plt, g);
 	return r == SYMTAB_OK ? go_names_add(&s->go, g) : r;
 }
 

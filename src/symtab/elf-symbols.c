@@ -186,6 +186,11 @@ int elf_symbols_each(const struct elf_image *img, elf_symbol_fn fn, void *ctx)
 	return 0;
 }
 
+int symbol_table_each(const struct symbol_table *t, elf_symbol_fn fn, void *ctx)
+{
+	return each_symbol(t->img, t->offset, t->cnt, fn, ctx);
+}
+
 int symbol_table_add(const struct symbol_table *t, struct gather *g)
 {
 	struct pass pass = { .table = t, .gather = g };

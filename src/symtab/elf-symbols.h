@@ -23,6 +23,9 @@ int symbol_table_open(const struct elf_image *img, enum symtab_source source, st
 /* Adds its functions. SYMTAB_OK, SYMTAB_BAD (cut meanwhile) or -errno. */
 int symbol_table_add(const struct symbol_table *t, struct gather *g);
 
-/* Every symbol of both tables, in the file's order; a table that lies is as none. 0 or -errno. */
+/* All its symbols, in the file's order. As symbol_table_add(). */
 typedef void (*elf_symbol_fn)(const Elf64_Sym *sym, void *ctx);
+int symbol_table_each(const struct symbol_table *t, elf_symbol_fn fn, void *ctx);
+
+/* Every symbol of both tables, in the file's order; a table that lies is as none. 0 or -errno. */
 int elf_symbols_each(const struct elf_image *img, elf_symbol_fn fn, void *ctx);

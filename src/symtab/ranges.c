@@ -98,7 +98,8 @@ static const char *candidate_name(const struct builder *b, const struct candidat
 	size_t len = strnlen(name, MIN(s->sz[source] - c->string, (size_t)SYMTAB_NAME_MAX));
 	const char *mark;
 
-	if (s->version_mark != 0 && source != SYMTAB_SOURCE_GO && len > 1) {
+	if (s->version_mark != 0 && source != SYMTAB_SOURCE_GO && source != SYMTAB_SOURCE_PLT &&
+	    len > 1) {
 		mark = memchr(name + 1, s->version_mark, len - 1);
 		if (mark)
 			len = (size_t)(mark - name);

@@ -95,7 +95,7 @@ TEST(a_debug_file_tells_lines)
 	fd = open_stripped("stripped");
 	send_file(&role, 44, fd);
 	close(fd);
-	expect_object(&role, 44, WIRE_OBJECT_UNNAMED);
+	expect_object(&role, 44, WIRE_OBJECT_READY);
 	CHECK_EQ(in.object.lined, 0);
 	CHECK(rows_in.part & WIRE_PART_LINES);
 	send_debug(&role, 44, open_stripped("empty"));

@@ -543,7 +543,7 @@ TEST(a_debug_file_gives_names)
 	fd = open_stripped("stripped");
 	send_file(&role, 20, fd);
 	close(fd);
-	expect_object(&role, 20, WIRE_OBJECT_UNNAMED);
+	expect_object(&role, 20, WIRE_OBJECT_READY);
 	CHECK_EQ(rows_in.part, WIRE_PART_NAMES | WIRE_PART_LINES);
 	CHECK_EQ(rows_in.link_len, 0);
 
@@ -569,12 +569,12 @@ TEST(a_debug_file_gives_names)
 	fd = open_stripped("stripped");
 	send_file(&role, 22, fd);
 	close(fd);
-	expect_object(&role, 22, WIRE_OBJECT_UNNAMED);
+	expect_object(&role, 22, WIRE_OBJECT_READY);
 	send_debug(&role, 22, open_swollen());
 	expect_object_alone(&role, 22, WIRE_OBJECT_LIMIT);
 	expect_word(&role, 22, WIRE_ROWS_KEPT);
 	ask(&role, 2, 22, &at, 1);
-	expect_named(&role, 2, WIRE_OBJECT_UNNAMED, 1);
+	expect_named(&role, 2, WIRE_OBJECT_READY, 1);
 	stop(&role);
 	strip_done();
 }
