@@ -3,7 +3,9 @@
 
 /* debug-file: the separate debug file of a file that a process has mapped. */
 
-#include "target.h"
+#include "places.h"
+
+#define DEBUG_DIR "usr/lib/debug"
 
 /* The message with what is behind it. */
 struct debug_request {
@@ -17,3 +19,6 @@ struct debug_request {
  */
 enum wire_opened_status debug_file_open(const struct root *root, const struct debug_request *req,
 					struct target *ret, uint32_t *ret_place);
+
+/* What it is called by this id; false: it is none. */
+bool debug_file_by_build_id(const uint8_t *build_id, uint32_t sz, struct places_name *ret);

@@ -24,6 +24,7 @@
 #include "cprof/base/seqpacket.h"
 #include "cprof/base/str.h"
 #include "cprof/wire.h"
+#include "companion.h"
 #include "confine.h"
 #include "debug-file.h"
 #include "jitdump.h"
@@ -47,6 +48,7 @@ struct opener {
 			char path[WIRE_PATH_MAX];
 		} opened;
 		struct wire_debug_opened debug;
+		struct wire_companion_opened companion;
 		struct maps_answer mapped;
 	} answer;
 	bool answer_waits;
@@ -209,12 +211,44 @@ static int opener_serve_debug(struct opener *o, const struct debug_request *req)
 	return opener_send_answer(o);
 }
 
+static int opener_serve_companion(struct opener *o, const struct companion_request *req)
+{
+	struct target t = { .fd = -EBADF };
+	uint32_t place = req->m.from;
+	enum wire_opened_status status = companion_open(&o->root, req, &t, &place);
+
+	if (status == WIRE_OPENED_OK) {
+		struct wire_companion_file m = {
+			.head = { .size = sizeof(m),
+				  .type = WIRE_COMPANION_FILE,
+				  .id = req->m.head.id },
+			.file_sz = t.size,
+			.number = req->m.want.number,
+		};
+
+		status = opener_pass(o, &m.head, t.fd);
+	}
+	t.fd = fd_close(t.fd);
+	log_debug("object %u: its companion %u (status %d, place %u)", (unsigned int)req->m.head.id,
+		  (unsigned int)req->m.want.number, (int)status, (unsigned int)place);
+	o->answer.companion = (struct wire_companion_opened){
+		.head = { .size = sizeof(o->answer.companion),
+			  .type = WIRE_COMPANION_OPENED,
+			  .id = req->m.head.id },
+		.status = status,
+		.place = place,
+		.number = req->m.want.number,
+	};
+	return opener_send_answer(o);
+}
+
 static int opener_on_sampler(struct loop_source *s, uint32_t events, void *ctx)
 {
 	struct opener *o = ctx;
 	union {
 		struct wire_open open;
 		struct debug_request debug;
+		struct companion_request companion;
 		struct {
 			struct wire_maps head;
 			uint64_t addresses[WIRE_MAPS_MAX];
@@ -237,6 +271,8 @@ static int opener_on_sampler(struct loop_source *s, uint32_t events, void *ctx)
 		return opener_serve(o, &req.open);
 	case WIRE_OPEN_DEBUG:
 		return opener_serve_debug(o, &req.debug);
+	case WIRE_OPEN_COMPANION:
+		return opener_serve_companion(o, &req.companion);
 	case WIRE_MAPS:
 		maps_answer(&o->root, &req.maps.head, &o->answer.mapped);
 		return opener_send_answer(o);

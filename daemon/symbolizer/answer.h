@@ -13,6 +13,7 @@ union answer {
 	struct wire_head head;
 	struct wire_object object;
 	struct wire_named named;
+	struct wire_companion companion;
 	uint64_t words[WIRE_MESSAGE_MAX / sizeof(uint64_t)];
 };
 
@@ -43,3 +44,10 @@ int answer_vdso(struct tables *t, int fd, union answer *ret, struct rows_answer 
 /* Makes the NAMED message, with lines where they are told (names-answer.c); 0 or -ENOMEM. */
 int answer_names(struct tables *t, struct lines *lines, const struct wire_names *m, uint64_t now_ns,
 		 union answer *ret);
+
+/* The message COMPANION (companion-answer.c): which further file is wanted next; that one is being read; what it was. */
+void answer_next_companion(struct lines *lines, uint32_t object, union answer *ret);
+void answer_companion_begun(const struct wire_companion_file *m, union answer *ret);
+/* Takes the descriptor. 0 or -ENOMEM. */
+int answer_companion(struct lines *lines, const struct wire_companion_file *m, int fd,
+		     union answer *ret);

@@ -9,9 +9,10 @@
  * that is used up its places have the names of its symbol table.
  */
 
-#include "lines.h"
+#include "lines-internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cprof/dwarf.h"
@@ -20,17 +21,6 @@
 
 #define GO_BYTES (400u << 10) /* about (go_lines.h) */
 #define CHUNK 256	      /* places that are asked for at once */
-
-struct lines_file {
-	struct elf_file *elf;	/* of the program; its descriptor comes and goes */
-	struct elf_file *debug; /* NULL: there is none */
-	struct dwarf *dwarf;	/* NULL, or that is */
-	struct go_lines *go;
-	uint64_t used;
-	uint64_t refill_ns; /* then there is more work */
-	uint32_t object;
-	bool spent; /* no more before that */
-};
 
 static struct lines_file *file_free(struct lines_file *f)
 {
@@ -46,7 +36,7 @@ static struct lines_file *file_free(struct lines_file *f)
 
 DEFINE_CLEANUP(struct lines_file *, file_free);
 
-static size_t find(const struct lines *l, uint32_t object)
+size_t lines_index(const struct lines *l, uint32_t object)
 {
 	size_t i = 0;
 
@@ -83,10 +73,19 @@ static void shrink(struct lines *l)
 	}
 }
 
+/* What work is left is left. */
+static void close_sources(struct lines_file *f)
+{
+	if (f->dwarf)
+		f->work = dwarf_work_left(f->dwarf);
+	f->dwarf = dwarf_close(f->dwarf);
+	f->go = go_lines_close(f->go);
+}
+
 /* SYMTAB_OK: it tells something. */
 static int open_sources(struct lines_file *f, uint64_t seed)
 {
-	const struct dwarf_limits limits = { .bytes = LINES_BYTES_MAX, .work = LINES_WORK };
+	const struct dwarf_limits limits = { .bytes = LINES_BYTES_MAX, .work = f->work };
 	int r;
 
 	r = dwarf_open(f->debug ? f->debug : f->elf, &limits, seed, &f->dwarf);
@@ -112,6 +111,7 @@ static int add(struct lines *l, uint32_t object, struct elf_file *elf, struct el
 	f->object = object;
 	f->elf = elf;
 	f->debug = debug;
+	f->work = LINES_WORK;
 	f->used = ++l->used;
 	r = open_sources(f, l->seed);
 	if (r != SYMTAB_OK)
@@ -139,15 +139,35 @@ int lines_add(struct lines *l, uint32_t object, const struct elf_file *f, struct
 	return add(l, object, elf, TAKE_PTR(owned));
 }
 
+/* Takes the descriptor. */
+static int attach(struct lines *l, struct lines_file *f, int fd, uint64_t file_sz)
+{
+	int r = elf_file_attach(f->elf, fd, file_sz);
+
+	if (r < 0 || f->dwarf || f->go)
+		return r;
+	r = open_sources(f, l->seed);
+	return MIN(r, 0);
+}
+
+int lines_reopen(struct lines *l, struct lines_file *f)
+{
+	int r;
+
+	close_sources(f);
+	r = elf_file_is_attached(f->elf) ? open_sources(f, l->seed) : 0;
+	return MIN(r, 0);
+}
+
 int lines_attach(struct lines *l, uint32_t object, int fd, uint64_t file_sz)
 {
 	_cleanup_close_ int owned = fd;
-	size_t i = find(l, object);
+	size_t i = lines_index(l, object);
 	struct elf_file *elf;
 	int r;
 
 	if (i < l->v.cnt)
-		return elf_file_attach(l->v.v[i]->elf, TAKE_FD(owned), file_sz);
+		return attach(l, l->v.v[i], TAKE_FD(owned), file_sz);
 	r = elf_file_open(TAKE_FD(owned), file_sz, &elf);
 	if (r == SYMTAB_OK)
 		r = add(l, object, elf, NULL);
@@ -156,19 +176,22 @@ int lines_attach(struct lines *l, uint32_t object, int fd, uint64_t file_sz)
 
 void lines_release(struct lines *l, uint32_t object)
 {
-	size_t i = find(l, object);
+	size_t i = lines_index(l, object);
 
 	if (i == l->v.cnt)
 		return;
-	if (l->v.v[i]->debug)
+	if (l->v.v[i]->debug) {
 		drop(l, i); /* it is looked for again */
-	else
-		elf_file_detach(l->v.v[i]->elf);
+		return;
+	}
+	if (l->v.v[i]->dwarf && dwarf_given_cnt(l->v.v[i]->dwarf) > 0)
+		close_sources(l->v.v[i]); /* so are its further files */
+	elf_file_detach(l->v.v[i]->elf);
 }
 
 void lines_forget(struct lines *l, uint32_t object)
 {
-	size_t i = find(l, object);
+	size_t i = lines_index(l, object);
 
 	if (i < l->v.cnt)
 		drop(l, i);
@@ -183,7 +206,7 @@ void lines_done(struct lines *l)
 
 enum lines_state lines_state(const struct lines *l, uint32_t object)
 {
-	size_t i = find(l, object);
+	size_t i = lines_index(l, object);
 
 	if (i == l->v.cnt)
 		return LINES_NONE;
@@ -200,10 +223,10 @@ struct asking {
 	struct lines_frame frames[DWARF_LINES_MAX];
 };
 
-static int give(struct asking *a, size_t i, uint64_t start, size_t cnt)
+static int give(struct asking *a, size_t i, const struct lines_place *place)
 {
 	a->answered[i] = true;
-	return a->q->fn(a->q->ctx, a->from + i, start, a->frames, cnt);
+	return a->q->fn(a->q->ctx, a->from + i, place);
 }
 
 _Static_assert(DWARF_LINES_MAX + 1 == GOPCLNTAB_PLACES_MAX, "one array for both");
@@ -211,7 +234,7 @@ _Static_assert(DWARF_LINES_MAX + 1 == GOPCLNTAB_PLACES_MAX, "one array for both"
 static int on_place(void *ctx, size_t i, const struct dwarf_place *place)
 {
 	struct asking *a = ctx;
-	uint64_t start = 0;
+	struct lines_place p = { a->frames, place->lines_cnt, 0, place->part };
 
 	if (place->outcome != DWARF_OK || place->lines_cnt == 0)
 		return 0;
@@ -227,8 +250,8 @@ static int on_place(void *ctx, size_t i, const struct dwarf_place *place)
 			.start_line = line->start_line,
 		};
 	}
-	(void)elf_file_offset(a->file->elf, place->start, &start);
-	return give(a, a->numbers[i], start, place->lines_cnt);
+	(void)elf_file_offset(a->file->elf, place->start, &p.start);
+	return give(a, a->numbers[i], &p);
 }
 
 /* Of a file whose segments lie in another order than in memory, those of the first ones only. */
@@ -251,6 +274,7 @@ static int on_go(void *ctx, const struct gopclntab_answer *answer)
 	struct asking *a = ctx;
 	size_t cnt = MIN(answer->cnt, (size_t)ELEMENTSOF(a->frames));
 	const struct gopclntab_place *places = answer->places + (answer->cnt - cnt);
+	const struct lines_place p = { a->frames, cnt, answer->start, false };
 
 	for (size_t k = 0; k < cnt; k++) {
 		a->frames[k] = (struct lines_frame){
@@ -261,7 +285,7 @@ static int on_go(void *ctx, const struct gopclntab_answer *answer)
 			.start_line = places[k].start_line,
 		};
 	}
-	return cnt == 0 ? 0 : give(a, answer->i, answer->start, cnt);
+	return cnt == 0 ? 0 : give(a, answer->i, &p);
 }
 
 static int find_go(struct asking *a, const uint64_t *offsets, size_t cnt)
@@ -287,7 +311,7 @@ static bool may_work(struct lines_file *f, uint64_t now_ns)
 
 int lines_find(struct lines *l, uint32_t object, const struct lines_question *q)
 {
-	size_t i = find(l, object), n;
+	size_t i = lines_index(l, object), n;
 	struct lines_file *f = i < l->v.cnt ? l->v.v[i] : NULL;
 	struct asking a = { .file = f, .q = q };
 

@@ -25,6 +25,12 @@
 #define LINES_WORK (1280ull << 20)
 #define LINES_WORK_NS 600000000000ull
 
+/* Further files that are open, of all together: RLIMIT_NOFILE is 1024. */
+#define LINES_COMPANIONS_MAX 256
+/* Of headers that are kept of each. */
+#define LINES_COMPANION_HEADERS_MAX (128u << 10)
+
+struct dwarf_want;
 struct lines_file;
 
 struct lines {
@@ -55,9 +61,15 @@ void lines_done(struct lines *l);
 enum lines_state { LINES_NONE, LINES_CLOSED, LINES_OPEN };
 enum lines_state lines_state(const struct lines *l, uint32_t object);
 
-/* A place: the innermost frame first. @start is the offset of the outermost one's code; 0: not known. */
-typedef int (*lines_fn)(void *ctx, size_t i, uint64_t start, const struct lines_frame *frames,
-			size_t cnt);
+/* The innermost frame comes first. */
+struct lines_place {
+	const struct lines_frame *frames;
+	size_t cnt;
+	uint64_t start; /* the offset of the outermost one's code; 0: not known */
+	bool part;	/* a further file would tell more */
+};
+
+typedef int (*lines_fn)(void *ctx, size_t i, const struct lines_place *place);
 
 struct lines_question {
 	const uint64_t *offsets; /* in the file, ascending */
@@ -72,3 +84,11 @@ struct lines_question {
  * another value than 0. 0, what fn() said, or -errno.
  */
 int lines_find(struct lines *l, uint32_t object, const struct lines_question *q);
+
+/* Is one of the further files wanted that nobody looked for yet (dwarf.h)? */
+bool lines_wants(const struct lines *l, uint32_t object);
+/* The next one of them, and its number; now it was looked for. Valid until the next lines_find() or lines_give(). */
+bool lines_next_want(struct lines *l, uint32_t object, struct dwarf_want *ret,
+		     uint32_t *ret_number);
+/* Takes the descriptor. 1: it was taken; 0: it is another one; -ENOENT: it is not wanted; -ENOMEM and others. */
+int lines_give(struct lines *l, uint32_t object, uint32_t number, int fd, uint64_t file_sz);

@@ -35,6 +35,7 @@ struct place {
 	struct wire_line_view *lines;
 	size_t cnt;
 	uint64_t start;
+	bool part;
 };
 
 struct naming {
@@ -137,29 +138,32 @@ struct chunk {
 	const uint64_t *offsets;
 };
 
-static int keep_place(void *ctx, size_t i, uint64_t start, const struct lines_frame *frames,
-		      size_t cnt)
+static int keep_place(void *ctx, size_t i, const struct lines_place *told)
 {
 	const struct chunk *chunk = ctx;
 	struct naming *n = chunk->naming;
-	struct place place = { .start = start };
+	struct place place = { .start = told->start, .part = told->part };
 	int r = 0;
 
 	if (n->arena.bytes > TEXTS_BYTES)
 		return 0;
-	place.lines = arena_alloc(&n->arena, cnt * sizeof(*place.lines));
-	for (; place.lines && r == 0 && place.cnt < cnt; place.cnt++) {
-		const struct lines_frame *f = &frames[place.cnt];
+	place.lines = arena_alloc(&n->arena, told->cnt * sizeof(*place.lines));
+	for (size_t k = 0; place.lines && r == 0 && k < told->cnt; k++) {
+		const struct lines_frame *f = &told->frames[k];
 		struct wire_line_view *l = &place.lines[place.cnt];
 
-		l->line = f->line;
-		l->column = f->column;
-		l->start_line = f->start_line;
+		*l = (struct wire_line_view){
+			.line = f->line,
+			.column = f->column,
+			.start_line = f->start_line,
+		};
 		r = keep_text(n, f->file, &l->file, &l->file_len);
 		if (r == 0)
 			r = keep_function(n, f, l);
-		if (r == 0 && place.cnt + 1 == cnt)
+		if (r == 0 && k + 1 == told->cnt)
 			r = keep_symbol(n, chunk->offsets[i], &place);
+		/* What was inlined and has no name (it is in a file that is not there) is where it was inlined. */
+		place.cnt += l->name_len > 0 || k + 1 == told->cnt;
 	}
 	if (place.lines && r == 0)
 		n->places[i] = place;
@@ -178,13 +182,19 @@ static int add_place(struct naming *n, struct wire_named_writer *writer, uint64_
 	struct symtab_symbol s = { 0 };
 	struct wire_line_view line;
 	bool found;
+	int r;
 
-	if (is_told(place))
-		return wire_named_add(writer, place->start, place->lines, place->cnt);
-	found = n->table->symtab && symtab_find(n->table->symtab, offset, &s);
-	if (found)
-		make_line(&s, &n->text, &line);
-	return wire_named_add(writer, s.start, &line, found);
+	if (is_told(place)) {
+		r = wire_named_add(writer, place->start, place->lines, place->cnt);
+	} else {
+		found = n->table->symtab && symtab_find(n->table->symtab, offset, &s);
+		if (found)
+			make_line(&s, &n->text, &line);
+		r = wire_named_add(writer, s.start, &line, found);
+	}
+	if (r == 0 && place->part)
+		wire_named_part(writer);
+	return r;
 }
 
 /* False: the answer is full. */
@@ -239,5 +249,6 @@ int answer_names(struct tables *t, struct lines *lines, const struct wire_names 
 		goes_on = add_places(n, &writer, chunk.offsets, cnt);
 		arena_done(&n->arena);
 	}
+	ret->named.wants = state == LINES_OPEN && lines_wants(lines, m->object);
 	return 0;
 }

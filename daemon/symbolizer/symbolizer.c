@@ -261,6 +261,19 @@ static int symbolizer_file(struct symbolizer *s, const struct wire_file *m, int 
 }
 
 /* Takes the descriptor. */
+static int symbolizer_companion(struct symbolizer *s, const struct wire_companion_file *m, int fd)
+{
+	_cleanup_close_ int owned = fd;
+	int r;
+
+	answer_companion_begun(m, &s->answer);
+	r = symbolizer_send(s);
+	if (r == 0)
+		r = answer_companion(&s->lines, m, TAKE_FD(owned), &s->answer);
+	return r < 0 ? r : symbolizer_send(s);
+}
+
+/* Takes the descriptor. */
 static int symbolizer_take(struct symbolizer *s, const struct wire_file *m, int fd)
 {
 	return m->kind == WIRE_FILE_LINES ? symbolizer_lines(s, m, fd) : symbolizer_file(s, m, fd);
@@ -325,6 +338,9 @@ static int symbolizer_told(struct symbolizer *s, int type, uint32_t object)
 	switch (type) {
 	case WIRE_MAKE_ROWS:
 		return symbolizer_rows(s, object);
+	case WIRE_NEXT_COMPANION:
+		answer_next_companion(&s->lines, object, &s->answer);
+		return symbolizer_send(s);
 	case WIRE_CLOSE:
 		files_close(&s->files, object);
 		return 0;
@@ -379,6 +395,9 @@ static int symbolizer_on_opener(struct loop_source *source, uint32_t events, voi
 		r = symbolizer_take(s, (const struct wire_file *)&s->request, TAKE_FD(fd));
 	else if (r == WIRE_DEBUG_FILE && fd >= 0 && s->request.head.id <= UINT32_MAX)
 		r = symbolizer_debug(s, (const struct wire_debug_file *)&s->request, TAKE_FD(fd));
+	else if (r == WIRE_COMPANION_FILE && fd >= 0 && s->request.head.id <= UINT32_MAX)
+		r = symbolizer_companion(s, (const struct wire_companion_file *)&s->request,
+					 TAKE_FD(fd));
 	else if (r > 0)
 		r = -EBADMSG;
 	if (r < 0)

@@ -105,13 +105,18 @@ struct dwarf_want {
 	const uint8_t *build_id; /* of the supplement */
 	uint32_t build_id_sz;
 	bool given;
+	bool due; /* a place that was asked for would have told more with it, and it was not looked for yet */
 };
 
 /* So many files of units are kept; with one more the one that was not used for longest is wanted again. */
 #define DWARF_GIVEN_MAX 32
 
+/* How many are kept now. */
+size_t dwarf_given_cnt(const struct dwarf *d);
 /* False: there are no more than @i. Valid until the next dwarf_find() or dwarf_give(). */
 bool dwarf_wants(const struct dwarf *d, size_t i, struct dwarf_want *ret);
+/* It was looked for: it is not due before it was given, and closed again. */
+void dwarf_looked_for(struct dwarf *d, size_t i);
 /*
  * Takes the file, also when it fails (elf_file_open_part()). OK; NONE: it is another one, or was given;
  * BAD and UNSUPPORTED, as dwarf_open(); or -errno.

@@ -38,6 +38,7 @@ struct name {
 	uint64_t start;	  /* offset in the object where the function begins */
 	uint32_t inlined; /* for names_inlined() */
 	uint32_t inlined_cnt;
+	bool part; /* there is more to know, in a file that was not read */
 };
 
 struct names;
@@ -63,6 +64,9 @@ bool names_get(const struct names *n, uint32_t object, uint64_t offset, struct n
 
 /* What was answered for the object may be answered better now: it stays until it is put again. */
 void names_doubt(struct names *n, uint32_t object);
+/* The same of what was answered in part, each of which @fn is told; not 0 ends it, and is returned. */
+typedef int (*names_place_fn)(uint64_t offset, void *ctx);
+int names_doubt_part(struct names *n, uint32_t object, names_place_fn fn, void *ctx);
 /* True when the place was answered, and nothing better is to be had. */
 bool names_settled(const struct names *n, uint32_t object, uint64_t offset);
 

@@ -16,11 +16,11 @@
  *	launcher -> sampler	CONFIG, SPOOL (the directory), ROLES (what all cost, whether a reload failed)
  *	launcher -> front	CONFIG, SPOOL (to read), LISTEN (a socket)
  *	sampler -> launcher	STATE, PROGRESS
- *	sampler -> opener	OPEN, OPEN_DEBUG, MAPS
- *	opener -> sampler	OPENED, DEBUG_OPENED, MAPPED
- *	opener -> symbolizer	FILE, DEBUG_FILE (with the descriptor)
- *	symbolizer -> sampler	OBJECT, ROWS (with a memfd), NAMED
- *	sampler -> symbolizer	NAMES, MAKE_ROWS, CLOSE, RELEASE, FORGET
+ *	sampler -> opener	OPEN, OPEN_DEBUG, OPEN_COMPANION, MAPS
+ *	opener -> sampler	OPENED, DEBUG_OPENED, COMPANION_OPENED, MAPPED
+ *	opener -> symbolizer	FILE, DEBUG_FILE, COMPANION_FILE (with the descriptor)
+ *	symbolizer -> sampler	OBJECT, ROWS (with a memfd), NAMED, COMPANION
+ *	sampler -> symbolizer	NAMES, MAKE_ROWS, NEXT_COMPANION, CLOSE, RELEASE, FORGET
  *
  * A role is started with one descriptor, WIRE_CONTROL_FD, to the launcher; all others come by PEER,
  * at the start and again whenever a neighbour was restarted (the new end replaces the old).
@@ -68,6 +68,11 @@ enum wire_type {
 	WIRE_DEBUG_FILE,
 	WIRE_RELEASE,
 	WIRE_SANDBOX,
+	WIRE_NEXT_COMPANION,
+	WIRE_COMPANION,
+	WIRE_OPEN_COMPANION,
+	WIRE_COMPANION_OPENED,
+	WIRE_COMPANION_FILE,
 	WIRE_TYPE_MAX,
 };
 
@@ -239,6 +244,73 @@ struct wire_debug_file {
 	uint64_t file_sz;
 };
 
+enum wire_companion_kind {
+	WIRE_COMPANION_SUPPLEMENT, /* what dwz took out of several files */
+	WIRE_COMPANION_UNIT,	   /* split DWARF: a .dwo, or a .dwp with all of them */
+	WIRE_COMPANION_KIND_MAX,
+};
+
+/* A file that an object's debugging information goes on in, as that says. Behind: its name, and dir. */
+struct wire_companion_want {
+	uint32_t number;   /* of the object's */
+	uint32_t kind;	   /* enum wire_companion_kind */
+	uint16_t name_len; /* at most WIRE_PATH_MAX, not 0: a path, raw, and without a NUL */
+	uint16_t dir_len;  /* that it counts from, likewise; 0: the object's own */
+	uint32_t build_id_sz;
+	uint8_t build_id[OBJECT_BUILD_ID_MAX]; /* of a supplement */
+};
+
+enum wire_companion_status {
+	WIRE_COMPANION_NONE,   /* nothing is wanted (any more) */
+	WIRE_COMPANION_WANTED, /* this one, as it says */
+	WIRE_COMPANION_BEGUN, /* no answer yet: whatever happens to the symbolizer now, this file did it */
+	WIRE_COMPANION_TAKEN, /* places that were NAMED in part are to be asked for again */
+	WIRE_COMPANION_OTHER, /* it is another one */
+	WIRE_COMPANION_STATUS_MAX,
+};
+
+/*
+ * NEXT_COMPANION has a bare head, whose id is the object index, and asks which file is wanted next of those that NAMED
+ * said there are; each is told once, until the object is RELEASEd. This answers it, and the file. What is
+ * behind, and in @want beside its number, comes with WANTED only.
+ */
+struct wire_companion {
+	struct wire_head head; /* id: the object index */
+	uint32_t status;       /* enum wire_companion_status */
+	uint32_t pad;
+	struct wire_companion_want want;
+};
+
+/*
+ * The same, looked for: as a debug file is, but what a stranger's file names must be one that the owner of
+ * the object could read himself. Behind @want's texts: the object's own path.
+ */
+struct wire_open_companion {
+	struct wire_head head; /* id: the object index */
+	uint64_t start_ns; /* of a process that has it mapped: its root comes first, then our own */
+	uint32_t pid;
+	uint32_t owner;	   /* of the object */
+	uint32_t from;	   /* the place */
+	uint32_t path_len; /* at most WIRE_PATH_MAX; 0: not known */
+	struct wire_companion_want want;
+};
+
+struct wire_companion_opened {
+	struct wire_head head; /* id: the object index */
+	uint32_t status;       /* WIRE_OPENED_OK, _NONE: there is none (more), _FAILED */
+	uint32_t place;	       /* where it was */
+	uint32_t number;
+	uint32_t pad;
+};
+
+/* id: the object index; with the descriptor. It is answered with COMPANION. */
+struct wire_companion_file {
+	struct wire_head head;
+	uint64_t file_sz;
+	uint32_t number;
+	uint32_t pad;
+};
+
 struct wire_file {
 	struct wire_head head; /* id: the object index; with the descriptor */
 	uint64_t file_sz;
@@ -346,14 +418,15 @@ struct wire_named {
 	uint32_t object;
 	uint32_t cnt;
 	uint32_t status; /* enum wire_object_status */
-	uint32_t closed; /* 1: lines are missing, for the file was released */
+	uint16_t closed; /* 1: lines are missing, for the file was released */
+	uint16_t wants;	 /* 1: further files would tell more of some (NEXT_COMPANION) */
 };
 
 struct wire_name {
 	uint64_t start;	    /* offset of the function's first byte, as the asked offset is given */
 	uint32_t text_sz;   /* a multiple of 8 */
 	uint16_t lines_cnt; /* at most WIRE_LINES_MAX; 0: no name */
-	uint16_t pad;
+	uint16_t part;	    /* 1: a further file would tell more */
 };
 
 struct wire_text {
@@ -423,6 +496,7 @@ struct wire_name_view {
 	const struct wire_line *lines;
 	uint64_t start;
 	uint16_t lines_cnt;
+	bool part;
 };
 
 /* A line with its texts, which are not terminated. */
@@ -447,7 +521,8 @@ void wire_named_line(const struct wire_name_view *name, uint16_t i, struct wire_
 #define WIRE_TEXTS_KEPT 256
 struct wire_named_writer {
 	struct wire_named *m;
-	size_t cap; /* of its buffer */
+	size_t cap;    /* of its buffer */
+	uint32_t last; /* where the last name begins; 0: there is none */
 	struct wire_text kept[WIRE_TEXTS_KEPT];
 };
 
@@ -460,3 +535,5 @@ void wire_named_writer_init(struct wire_named_writer *w, struct wire_named *m, s
  */
 int wire_named_add(struct wire_named_writer *w, uint64_t start, const struct wire_line_view *lines,
 		   size_t cnt);
+/* Of the last one that was added a further file would tell more. */
+void wire_named_part(struct wire_named_writer *w);

@@ -18,6 +18,8 @@ struct want {
 	uint8_t build_id[BUILD_ID_MAX];
 	uint32_t build_id_sz;
 	struct companion *given; /* NULL: nothing */
+	bool due;
+	bool looked_for;
 };
 
 /* A file that was given. */

@@ -63,7 +63,8 @@ static int add_want(struct dwarf *d, const struct want *like, const char *name, 
 int wants_find_supplement(struct dwarf *d)
 {
 	_cleanup_free_ char *bytes = calloc(1, LINK_MAX + 1);
-	struct want w = { .kind = DWARF_WANT_SUPPLEMENT };
+	/* Most names are there, whatever is asked for. */
+	struct want w = { .kind = DWARF_WANT_SUPPLEMENT, .due = true };
 	struct elf_section s;
 	size_t sz, len;
 
@@ -99,13 +100,14 @@ int wants_unit(struct dwarf *d, const struct unit *skeleton, struct companion **
 
 	*ret = NULL;
 	for (size_t i = 0; i < d->wants.cnt; i++) {
-		const struct want *known = &d->wants.v[i];
+		struct want *known = &d->wants.v[i];
 
 		if (known->kind != DWARF_WANT_UNIT || known->id != skeleton->id)
 			continue;
 		*ret = known->given ? known->given : find_package(d);
 		if (*ret)
 			(*ret)->used = ++d->clock;
+		known->due = !*ret;
 		return 0;
 	}
 	r = unit_text(&d->readers, skeleton, skeleton->dir, d->funcs.scratch, DWARF_TEXT_MAX);
@@ -118,7 +120,13 @@ int wants_unit(struct dwarf *d, const struct unit *skeleton, struct companion **
 	if (!dir)
 		return -ENOMEM;
 	*ret = find_package(d);
+	w.due = !*ret;
 	return add_want(d, &w, d->funcs.scratch, dir);
+}
+
+size_t dwarf_given_cnt(const struct dwarf *d)
+{
+	return d->companions.cnt;
 }
 
 bool dwarf_wants(const struct dwarf *d, size_t i, struct dwarf_want *ret)
@@ -137,7 +145,14 @@ bool dwarf_wants(const struct dwarf *d, size_t i, struct dwarf_want *ret)
 		.build_id_sz = w->build_id_sz,
 		.given = w->given || (w->kind == DWARF_WANT_UNIT && find_package(d)),
 	};
+	ret->due = w->due && !w->looked_for && !ret->given;
 	return true;
+}
+
+void dwarf_looked_for(struct dwarf *d, size_t i)
+{
+	if (i < d->wants.cnt)
+		d->wants.v[i].looked_for = true;
 }
 
 /* 0; -ENOENT: it is another one. */
@@ -213,6 +228,8 @@ static int accept(struct dwarf *d, struct want *w, struct companion *c)
 	d->companions.v[d->companions.cnt++] = c;
 	c->used = ++d->clock;
 	w->given = c;
+	w->due = false;
+	w->looked_for = false;
 	return 0;
 }
 

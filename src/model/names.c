@@ -183,6 +183,21 @@ void names_doubt(struct names *n, uint32_t object)
 		n->answers.v[i].doubted |= n->answers.v[i].place.object == object;
 }
 
+int names_doubt_part(struct names *n, uint32_t object, names_place_fn fn, void *ctx)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n->answers.cnt; i++) {
+		struct answer *a = &n->answers.v[i];
+
+		if (a->place.object != object || !a->name.part)
+			continue;
+		a->doubted = true;
+		r = fn(a->place.offset, ctx);
+	}
+	return r;
+}
+
 size_t names_bytes(const struct names *n)
 {
 	return n->answers.cnt * ANSWER_BYTES + n->inlined.cnt * sizeof(*n->inlined.v) +

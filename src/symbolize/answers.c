@@ -118,6 +118,7 @@ void symbolize_pump(struct symbolize *s, uint64_t now_ns)
 	opens_pump(s, now_ns);
 	rows_pump(s, now_ns);
 	debugs_pump(s, now_ns);
+	companions_pump(s, now_ns);
 	while (s->symbolizer_fd >= 0 && s->asks_cnt < ASKS_MAX && idle < SYMBOLIZE_VIEWS_MAX) {
 		struct symbolize_view *v = s->views[s->views_turn];
 
@@ -196,7 +197,7 @@ static int intern_lines(struct texts *t, const struct wire_name_view *view, stru
 
 	_Static_assert(WIRE_LINES_MAX <= NAME_INLINED_MAX, "all of them are kept");
 
-	*ret = (struct name){ .start = view->start };
+	*ret = (struct name){ .start = view->start, .part = view->part };
 	for (uint16_t i = 0; r == 0 && i < view->lines_cnt; i++) {
 		wire_named_line(view, i, &line);
 		r = intern_line(t, &line, &lines[i]);
@@ -348,6 +349,8 @@ int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t
 		if (take_name(&texts, &s->asks[i], s->asks[i].offsets[n++], &view) < 0)
 			break; /* no memory: these places stay without a name */
 	}
+	if (m->wants)
+		companions_want(s, m->object, s->asks[i].view, now_ns);
 	ask_again(&s->asks[i], n);
 	ask_drop(s, i);
 	return 0;

@@ -166,6 +166,10 @@ static int take_message(struct symbolize *s, size_t sz, uint64_t now_ns)
 		s->opener_heard_ns = now_ns;
 		debugs_on_opened(s, (const void *)s->buf, now_ns);
 		return 0;
+	case WIRE_COMPANION_OPENED:
+		s->opener_heard_ns = now_ns;
+		companions_on_opened(s, (const void *)s->buf, now_ns);
+		return 0;
 	case WIRE_MAPPED:
 		if (!s->opts.on_mapped)
 			return -EBADMSG;

@@ -163,6 +163,8 @@ uint32_t rows_lost(struct symbolize *s)
 		object = s->making.object;
 	else if (s->debugs.making.begun)
 		object = s->debugs.making.object;
+	else if (s->companions.making.begun)
+		object = s->companions.making.object;
 	s->making = (struct making){ 0 };
 	s->rows_next_ns = 0;
 	s->rows_again.cnt = 0; /* all files are opened anew */

@@ -48,6 +48,10 @@ struct work {
 	uint64_t user_start_ns;	 /* of the process that was met last with it */
 	uint32_t user_pid;
 	uint64_t reading; /* its perf map was read then: all its places are to be asked for anew */
+	bool companions_wait;	       /* in the queue of those */
+	uint32_t companions_left;      /* that may be opened yet */
+	uint64_t companions_refill_ns; /* then there are more */
+	uint64_t companions_views;     /* those whose places they would tell of, a bit each */
 };
 
 #define OPENS_USERS_MAX 64
@@ -116,6 +120,24 @@ struct debugs {
 	struct debug_want waiting[DEBUGS_WAIT_MAX]; /* a ring */
 };
 
+#define COMPANIONS_WAIT_MAX 128
+
+/* Files that debugging information goes on in: of one object at a time, one after the other. */
+struct companions {
+	struct making making;		 /* of which object; begun: the symbolizer is at one */
+	struct wire_open_companion find; /* what was asked of the opener last, without its texts */
+	char name[WIRE_PATH_MAX], dir[WIRE_PATH_MAX];
+	uint32_t place;	       /* where it was found */
+	uint32_t user;	       /* who pays for it */
+	uint64_t since_ns;     /* when it was asked for */
+	bool finding;	       /* the opener has not answered */
+	bool taking;	       /* nor the symbolizer, to whom it may have been passed on */
+	bool other;	       /* the symbolizer was faster: it is not the right one */
+	uint32_t tried, taken; /* of this object, since places were asked for again */
+	uint32_t first, cnt;
+	uint32_t waiting[COMPANIONS_WAIT_MAX]; /* a ring of objects */
+};
+
 struct symbolize_view {
 	struct symbolize *s;
 	const struct window *w;
@@ -167,6 +189,7 @@ struct symbolize {
 	struct making making;	   /* the one that was */
 	uint64_t rows_next_ns;	   /* not before */
 	struct debugs debugs;
+	struct companions companions;
 	VEC(uint32_t) held; /* files that are open for their lines */
 	uint64_t lines_tick_ns;
 	bool deferred;	    /* what costs much is put off */
@@ -232,6 +255,24 @@ int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint6
 bool debugs_on_object(struct symbolize *s, const struct wire_object *m, uint64_t now_ns);
 /* That one has none now. */
 void debugs_end(struct symbolize *s, uint64_t now_ns);
+
+/* companions.c */
+/* Its debugging information goes on in further files, for places of this view, which may be NULL. */
+void companions_want(struct symbolize *s, uint32_t object, struct symbolize_view *v,
+		     uint64_t now_ns);
+void companions_pump(struct symbolize *s, uint64_t now_ns);
+void companions_on_opened(struct symbolize *s, const struct wire_companion_opened *m,
+			  uint64_t now_ns);
+/* The symbolizer's word; 0 or -EBADMSG. */
+int companions_on_word(struct symbolize *s, const struct wire_companion *m, uint64_t now_ns);
+/* The opener is gone; what it was looking for may have been its end. */
+void companions_opener_lost(struct symbolize *s, uint64_t now_ns);
+/* The symbolizer is. */
+void companions_lost(struct symbolize *s);
+/* It owes a word. */
+bool companions_are_owed(const struct symbolize *s);
+/* They may still tell more of the view's places. */
+bool companions_are_awaited(const struct symbolize_view *v, const struct work *w);
 
 /* opens.c */
 /* The symbolizer keeps it open, and no more. */

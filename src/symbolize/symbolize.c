@@ -79,7 +79,7 @@ static bool is_at_work(enum object_state state)
 bool symbolize_is_owed(const struct symbolize *s)
 {
 	return s->asks_cnt + s->loading > 0 || s->making.object != 0 ||
-	       (s->debugs.making.object != 0 && !s->debugs.finding);
+	       (s->debugs.making.object != 0 && !s->debugs.finding) || companions_are_owed(s);
 }
 
 void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state state,
@@ -193,6 +193,7 @@ void symbolize_set_opener(struct symbolize *s, int fd, uint64_t others_ns, uint6
 	s->opener_heard_ns = now_ns;
 	if (s->debugs.finding)
 		debugs_end(s, now_ns);
+	companions_opener_lost(s, now_ns);
 	while (objects_next(s->opts.objects, &pos, &i)) {
 		if (objects_get(s->opts.objects, i)->state == OBJECT_ASKED)
 			symbolize_set_state(s, i, OBJECT_SEEN, now_ns);
@@ -225,6 +226,7 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 	s->symbolizer_spoke = false;
 	symbolize_asks_drop(s);
 	lines_lost(s);
+	companions_lost(s);
 	s->kernel_tried = false;
 	s->kernel_read = false;
 	s->vdso_tried = false;
@@ -292,7 +294,7 @@ bool symbolize_is_stuck(struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
 {
 	uint64_t patience_ns = symbolize_patience(s, limit_ns);
 
-	if (s->making.begun || s->debugs.making.begun)
+	if (s->making.begun || s->debugs.making.begun || s->companions.making.begun)
 		patience_ns = MAX(patience_ns, limit_ns * ROWS_PATIENCE);
 	if (!symbolize_is_owed(s) || !is_silent(s->symbolizer_heard_ns, now_ns, patience_ns))
 		return false;
@@ -309,7 +311,7 @@ void symbolize_waited(struct symbolize *s, uint64_t symbolizer_ns, uint64_t open
 
 bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
 {
-	return (s->opening > 0 || s->debugs.finding) &&
+	return (s->opening > 0 || s->debugs.finding || s->companions.finding) &&
 	       is_silent(s->opener_heard_ns, now_ns, limit_ns);
 }
 
@@ -333,6 +335,8 @@ int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)
 			r = symbolize_on_named(s, (const void *)s->buf, now_ns);
 		else if (r == WIRE_ROWS)
 			r = symbolize_on_rows(s, (const void *)s->buf, fd, now_ns);
+		else if (r == WIRE_COMPANION)
+			r = companions_on_word(s, (const void *)s->buf, now_ns);
 		else
 			r = -EBADMSG;
 		if (r == -EBADMSG) {

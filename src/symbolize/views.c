@@ -42,6 +42,7 @@ struct symbolize_view *symbolize_view_free(struct symbolize_view *v)
 	for (size_t i = 0; i < s->works.cnt; i++) {
 		s->works.v[i].views &= ~v->bit;
 		s->works.v[i].missed &= ~v->bit;
+		s->works.v[i].companions_views &= ~v->bit;
 	}
 	for (unsigned int i = 0; i < s->asks_cnt; i++) {
 		if (s->asks[i].view == v)
@@ -87,7 +88,8 @@ static bool may_change(const struct object *o, const struct work *w)
 	case OBJECT_REFUSED:
 		return false;
 	default:
-		return w->lines_await_ns > 0 || (o->kind == OBJECT_JIT && !w->gone);
+		return w->lines_await_ns > 0 || w->companions_wait ||
+		       (o->kind == OBJECT_JIT && !w->gone);
 	}
 }
 
@@ -190,7 +192,7 @@ static bool is_on_its_way(const struct symbolize_view *v, uint32_t object)
 		return false;
 	if (w->waits || o->state == OBJECT_ASKED || o->state == OBJECT_OPENED)
 		return is_at_work(s, o, w);
-	if (jit_is_put_off(v, w))
+	if (jit_is_put_off(v, w) || companions_are_awaited(v, w))
 		return true;
 	return s->retry_ns != 0 && symbolize_is_to_retry(s, object);
 }

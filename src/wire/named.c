@@ -50,7 +50,8 @@ bool named_check(const void *msg, size_t sz)
 	const struct wire_named *m = msg;
 	size_t pos = sizeof(*m);
 
-	if (m->status >= WIRE_OBJECT_MAX || m->cnt > WIRE_NAMES_MAX || m->closed > 1)
+	if (m->status >= WIRE_OBJECT_MAX || m->cnt > WIRE_NAMES_MAX || m->closed > 1 ||
+	    m->wants > 1)
 		return false;
 	if (m->status == WIRE_OBJECT_BAD && m->cnt > 0)
 		return false;
@@ -59,7 +60,8 @@ bool named_check(const void *msg, size_t sz)
 
 		if (sz - pos < sizeof(*n))
 			return false;
-		if (n->lines_cnt > WIRE_LINES_MAX || n->text_sz % 8 != 0 || n->text_sz > sz)
+		if (n->lines_cnt > WIRE_LINES_MAX || n->part > 1 || n->text_sz % 8 != 0 ||
+		    n->text_sz > sz)
 			return false;
 		if (sz - pos < name_size(n) || !lines_are_in(n, sz))
 			return false;
@@ -82,6 +84,7 @@ int wire_named_next(const struct wire_named *m, size_t *pos, struct wire_name_vi
 		.lines = (const void *)(n + 1),
 		.start = n->start,
 		.lines_cnt = n->lines_cnt,
+		.part = n->part,
 	};
 	*pos += name_size(n);
 	return 1;
@@ -187,6 +190,7 @@ static int put_name(struct wire_named_writer *w, uint64_t start, const struct wi
 		.text_sz = (uint32_t)(end - text),
 		.lines_cnt = cnt,
 	};
+	w->last = m->head.size;
 	m->head.size = (uint32_t)end;
 	m->cnt++;
 	return 0;
@@ -225,4 +229,13 @@ int wire_named_add(struct wire_named_writer *w, uint64_t start, const struct wir
 	if (r < 0)
 		forget_texts(w);
 	return r;
+}
+
+void wire_named_part(struct wire_named_writer *w)
+{
+	struct wire_name *n = (void *)((char *)w->m + w->last);
+
+	assert(w->last > 0);
+
+	n->part = 1;
 }

@@ -27,6 +27,11 @@ _Static_assert(sizeof(struct wire_rows) == 296, "wire_rows");
 _Static_assert(sizeof(struct wire_open_debug) == 80, "wire_open_debug");
 _Static_assert(sizeof(struct wire_debug_opened) == 24, "wire_debug_opened");
 _Static_assert(sizeof(struct wire_debug_file) == 24, "wire_debug_file");
+_Static_assert(sizeof(struct wire_companion_want) == 48, "wire_companion_want");
+_Static_assert(sizeof(struct wire_companion) == 72, "wire_companion");
+_Static_assert(sizeof(struct wire_open_companion) == 88, "wire_open_companion");
+_Static_assert(sizeof(struct wire_companion_opened) == 32, "wire_companion_opened");
+_Static_assert(sizeof(struct wire_companion_file) == 32, "wire_companion_file");
 _Static_assert(sizeof(struct wire_maps) == 88, "wire_maps");
 _Static_assert(sizeof(struct wire_mapped) == 24, "wire_mapped");
 _Static_assert(sizeof(struct wire_range) == 104, "wire_range");
@@ -187,6 +192,45 @@ static bool check_debug_opened(const void *msg, size_t sz)
 				    m->status == WIRE_OPENED_FAILED);
 }
 
+/* Behind a message of @sz bytes there is as much as it says, of which @path_len come last. */
+static bool want_is_valid(const struct wire_companion_want *w, size_t sz, size_t head_sz,
+			  size_t path_len)
+{
+	const char *texts = (const char *)(w + 1);
+
+	return w->kind < WIRE_COMPANION_KIND_MAX && w->name_len > 0 &&
+	       w->name_len <= WIRE_PATH_MAX && w->dir_len <= WIRE_PATH_MAX &&
+	       path_len <= WIRE_PATH_MAX && w->build_id_sz <= OBJECT_BUILD_ID_MAX &&
+	       sz == head_sz + w->name_len + w->dir_len + path_len &&
+	       !memchr(texts, '\0', (size_t)w->name_len + w->dir_len);
+}
+
+static bool check_companion(const void *msg, size_t sz)
+{
+	const struct wire_companion *m = msg;
+
+	if (m->status == WIRE_COMPANION_WANTED)
+		return want_is_valid(&m->want, sz, sizeof(*m), 0);
+	return sz == sizeof(*m) && m->status < WIRE_COMPANION_STATUS_MAX;
+}
+
+static bool check_open_companion(const void *msg, size_t sz)
+{
+	const struct wire_open_companion *m = msg;
+	const char *path = (const char *)(m + 1) + m->want.name_len + m->want.dir_len;
+
+	return want_is_valid(&m->want, sz, sizeof(*m), m->path_len) &&
+	       (m->path_len == 0 || (path[0] == '/' && !memchr(path, '\0', m->path_len)));
+}
+
+static bool check_companion_opened(const void *msg, size_t sz)
+{
+	const struct wire_companion_opened *m = msg;
+
+	return sz == sizeof(*m) && (m->status == WIRE_OPENED_OK || m->status == WIRE_OPENED_NONE ||
+				    m->status == WIRE_OPENED_FAILED);
+}
+
 static bool check_sandbox(const void *msg, size_t sz)
 {
 	const struct wire_sandbox *m = msg;
@@ -230,6 +274,11 @@ static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
 	[WIRE_DEBUG_OPENED] = { sizeof(struct wire_debug_opened), check_debug_opened },
 	[WIRE_DEBUG_FILE] = { sizeof(struct wire_debug_file), NULL },
 	[WIRE_SANDBOX] = { sizeof(struct wire_sandbox), check_sandbox },
+	[WIRE_NEXT_COMPANION] = { sizeof(struct wire_head), NULL },
+	[WIRE_COMPANION] = { sizeof(struct wire_companion), check_companion },
+	[WIRE_OPEN_COMPANION] = { sizeof(struct wire_open_companion), check_open_companion },
+	[WIRE_COMPANION_OPENED] = { sizeof(struct wire_companion_opened), check_companion_opened },
+	[WIRE_COMPANION_FILE] = { sizeof(struct wire_companion_file), NULL },
 };
 
 int wire_check(const void *msg, size_t sz)

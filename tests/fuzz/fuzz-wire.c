@@ -88,6 +88,28 @@ static void take_debug(const struct wire_open_debug *m)
 	FUZZ_CHECK(m->path_len == 0 || link[m->link_len] == '/');
 }
 
+static void take_want(const struct wire_companion_want *w, size_t head_sz, size_t sz)
+{
+	FUZZ_CHECK(w->build_id_sz <= OBJECT_BUILD_ID_MAX && w->kind < WIRE_COMPANION_KIND_MAX);
+	FUZZ_CHECK(w->name_len > 0 && head_sz + w->name_len + w->dir_len <= sz);
+	fuzz_touch(w + 1, (size_t)w->name_len + w->dir_len);
+}
+
+static void take_companion(const struct wire_companion *m)
+{
+	FUZZ_CHECK(m->status < WIRE_COMPANION_STATUS_MAX);
+	if (m->status == WIRE_COMPANION_WANTED)
+		take_want(&m->want, sizeof(*m), m->head.size);
+}
+
+static void take_open_companion(const struct wire_open_companion *m)
+{
+	const char *path = (const char *)m + m->head.size - m->path_len;
+
+	take_want(&m->want, sizeof(*m) + m->path_len, m->head.size);
+	FUZZ_CHECK(m->path_len <= WIRE_PATH_MAX && (m->path_len == 0 || path[0] == '/'));
+}
+
 static void take_rows(const struct wire_rows *m)
 {
 	FUZZ_CHECK(m->link_len <= WIRE_LINK_MAX && m->part <= WIRE_PART_ALL);
@@ -208,6 +230,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 		break;
 	case WIRE_DEBUG_FILE:
 		FUZZ_CHECK(sz == sizeof(struct wire_debug_file));
+		break;
+	case WIRE_COMPANION:
+		take_companion(msg);
+		break;
+	case WIRE_OPEN_COMPANION:
+		take_open_companion(msg);
+		break;
+	case WIRE_COMPANION_OPENED:
+		FUZZ_CHECK(sz == sizeof(struct wire_companion_opened));
+		break;
+	case WIRE_COMPANION_FILE:
+		FUZZ_CHECK(sz == sizeof(struct wire_companion_file));
 		break;
 	case WIRE_SANDBOX:
 		FUZZ_CHECK(sz == sizeof(struct wire_sandbox));

@@ -243,6 +243,32 @@ static int write_named(const struct corpus *to)
 	return write_seed(to, "named", m, m->head.size);
 }
 
+static int write_wire_companions(const struct corpus *to)
+{
+	const struct wire_companion_want want = {
+		.kind = WIRE_COMPANION_UNIT, .name_len = 7, .dir_len = 4, .build_id_sz = 20
+	};
+	const struct {
+		struct wire_companion m;
+		char texts[16];
+	} word = { { { 72 + 11, WIRE_COMPANION, 0, 16 }, WIRE_COMPANION_WANTED, 0, want },
+		   "o/x.dwo/src" };
+	const struct {
+		struct wire_open_companion m;
+		char texts[24];
+	} ask = { { { 88 + 20, WIRE_OPEN_COMPANION, 0, 16 }, 5, 42, 0, 0, 9, want },
+		  "o/x.dwo/src/usr/bi/x" };
+	const struct wire_companion_opened opened = {
+		{ sizeof(opened), WIRE_COMPANION_OPENED, 0, 16 }, WIRE_OPENED_OK, 1, 0, 0
+	};
+	int r = 0;
+
+	r = r ? r : write_head(to, "next-companion", WIRE_NEXT_COMPANION);
+	r = r ? r : write_seed(to, "companion", &word, word.m.head.size);
+	r = r ? r : write_seed(to, "open-companion", &ask, ask.m.head.size);
+	return r ? r : write_seed(to, "companion-opened", &opened, sizeof(opened));
+}
+
 static int write_wire_lists(const struct corpus *to)
 {
 	const struct {
@@ -258,6 +284,8 @@ static int write_wire_lists(const struct corpus *to)
 	r = write_seed(to, "opened", &opened, opened.m.head.size);
 	if (r == 0)
 		r = write_seed(to, "names", &names, sizeof(names));
+	if (r == 0)
+		r = write_wire_companions(to);
 	return r == 0 ? write_named(to) : r;
 }
 

@@ -31,6 +31,22 @@ def debug_file(program):
             ["objcopy", "--strip-all", "--add-gnu-debuglink={out}.debug", "{twin}", "{out}"]]
 
 
+def split(*flags):
+    """What is said of the code is in {out}.dwo, but for the lines."""
+    return [[*CXX, *flags, "-gsplit-dwarf", "-c", "-o", "{out}.o", "{source}"], ["g++", "-o", "{out}", "{out}.o"]]
+
+
+def package(tool, *flags):
+    """All of it in one file, and the single ones are gone."""
+    return [*split(*flags), [tool, "-e", "{out}", "-o", "{out}.dwp"], ["mv", "{out}.dwo", "{out}.gone"]]
+
+
+def supplement():
+    """Two programs that dwz had share what they have in common; of a third, as they were before, llvm-symbolizer is asked."""
+    return [[*CXX, "-o", "{out}", "{source}"], ["cp", "{out}", "{twin}"], ["cp", "{out}", "{out}.other"],
+            ["dwz", "-m", "{out}.dwz", "{out}", "{out}.other"]]
+
+
 def programs(long):
     """(name, commands that make {out}, who is asked about what)"""
     cc, rs, go = (os.path.join(SOURCES, "lined." + ext) for ext in ("cc", "rs", "go"))
@@ -41,11 +57,16 @@ def programs(long):
     yield "C++, LTO, zlib", [[*CXX, "-flto", "-gz=zlib", "-o", "{out}", cc]], "llvm {out}"
     yield "C++, debug file", debug_file([*CXX, "-o", "{out}", cc]), "llvm {twin}"
     yield "Rust", [["rustc", "-O", "-g", "-o", "{out}", rs]], "llvm {out}"
+    yield "C++, split DWARF", split(), "llvm {out}"
+    yield "C++, split DWARF, package", package("llvm-dwp"), "llvm {out}"
+    yield "C++, dwz", supplement(), "llvm {twin}"
     yield "Go", [["go", "build", "-o", "{out}", go]], "go {out}"
     yield "Go, stripped, PIE", [stripped, whole], "go {twin}"
     if long:
         yield "C++, DWARF 4, no PIE", [[*CXX, "-gdwarf-4", "-no-pie", "-o", "{out}", cc]], "llvm {out}"
         yield "C++, sections", [[*CXX, "-ffunction-sections", "-Wl,--gc-sections", "-o", "{out}", cc]], "llvm {out}"
+        yield "C++, split DWARF 4, zlib", split("-gdwarf-4", "-gz=zlib"), "llvm {out}"
+        yield "C++, split DWARF 4, package", package("dwp", "-gdwarf-4"), "llvm {out}"
         yield "C++ by clang", [["clang++-14", *CXX[1:], "-o", "{out}", cc]], "llvm {out}"
         yield "Rust, v0 names", [["rustc", "-O", "-g", "-Csymbol-mangling-version=v0", "-o", "{out}", rs]], "llvm {out}"
 
@@ -122,24 +143,26 @@ def sample(args, path, out, seconds):
         done = harness.record(args.cprofctl, "--pid", work.process.pid, "--seconds", seconds, "--hz", HZ, "-o", out)
     if done.status != 0:
         raise RuntimeError(f"cprofctl record ended with status {done.status}: {done.stderr}")
-    return pprof_file.Profile(out)
+    return pprof_file.Profile(out), done.counters
 
 
 def build(tmp, name, commands):
     path = os.path.join(tmp, re.sub(r"\W+", "-", name))
     for argv in commands:
-        subprocess.run([word.format(out=path, twin=f"{path}-twin") for word in argv], check=True, capture_output=True,
-                       cwd=tmp, env=os.environ | {"GOFLAGS": "-buildvcs=false", "GO111MODULE": "off",
+        words = {"out": path, "twin": f"{path}-twin", "source": os.path.join(SOURCES, "lined.cc")}
+        subprocess.run([word.format(**words) for word in argv], check=True, capture_output=True, cwd=tmp,
+                       env=os.environ | {"GOFLAGS": "-buildvcs=false", "GO111MODULE": "off",
                                                   "GOTOOLCHAIN": "local"})
     return path
 
 
 def check_program(args, checks, tmp, name, commands, asked):
-    if not shutil.which(commands[0][0]):
-        checks.note(f"SKIP {name}: no {commands[0][0]}")
+    missing = [argv[0] for argv in commands if not shutil.which(argv[0])]
+    if missing:
+        checks.note(f"SKIP {name}: no {missing[0]}")
         return 0
     path = build(tmp, name, commands)
-    profile = sample(args, path, f"{path}.pb.gz", LONG_SECONDS if args.long else SECONDS)
+    profile, counters = sample(args, path, f"{path}.pb.gz", LONG_SECONDS if args.long else SECONDS)
     segments = Segments(path)
     ours = sorted({(segments.address(profile.file_offset(i)), tuple(told(profile, i)))
                    for i in profile.locations() if profile.mapping(i) == path})
@@ -154,6 +177,8 @@ def check_program(args, checks, tmp, name, commands, asked):
     checks.equal(f"{name}: answers for all", len(theirs), len(ours))
     checks.at_least(f"{name}: places", len(ours), PLACES)
     checks.equal(f"{name}: places that differ", len(differ), 0)
+    if re.search("split|dwz", name):
+        checks.at_least(f"{name}: further files that were read", counters["companions_read"], 1)
     inlined = sum(len(mine) > 1 for _, mine in ours)
     checks.at_least(f"{name}: places with inlined functions", inlined, len(ours) // 20)
     return len(ours)

@@ -4,17 +4,21 @@
 /* strip-fixture — the running test as a program whose symbols were taken out, and what was. */
 
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "check.h"
 
-static char strip_dir[] = "/tmp/test-role-XXXXXX";
+#define STRIP_DIR "/tmp/test-role-XXXXXX"
+
+static char strip_dir[] = STRIP_DIR;
 
 /* This program without its symbols, what was taken out, and that without symbols. */
 static inline void strip_self(void)
 {
 	char command[512];
 
+	memcpy(strip_dir, STRIP_DIR, sizeof(strip_dir));
 	CHECK(mkdtemp(strip_dir));
 	snprintf(command, sizeof(command),
 		 "cd %s && cp /proc/%d/exe whole && objcopy --only-keep-debug whole debug && "

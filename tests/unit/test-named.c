@@ -45,6 +45,27 @@ static void check_text(const char *text, size_t len, const char *expect)
 	CHECK(memcmp(text, expect, len) == 0);
 }
 
+TEST(what_is_told_in_part)
+{
+	struct wire_named_writer w;
+	_cleanup_free_ struct wire_named *m = named_new(&w);
+	struct wire_name_view v;
+	size_t pos = 0;
+
+	add(&w, "whole", "");
+	add(&w, "part", "");
+	wire_named_part(&w);
+	add(&w, "", "");
+	m->wants = 1;
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_NAMED);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(wire_named_next(m, &pos, &v), 1);
+		CHECK_EQ(v.part, i == 1);
+	}
+	m->wants = 2;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+}
+
 TEST(round_trip)
 {
 	static const char *const expect[][2] = {

@@ -78,6 +78,36 @@ TEST(doubted_answers_stay_until_they_are_put_again)
 	CHECK(names_settled(n, 17, 1));
 }
 
+static int add_offset(uint64_t offset, void *ctx)
+{
+	uint64_t *sum = ctx;
+
+	*sum += offset;
+	return offset == 7 ? -E2BIG : 0;
+}
+
+TEST(what_was_answered_in_part_is_doubted)
+{
+	_cleanup_(names_freep) struct names *n = NULL;
+	uint64_t sum = 0;
+
+	CHECK_EQ(names_new(1, &n), 0);
+	CHECK_EQ(names_put(n, 16, 1, &(struct name){ .start = 1 }), 0);
+	CHECK_EQ(names_put(n, 16, 2, &(struct name){ .part = true }), 0);
+	CHECK_EQ(names_put(n, 17, 4, &(struct name){ .part = true }), 0);
+	CHECK_EQ(names_doubt_part(n, 16, add_offset, &sum), 0);
+	CHECK_EQ(sum, 2);
+	CHECK(names_settled(n, 16, 1));
+	CHECK(!names_settled(n, 16, 2));
+	CHECK(names_settled(n, 17, 4));
+	/* It is known to be a part after a sweep, too. */
+	CHECK_EQ(names_sweep(n, 0, NULL, NULL), 0);
+	CHECK_EQ(names_doubt_part(n, 17, add_offset, &sum), 0);
+	CHECK_EQ(sum, 6);
+	CHECK_EQ(names_put(n, 17, 7, &(struct name){ .part = true }), 0);
+	CHECK_EQ(names_doubt_part(n, 17, add_offset, &sum), -E2BIG);
+}
+
 TEST(later_answer_replaces)
 {
 	_cleanup_(names_freep) struct names *n = NULL;

@@ -110,6 +110,81 @@ TEST(a_debug_file_tells_lines)
 	CHECK_EQ(count_inlined(&role, 44), 0);
 	CHECK_EQ(in.named.closed, 0);
 	stop(&role);
+	strip_done();
+}
+
+/* Takes the descriptor; what is said of it. */
+static uint32_t give_companion(struct role *role, uint32_t object, uint32_t number, int fd)
+{
+	const struct wire_companion_file m = {
+		.head = { .size = sizeof(m), .type = WIRE_COMPANION_FILE, .id = object },
+		.file_sz = (uint64_t)lseek(fd, 0, SEEK_END),
+		.number = number,
+	};
+	const struct wire_companion *word = (const void *)&in;
+
+	send_to(role->opener, &m, sizeof(m), fd);
+	close(fd);
+	CHECK_EQ(receive(role->sampler), WIRE_COMPANION);
+	CHECK_EQ(word->status, WIRE_COMPANION_BEGUN);
+	CHECK_EQ(receive(role->sampler), WIRE_COMPANION);
+	CHECK_EQ(word->head.id, object);
+	CHECK_EQ(word->want.number, number);
+	return word->status;
+}
+
+static uint32_t next_companion(struct role *role, uint32_t object)
+{
+	const struct wire_companion *word = (const void *)&in;
+
+	send_head(role->sampler, WIRE_NEXT_COMPANION, object, -EBADF);
+	CHECK_EQ(receive(role->sampler), WIRE_COMPANION);
+	return word->status;
+}
+
+/* dwz leaves only some of what it said in the program; the rest of it is in another file. */
+TEST(a_supplement_tells_the_rest)
+{
+	const struct wire_companion *word = (const void *)&in;
+	struct role role = start();
+	char command[256], path[64];
+	int fd, own;
+
+	strip_self();
+	snprintf(command, sizeof(command),
+		 "cd %s && cp whole second && dwz -m more whole second 2>dwz.log", strip_dir);
+	if (system(command) != 0)
+		check_skip("dwz is missing, or cannot do it");
+	fd = open_stripped("whole");
+	send_file(&role, 45, fd);
+	expect_object(&role, 45, WIRE_OBJECT_READY);
+	CHECK_EQ(next_companion(&role, 45), WIRE_COMPANION_WANTED);
+	snprintf(path, sizeof(path), "more");
+	CHECK(word->want.name_len == 4 && memcmp(word + 1, path, 4) == 0);
+	CHECK_EQ(word->want.kind, WIRE_COMPANION_SUPPLEMENT);
+	/* It is told once. */
+	CHECK_EQ(next_companion(&role, 45), WIRE_COMPANION_NONE);
+
+	CHECK_EQ(give_companion(&role, 45, 0, text_fd("no ELF", 6)), WIRE_COMPANION_OTHER);
+	CHECK_EQ(give_companion(&role, 45, 0, open_stripped("second")), WIRE_COMPANION_OTHER);
+	CHECK_EQ(give_companion(&role, 45, 1, open_stripped("more")), WIRE_COMPANION_NONE);
+	CHECK_EQ(give_companion(&role, 46, 0, open_stripped("more")), WIRE_COMPANION_NONE);
+	own = open_stripped("more");
+	CHECK_EQ(give_companion(&role, 45, 0, open_stripped("more")), WIRE_COMPANION_TAKEN);
+	CHECK_EQ(give_companion(&role, 45, 0, open_stripped("more")), WIRE_COMPANION_NONE);
+	CHECK(is_open(own));
+	CHECK(count_inlined(&role, 45) > 0);
+	CHECK_EQ(in.named.wants, 0);
+	/* With the file it goes, and with the file it is wanted again. */
+	release(&role, 45);
+	CHECK(!is_open(own));
+	close(own);
+	send_file_of(&role, WIRE_FILE_LINES, 45, fd);
+	close(fd);
+	expect_object_alone(&role, 45, WIRE_OBJECT_READY);
+	CHECK_EQ(next_companion(&role, 45), WIRE_COMPANION_WANTED);
+	stop(&role);
+	strip_done();
 }
 
 CHECK_MAIN

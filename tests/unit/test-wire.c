@@ -30,6 +30,8 @@ TEST(fixed_sizes)
 		{ WIRE_OPEN_DEBUG, sizeof(struct wire_open_debug) },
 		{ WIRE_DEBUG_OPENED, sizeof(struct wire_debug_opened) },
 		{ WIRE_DEBUG_FILE, sizeof(struct wire_debug_file) },
+		{ WIRE_COMPANION_OPENED, sizeof(struct wire_companion_opened) },
+		{ WIRE_COMPANION_FILE, sizeof(struct wire_companion_file) },
 		{ WIRE_SANDBOX, sizeof(struct wire_sandbox) },
 		{ WIRE_NAMES, sizeof(struct wire_names) },
 		{ WIRE_NAMED, sizeof(struct wire_named) },
@@ -419,6 +421,87 @@ TEST(debug_opened)
 
 	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_DEBUG_OPENED);
 	m.status = WIRE_OPENED_GONE;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+}
+
+static struct wire_companion_want want(const char *name, const char *dir)
+{
+	return (struct wire_companion_want){
+		.kind = WIRE_COMPANION_UNIT,
+		.name_len = (uint16_t)strlen(name),
+		.dir_len = (uint16_t)strlen(dir),
+		.build_id_sz = OBJECT_BUILD_ID_MAX,
+	};
+}
+
+/* Behind each of them there is "NAMEDIR". */
+static struct wire_companion *companion_message(void)
+{
+	struct wire_companion *m = message(sizeof(*m) + 7, WIRE_COMPANION);
+
+	m->status = WIRE_COMPANION_WANTED;
+	m->want = want("NAME", "DIR");
+	memcpy(m + 1, "NAMEDIR", 7);
+	return m;
+}
+
+TEST(companion)
+{
+	_cleanup_free_ struct wire_companion *m = companion_message();
+
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_COMPANION);
+	m->want.name_len++;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->want.dir_len--;
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_COMPANION);
+	m->want.build_id_sz++;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->want.build_id_sz = 0;
+	m->want.kind = WIRE_COMPANION_KIND_MAX;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->want.kind = WIRE_COMPANION_SUPPLEMENT;
+	((char *)(m + 1))[6] = '\0';
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->want.name_len = 0;
+	m->want.dir_len = 6;
+	m->head.size--;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	/* Nothing is behind another word than WANTED. */
+	m->status = WIRE_COMPANION_TAKEN;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->head.size = sizeof(*m);
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_COMPANION);
+	m->status = WIRE_COMPANION_STATUS_MAX;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+}
+
+TEST(open_companion)
+{
+	struct wire_open_companion *m = message(sizeof(*m) + 9, WIRE_OPEN_COMPANION);
+
+	m->want = want("NAME", "DIR");
+	m->path_len = 2;
+	memcpy(m + 1, "NAMEDIR/x", 9);
+	CHECK_EQ(check_copy(m, m->head.size), WIRE_OPEN_COMPANION);
+	m->path_len = 1;
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	m->path_len = 2;
+	((char *)(m + 1))[7] = 'x'; /* no path of a file */
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	memcpy((char *)(m + 1) + 7, "/", 2);
+	CHECK_EQ(check_copy(m, m->head.size), -EBADMSG);
+	free(m);
+}
+
+TEST(companion_opened)
+{
+	struct wire_companion_opened m = {
+		.head = { .size = sizeof(m), .type = WIRE_COMPANION_OPENED },
+		.status = WIRE_OPENED_NONE,
+	};
+
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_COMPANION_OPENED);
+	m.status = WIRE_OPENED_CHANGED;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 }
 

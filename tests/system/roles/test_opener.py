@@ -93,6 +93,24 @@ class Opener:
         assert len(text) == size, (text, size)
         return status, place, text
 
+    def ask_companion(self, pid, owner, name, **request):
+        """As ask_debug()."""
+        process = pid, start_ns(pid)
+        wire.send(self.sampler, wire.open_companion_request(9, process, owner, name, **request))
+        data = wire.recv(self.sampler)[0]
+        assert wire.head(data) == (wire.COMPANION_OPENED, 9), wire.head(data)
+        status, place, number, _ = wire.COMPANION_OPENED_BODY.unpack_from(data, wire.HEAD.size)
+        assert number == 3, number
+        if not select.select([self.symbolizer], [], [], 0)[0]:
+            return status, place, None
+        data, fd = wire.recv(self.symbolizer)
+        assert wire.head(data) == (wire.COMPANION_FILE, 9), wire.head(data)
+        size, number, _ = wire.COMPANION_FILE_BODY.unpack_from(data, wire.HEAD.size)
+        text = os.read(fd, 100)
+        os.close(fd)
+        assert (len(text), number) == (size, 3), (text, size, number)
+        return status, place, text
+
     def file(self):
         """(id, size, owner, descriptor) of the FILE message; None when there is none."""
         if not select.select([self.symbolizer], [], [], 0)[0]:
@@ -749,6 +767,106 @@ class DebugFileTest(unittest.TestCase):
         before = self.opener.descriptors()
         for _ in range(3):
             self.finds(0, self.BY_ID)
+            self.finds_none(first=1)
+        self.assertEqual(self.opener.descriptors(), before)
+
+class CompanionTest(DebugFileTest):
+    """Of a unit: the program's package, as the program says, the same from where the program is, and beside it. Of
+    a supplement: by build id, from where the program is or its debug file would be, and where distributions put it."""
+
+    PLACES = ("opt/bin/x.dwp", "src/out/o/x.dwo", "opt/bin/o/x.dwo", "opt/bin/x.dwo")
+    SUPPLEMENTS = (DebugFileTest.BY_ID, "opt/.dwz/pkg", "usr/lib/debug/opt/.dwz/pkg", "usr/lib/debug/.dwz/pkg")
+
+    def ask(self, first=0, pid=None, path="/opt/bin/x", said="o/x.dwo", directory="/src/a/../out", **request):
+        return self.opener.ask_companion(pid or self.child, self.OWNER, said, path=path, directory=directory,
+                                         first=first, **request)
+
+    def supplement(self, **request):
+        return self.ask(said="../.dwz/pkg", directory="", kind=wire.SUPPLEMENT, build_id=self.BUILD_ID, **request)
+
+    def test_places_in_their_order(self):
+        self.finds_none()
+        for place, name in reversed(list(enumerate(self.PLACES))):
+            self.make(name)
+            self.finds(place, name)
+        for place, name in enumerate(self.PLACES):
+            self.finds(place, name, first=place)
+        self.finds_none(first=4)
+        self.finds(1, self.PLACES[1], path="")
+        self.finds(1, self.PLACES[1], path="", said="/src/out/o/x.dwo", directory="")
+        self.finds_none(path="", directory="")
+        self.finds_none(path="", said="x" * 256)
+        self.finds_none(path="", said="..", directory="/")
+
+    def test_supplements(self):
+        for place, name in reversed(list(enumerate(self.SUPPLEMENTS))):
+            self.make(name)
+            self.assertEqual(self.supplement(), (wire.OK, place, name.encode()))
+        self.assertEqual(self.supplement(first=4)[::2], (wire.NO_MAP, None))
+        self.assertEqual(self.supplement(path="")[1], 0)
+        self.assertEqual(self.supplement(path="", first=1)[1], 3)
+
+    def test_at_the_top(self):
+        self.make("x.dwp")
+        self.finds(0, "x.dwp", path="/x")
+        self.finds(0, "x.dwp", path=f"{self.top}/x")
+
+    def test_our_own_root(self):
+        self.make("opt/bin/x.dwp")
+        self.finds(4, "opt/bin/x.dwp", pid=os.getpid(), path=f"{self.top}/opt/bin/x")
+        self.finds_none(pid=os.getpid())
+
+    def test_whose_it_is(self):
+        """As a debug file's, and one that the object's owner could read by himself."""
+        path = self.make(self.PLACES[1])
+        for owner, group, mode, good in ((0, 0, 0o644, True), (0, 0, 0o640, False), (0, 0, 0o600, False),
+                                         (0, 5, 0o664, False), (0, 0, 0o646, False), (self.OWNER, 5, 0o600, True),
+                                         (self.OWNER, 5, 0o200, False), (self.OWNER, 5, 0o602, False),
+                                         (self.OWNER + 1, 0, 0o644, False)):
+            os.chown(path, owner, group)
+            path.chmod(mode)
+            if good:
+                self.finds(1, self.PLACES[1])
+            else:
+                self.finds_none()
+        os.chown(path, 0, 0)
+        path.chmod(0o600)
+        # What root made may say so.
+        self.assertEqual(self.opener.ask_companion(self.child, 0, "/src/out/o/x.dwo")[0], wire.OK)
+
+    def test_behind_a_door(self):
+        """Everybody could read it who got there: the owner of the object cannot, and so he gets nothing."""
+        path = self.make(self.PLACES[1])
+        for owner, mode, good in ((0, 0o711, True), (0, 0o700, False), (0, 0o750, False), (self.OWNER, 0o700, True),
+                                  (self.OWNER, 0o600, False)):
+            os.chown(path.parent.parent, owner, 0)
+            path.parent.parent.chmod(mode)
+            if good:
+                self.finds(1, self.PLACES[1])
+            else:
+                self.finds_none()
+
+    def test_secrets(self):
+        """What a hostile program may name: it is not opened, and nobody waits."""
+        for name in ("/etc/shadow", "/proc/self/mem", "/dev/zero", "/dev/tty", "/proc/kmsg", "/etc", "/",
+                     "../../../../etc/shadow"):
+            begun = time.monotonic()
+            for pid in (self.child, os.getpid()):
+                self.assertEqual(self.ask(said=name, pid=pid)[::2], (wire.NO_MAP, None), name)
+            self.assertLess(time.monotonic() - begun, 5)
+
+    def test_links_on_the_way(self):
+        self.make("elsewhere/out/o/x.dwo")
+        (self.top / "src").symlink_to("elsewhere")
+        self.finds_none()
+        self.finds(1, "elsewhere/out/o/x.dwo", directory="/src/../elsewhere/./out//")
+
+    def test_nothing_stays_open(self):
+        self.make(self.PLACES[0])
+        self.finds(0, self.PLACES[0])
+        before = self.opener.descriptors()
+        for _ in range(3):
+            self.finds(0, self.PLACES[0])
             self.finds_none(first=1)
         self.assertEqual(self.opener.descriptors(), before)
 

@@ -9,7 +9,8 @@ import struct
 
 (PEER, KALLSYMS, STOP, READY, OPEN, OPENED, FILE, OBJECT, NAMES, NAMED, FORGET, MAPS,
  MAPPED, CONFIG, SPOOL, LISTEN, ROLES, STATE, PROGRESS, ROWS, MAKE_ROWS, CLOSE, OPEN_DEBUG, DEBUG_OPENED,
- DEBUG_FILE, RELEASE, SANDBOX) = range(1, 28)
+ DEBUG_FILE, RELEASE, SANDBOX, NEXT_COMPANION, COMPANION, OPEN_COMPANION, COMPANION_OPENED,
+ COMPANION_FILE) = range(1, 33)
 SAMPLER, OPENER, SYMBOLIZER, CLIENT, FRONT = range(1, 6)
 OK, GONE, CHANGED, REFUSED, FAILED, NO_MAP = range(6)
 ELF, PERF_MAP = range(2)
@@ -21,6 +22,10 @@ OPEN_BODY = struct.Struct("<QQQIIII")
 OPENED_BODY = struct.Struct("<II")
 FILE_BODY = struct.Struct("<QII")
 OPEN_DEBUG_BODY = struct.Struct("<QIIIHHI32sI")
+OPEN_COMPANION_BODY = struct.Struct("<QIIIIIIHHI32s")
+COMPANION_OPENED_BODY = struct.Struct("<IIII")
+COMPANION_FILE_BODY = struct.Struct("<QII")
+SUPPLEMENT, UNIT = range(2)
 DEBUG_FILE_BODY = struct.Struct("<Q")
 SANDBOX_BODY = struct.Struct("<HHI")
 CALLS, PATHS = 1, 2
@@ -61,6 +66,15 @@ def open_debug_request(ident, pid, start_ns, owner, link="", path="", build_id=b
     body = OPEN_DEBUG_BODY.pack(start_ns, pid, owner, first, len(link), len(path), len(build_id),
                                 build_id, 0)
     return message(OPEN_DEBUG, body + link + path, ident)
+
+
+def open_companion_request(ident, process, owner, name, kind=UNIT, directory="", path="", build_id=b"", first=0, number=3):
+    """@process: (pid, when it started)."""
+    name, directory, path = name.encode(), directory.encode(), path.encode()
+    pid, start_ns = process
+    body = OPEN_COMPANION_BODY.pack(start_ns, pid, owner, first, len(path), number, kind, len(name), len(directory),
+                                    len(build_id), build_id)
+    return message(OPEN_COMPANION, body + name + directory + path, ident)
 
 
 def debug_opened(data):
