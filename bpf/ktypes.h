@@ -235,6 +235,41 @@ struct linux_binprm {
 	struct file *file;
 };
 
+/* A BPF program, and what is known of its source. */
+struct btf_header {
+	unsigned int str_len;
+};
+
+struct btf {
+	const char *strings;
+	struct btf_header hdr;
+};
+
+struct bpf_prog_aux {
+	unsigned int func_cnt;
+	struct bpf_prog **func;
+	struct btf *btf;
+	struct bpf_line_info *linfo;
+	void **jited_linfo;
+	unsigned int nr_linfo;
+	unsigned int linfo_idx;
+};
+
+struct bpf_prog {
+	unsigned int jited_len;
+	void *bpf_func;
+	struct bpf_prog_aux *aux;
+};
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__bpf_prog {
+	struct bpf_iter_meta *meta;
+	struct bpf_prog *prog;
+};
+
 #pragma clang attribute pop
 
 #define KTYPES_PF_EXITING 0x00000004u

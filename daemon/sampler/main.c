@@ -44,6 +44,7 @@ static int sampler_init(struct sampler *s)
 		.on_forget = forget_unlearn,
 		.on_mapped = remapping_on_mapped,
 		.on_rows = unwinding_on_rows,
+		.on_code = codelines_ask,
 		.names_max = FORGET_NAMES_BYTES,
 		.ctx = s,
 	};
@@ -82,6 +83,7 @@ static void sampler_done(struct sampler *s)
 		(void)interval_free(s->intervals.v[0]);
 	vec_done(&s->intervals);
 	s->symbolize = symbolize_free(s->symbolize);
+	codelines_done(s);
 	unwinding_done(s);
 	s->loop = loop_free(s->loop);
 	s->cgroups = cgroups_free(s->cgroups);

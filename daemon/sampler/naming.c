@@ -10,6 +10,7 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/procfs.h"
+#include "cprof/symbolize_kernel.h"
 #include "stream.h"
 
 #define EXCUSE_NS NSEC_PER_SEC

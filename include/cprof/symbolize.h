@@ -42,6 +42,11 @@ struct symbolize_opts {
 	 * more. NULL: dropped, and nobody is asked.
 	 */
 	void (*on_rows)(uint32_t object, const struct rows_view *rows, void *ctx);
+	/*
+	 * Asks for the lines of these places in BPF programs, of which at most SYMBOLIZE_CODE_MAX come at once: those
+	 * that are known are told to symbolize_code_line() (symbolize_kernel.h) during the call. NULL: nobody knows any.
+	 */
+	void (*on_code)(const uint64_t *places, size_t cnt, void *ctx);
 	void *ctx;
 	size_t names_max; /* bytes of names, shared out among the owners of files; 0: no bound */
 };
@@ -121,14 +126,6 @@ unsigned int symbolize_pending(const struct symbolize_view *v);
 /* Frames of the window that have no name because the answer did not come in time. */
 uint64_t symbolize_late(struct symbolize_view *v);
 
-/* Code that came to the kernel or went outside of its own text; start 0: some did, anywhere. */
-struct symbolize_code {
-	uint64_t start, end;
-	char name[96]; /* terminated */
-};
-
-/* Names of such places are asked for again; where nobody told what it was, all are read again before. */
-void symbolize_kernel_code(struct symbolize *s, const struct symbolize_code *code);
 /* How many answers symbolizers gave so far that made sense: whoever waits sees that it is worth it. */
 uint64_t symbolize_answers(const struct symbolize *s);
 /*

@@ -349,6 +349,8 @@ int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t
 		if (take_name(&texts, &s->asks[i], s->asks[i].offsets[n++], &view) < 0)
 			break; /* no memory: these places stay without a name */
 	}
+	if (m->object == CPROF_OBJECT_KERNEL)
+		kernel_code_lines(s);
 	if (m->wants)
 		companions_want(s, m->object, s->asks[i].view, now_ns);
 	ask_again(&s->asks[i], n);

@@ -10,6 +10,10 @@
  * than every few seconds: that takes a tenth of a second, and on some hosts BPF programs come with
  * every service that is started. A place that was two functions has no name any more: nobody can say
  * which of them a sample met.
+ *
+ * The kernel keeps the lines of BPF programs that were compiled with them; they are asked for when such a
+ * program's name comes (docs/adr/0035-lines-of-bpf-programs.md). One that is gone by then has none, and what is known
+ * of a place stays while its name does.
  */
 
 #include <string.h>
@@ -105,6 +109,43 @@ static int name_by_code(struct symbolize *s, uint64_t place, struct name *name)
 	return names_string(s->opts.names, clean, len, &name->function) < 0 ? 0 : 1;
 }
 
+static bool is_of_bpf(struct symbolize *s, const struct name *name)
+{
+	static const char mark[] = " [bpf]";
+	const char *text = names_text(s->opts.names, name->function);
+	size_t len = text ? strlen(text) : 0;
+
+	return len >= sizeof(mark) - 1 && strcmp(text + len - (sizeof(mark) - 1), mark) == 0;
+}
+
+void symbolize_code_line(struct symbolize *s, const struct symbolize_code_line *line)
+{
+	char clean[3 * SYMBOLIZE_CODE_FILE_MAX + 1];
+	struct name name;
+	size_t len;
+
+	if (!names_get(s->opts.names, CPROF_OBJECT_KERNEL, line->place, &name) ||
+	    name.function == 0 || !kernel_is_outside(s, line->place))
+		return;
+	len = str_clean(clean, sizeof(clean), line->file,
+			strnlen(line->file, SYMBOLIZE_CODE_FILE_MAX), NULL);
+	if (len > 0 && names_string(s->opts.names, clean, len, &name.file) < 0)
+		return;
+	name.line = line->line;
+	name.column = line->column;
+	name.start_line = line->start_line;
+	(void)names_put(s->opts.names, CPROF_OBJECT_KERNEL, line->place, &name);
+}
+
+void kernel_code_lines(struct symbolize *s)
+{
+	for (size_t i = 0; i < s->code_places.cnt; i += SYMBOLIZE_CODE_MAX)
+		s->opts.on_code(s->code_places.v + i,
+				MIN(s->code_places.cnt - i, (size_t)SYMBOLIZE_CODE_MAX),
+				s->opts.ctx);
+	s->code_places.cnt = 0;
+}
+
 bool kernel_take_name(struct symbolize *s, uint64_t place, struct name *name)
 {
 	struct name old;
@@ -119,5 +160,9 @@ bool kernel_take_name(struct symbolize *s, uint64_t place, struct name *name)
 		return false;
 	if (codes > 1 || (old.function != 0 && old.function != name->function))
 		*name = (struct name){ .start = TWICE };
+	else if (old.function != 0)
+		name->own = old.own;
+	if (s->opts.on_code && is_of_bpf(s, name))
+		(void)vec_push(&s->code_places, place); /* or it has no line */
 	return true;
 }

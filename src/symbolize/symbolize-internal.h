@@ -7,7 +7,7 @@
 #include "cprof/base/share.h"
 #include "cprof/base/str.h"
 #include "cprof/base/vec.h"
-#include "cprof/symbolize.h"
+#include "cprof/symbolize_kernel.h"
 
 /* An object is given to this many symbolizers; whoever dies of it is not followed by more. */
 #define OBJECT_TRIES_MAX 3
@@ -177,6 +177,7 @@ struct symbolize {
 	bool vdso_tried;		  /* likewise the vDSO's */
 	VEC(struct symbolize_code) codes; /* of the kernel, that came or went; a ring when full */
 	size_t codes_next;
+	VEC(uint64_t) code_places; /* of BPF programs, whose lines are to be asked for */
 	uint64_t kernel_text_end;
 	uint64_t kernel_reload_ns; /* not before */
 	bool kernel_changed;	   /* since its names were asked for */
@@ -337,6 +338,8 @@ void kernel_asked(struct symbolize *s);
 void kernel_tick(struct symbolize *s, uint64_t now_ns);
 /* Says better, or takes away, the name that the symbolizer gave; false: nothing is to change. */
 bool kernel_take_name(struct symbolize *s, uint64_t place, struct name *name);
+/* All names of an answer were taken: asks for the lines of those that are BPF programs'. */
+void kernel_code_lines(struct symbolize *s);
 
 /* wants.c */
 /* The place's name found no room. */

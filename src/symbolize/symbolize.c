@@ -44,6 +44,7 @@ struct symbolize *symbolize_free(struct symbolize *s)
 	vec_done(&s->held);
 	vec_done(&s->jits);
 	vec_done(&s->codes);
+	vec_done(&s->code_places);
 	s->opener_fd = fd_close(s->opener_fd);
 	s->symbolizer_fd = fd_close(s->symbolizer_fd);
 	free(s);

@@ -19,7 +19,7 @@ import source
 # module: (its layer, the headers it offers, its folders, what it may include). Lowest first: a
 # module may name only modules above it in this table, so the graph has no cycle by construction.
 MODULES = {
-    'abi': ('base', ['abi.h', 'counters.h', 'counters.def', 'stack_ends.def', 'unwind.h'], [], []),
+    'abi': ('base', ['abi.h', 'code_lines.h', 'counters.h', 'counters.def', 'stack_ends.def', 'unwind.h'], [], []),
     'bpf': ('base', [], ['bpf'], ['abi']),
     'base': ('base', ['base/*.h'], ['src/base'], []),
     'procfs': ('base', ['procfs.h'], ['src/procfs'], ['base']),
@@ -35,11 +35,11 @@ MODULES = {
              ['abi', 'base', 'model', 'config', 'object']),
     'output': ('messages', ['output.h', 'profile_name.h'], ['src/output'], ['base']),
     'pprof': ('messages', ['pprof.h', 'pprof_write.h'], ['src/pprof'], ['base']),
-    'collect': ('stages', ['collect.h', 'collect_pool.h'], ['src/collect'], ['abi', 'base', 'model', 'pool']),
+    'collect': ('stages', ['collect.h', 'collect_code.h', 'collect_pool.h'], ['src/collect'], ['abi', 'base', 'model', 'pool']),
     'decode': ('stages', ['decode.h'], ['src/decode'], ['abi', 'base', 'model']),
     'locate': ('stages', ['locate.h'], ['src/locate'], ['abi', 'base', 'model', 'object']),
     'fold': ('stages', ['fold.h'], ['src/fold'], ['abi', 'base', 'model']),
-    'symbolize': ('stages', ['symbolize.h'], ['src/symbolize'],
+    'symbolize': ('stages', ['symbolize.h', 'symbolize_kernel.h'], ['src/symbolize'],
                   ['abi', 'base', 'model', 'rows', 'object', 'wire']),
     'remap': ('stages', ['remap.h'], ['src/remap'], ['abi', 'base', 'model', 'object', 'wire']),
     'late': ('stages', ['late.h'], ['src/late'], ['abi', 'bpf', 'base', 'model']),

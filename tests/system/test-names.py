@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 import harness
+import pprof_file
 from harness import Work
 
 sys.dont_write_bytecode = True
@@ -157,6 +158,40 @@ def part_bpf(b):
                      done.counters["kernel_reloads"], 1)
 
 
+def lines_marked(path, word):
+    """Of a source, the lines whose comment has the word."""
+    text = path.read_text(encoding="utf-8").splitlines()
+    return {number for number, line in enumerate(text, 1) if f"/* {word}" in line}
+
+
+def part_bpf_lines(b):
+    """File and line of each function of a BPF program that clang left lines in; of one without, its name."""
+    program, source = b.workload("linedprog"), harness.HERE / "workloads/lined.bpf.c"
+    command = [program, b.workload("lined.bpf.o")]
+    probe = subprocess.run([*command, "0"], capture_output=True, text=True, check=False)
+    if probe.returncode:
+        raise harness.Skip(f"no BPF program can be run: {probe.stderr.strip()}")
+    path = b.tmp / "bpf-lines.pb.gz"
+    with Work(*command, "60") as work:  # lines are known while the program is there
+        done = harness.record(b.args.cprofctl, "--hz", 199, "--pid", work.pid, "--seconds", 2, "-o", path)
+    if not harness.good(b.checks, "bpf lines", done):
+        return
+    profile = pprof_file.Profile(path)
+    found = [profile.lines(location)[0] for location in profile.locations() if profile.lines(location)]
+    for function, lines, start in (("lined_hot", "hot: ", "hot: begins"), ("lined_main", "main: ", "main: calls")):
+        mine = [line for line in found if re.search(rf"^bpf_prog_[0-9a-f]{{16}}_{function}\b", line.name)]
+        b.checks.check(f"bpf lines: places of {function}", bool(mine), str(len(mine)))
+        b.checks.equal(f"bpf lines: files of {function}", {pathlib.Path(line.file).name for line in mine}, {source.name})
+        b.checks.equal(f"bpf lines: lines that are not {function}'s",
+                       {line.line for line in mine} - lines_marked(source, lines), set())
+        b.checks.equal(f"bpf lines: where {function} begins, the first line with code",
+                       {line.start_line for line in mine} - lines_marked(source, start), set())
+    rows, _ = b.pprof.top("-lines", path)
+    total = sum(row[0] for row in rows) or 1
+    body = [rf"lined\.bpf\.c:{line}$" for line in lines_marked(source, "hot: body") | lines_marked(source, "hot: loop")]
+    b.has_flat("bpf lines", {row[2]: row[:2] for row in rows}, total, "|".join(body), 0.9)
+
+
 def part_replaced(b):
     """Both versions of one path at once, the older deleted; then the newer one deleted too."""
     path = b.tmp / "program"
@@ -280,7 +315,7 @@ def part_lets_go(b):
 def run(args, checks):
     with harness.scratch() as tmp:
         bench = Bench(args, checks, tmp)
-        harness.play(args, checks, [part_vdso, part_demangled, part_node, part_jitdump, part_java, part_bpf,
+        harness.play(args, checks, [part_vdso, part_demangled, part_node, part_jitdump, part_java, part_bpf, part_bpf_lines,
                                     part_replaced, part_maps, part_lets_go], bench)
 
 

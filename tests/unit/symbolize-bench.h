@@ -11,7 +11,7 @@
 #include "check.h"
 #include "cprof/base/cleanup.h"
 #include "cprof/base/seqpacket.h"
-#include "cprof/symbolize.h"
+#include "cprof/symbolize_kernel.h"
 
 #define SECOND 1000000000ull
 
@@ -31,6 +31,8 @@ struct bench {
 	unsigned int rows_cnt; /* blocks that were handed on; the last one: */
 	uint32_t rows_object, rows_pages;
 	uint8_t buf[WIRE_MESSAGE_MAX] __attribute__((aligned(8)));
+	const char *code_file; /* NULL: no BPF program is there */
+	size_t code_asked;     /* places of BPF programs */
 };
 
 static inline void on_object(uint32_t object, void *ctx)
@@ -76,10 +78,31 @@ static inline void give_symbolizer(struct bench *b)
 	symbolize_set_symbolizer(b->s, fds[1], SECOND);
 }
 
+/* Of every place that is asked for, unless the program is gone. */
+static inline void on_code(const uint64_t *places, size_t cnt, void *ctx)
+{
+	struct bench *b = ctx;
+
+	b->code_asked += cnt;
+	for (size_t i = 0; i < cnt && b->code_file; i++) {
+		const struct symbolize_code_line line = { .place = places[i],
+							  .file = b->code_file,
+							  .line = 18,
+							  .column = 3,
+							  .start_line = 14 };
+
+		symbolize_code_line(b->s, &line);
+	}
+}
+
 static inline void begin(struct bench *b)
 {
 	struct symbolize_opts opts = {
-		.on_object = on_object, .on_forget = on_forget, .on_rows = on_rows, .ctx = b
+		.on_object = on_object,
+		.on_forget = on_forget,
+		.on_rows = on_rows,
+		.on_code = on_code,
+		.ctx = b,
 	};
 
 	*b = (struct bench){ .opener = -EBADF, .symbolizer = -EBADF };

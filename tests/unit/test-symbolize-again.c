@@ -307,6 +307,62 @@ TEST(what_the_kernel_told_counts_more_than_kallsyms)
 	end(&b);
 }
 
+static void code_has_line(struct bench *b, const char *file, uint32_t line)
+{
+	struct name name = { 0 };
+
+	CHECK(names_get(b->names, CPROF_OBJECT_KERNEL, 0xfff, &name));
+	CHECK_STR(names_text(b->names, name.file), file);
+	CHECK_EQ(name.line, line);
+	CHECK_EQ(name.column, line ? 3 : 0);
+	CHECK_EQ(name.start_line, line ? 14 : 0);
+}
+
+TEST(lines_of_bpf_programs_are_asked_for_with_their_names)
+{
+	struct bench b;
+
+	begin(&b);
+	add_stack(&b, CPROF_OBJECT_KERNEL, 1);
+	kernel_answers(&b, "bpf_prog_first [bpf]", SECOND);
+	CHECK_EQ(b.code_asked, 1);
+	code_has_line(&b, "", 0); /* compiled without */
+	b.code_file = "src/fi\x01"
+		      "rst.bpf.c";
+	symbolize_kernel_code(b.s, &(struct symbolize_code){ 0 });
+	kernel_answers(&b, "bpf_prog_first [bpf]", 10 * SECOND);
+	code_has_line(&b, "src/fi\xef\xbf\xbdrst.bpf.c", 18);
+	b.code_file = NULL; /* it is gone; what is known of it stays */
+	symbolize_kernel_code(b.s, &(struct symbolize_code){ 0 });
+	kernel_answers(&b, "bpf_prog_first [bpf]", 20 * SECOND);
+	CHECK_EQ(b.code_asked, 3);
+	kernel_is_named(&b, "bpf_prog_first [bpf]");
+	code_has_line(&b, "src/fi\xef\xbf\xbdrst.bpf.c", 18);
+	b.code_file = "another.c";
+	symbolize_kernel_code(b.s, &(struct symbolize_code){ 0 });
+	kernel_answers(&b, "bpf_prog_second [bpf]", 30 * SECOND);
+	kernel_is_named(&b, ""); /* it was two programs */
+	code_has_line(&b, "", 0);
+	end(&b);
+}
+
+TEST(who_is_no_bpf_program_is_not_asked_for_as_one)
+{
+	struct bench b;
+
+	begin(&b);
+	b.code_file = "module.c";
+	add_stack(&b, CPROF_OBJECT_KERNEL, 1);
+	kernel_answers(&b, "nf_hook [nf_tables]", SECOND);
+	CHECK_EQ(b.code_asked, 0);
+	code_has_line(&b, "", 0);
+	symbolize_code_line(
+		b.s, &(struct symbolize_code_line){ .place = 0xffe, .file = "f", .line = 1 });
+	CHECK(!names_get(b.names, CPROF_OBJECT_KERNEL, 0xffe,
+			 &(struct name){ 0 })); /* nobody named it */
+	end(&b);
+}
+
 /* What changed before the first question, the answer knows. */
 TEST(kernel_names_are_not_read_twice_at_the_start)
 {
