@@ -23,6 +23,7 @@
 
 #include "cprof/base/cleanup.h"
 
+#define OPEN_TRIES 4
 #define STATUS_SZ 16384 /* its user may be in many groups */
 
 static int in_group(int fd, gid_t wanted)
@@ -153,17 +154,30 @@ static uint32_t process_in(int dir, uint32_t pid)
 								      : process_of(status, pid);
 }
 
+/* There, but hidden from us (hidepid= of proc(5)), is not one that took the pid only now: look again. */
+static int open_process(const struct root *root, const char *path, uint32_t pid, bool *ret_hidden)
+{
+	int dir = -ENOENT;
+
+	*ret_hidden = true;
+	for (int i = 0; i < OPEN_TRIES && dir < 0 && *ret_hidden; i++) {
+		dir = root_open_file(root, path, O_PATH | O_DIRECTORY);
+		*ret_hidden = dir < 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+	}
+	return dir;
+}
+
 int rights_to_process(const struct asker *asker, uint32_t pid, int *ret_dir,
 		      struct refusal *refusal)
 {
 	_cleanup_close_ int dir = -EBADF;
 	char path[32], what[160];
 	uint32_t process;
+	bool is_hidden;
 
 	(void)snprintf(path, sizeof(path), "proc/%" PRIu32, pid);
-	dir = root_open_file(asker->root, path, O_PATH | O_DIRECTORY);
-	/* There, but hidden from us (hidepid= of proc(5)). */
-	if (dir < 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM))
+	dir = open_process(asker->root, path, pid, &is_hidden);
+	if (is_hidden)
 		return refuse(refusal, 403,
 			      "process %" PRIu32 ": /proc hides it from cprofd (hidepid=), so "
 			      "nobody can say whose it is",
