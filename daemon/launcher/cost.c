@@ -89,6 +89,40 @@ uint64_t cost_pss_bytes(pid_t pid, bool has_maps)
 	return at ? strtoull(at + strlen("\nPss:"), NULL, 10) * KIB : 0;
 }
 
+size_t cost_children(pid_t pid, pid_t *ret, size_t max)
+{
+	char name[48], text[1024], *at = text, *end;
+	size_t cnt = 0;
+
+	(void)snprintf(name, sizeof(name), "task/%d/children", pid);
+	if (!read_text(pid, name, text, sizeof(text)))
+		return 0;
+	for (; cnt < max; at = end) {
+		long child = strtol(at, &end, 10);
+
+		if (end == at)
+			break;
+		ret[cnt++] = (pid_t)child;
+	}
+	return cnt;
+}
+
+uint64_t cost_reaped_ns(pid_t pid)
+{
+	uint64_t user, system;
+	char text[1024];
+	const char *at;
+
+	at = read_text(pid, "stat", text, sizeof(text)) ? strrchr(text, ')') : NULL;
+	/* From the state on: cutime and cstime are the fourteenth and fifteenth (proc_pid_stat(5)). */
+	if (!at ||
+	    sscanf(at + 1,
+		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
+		   &user, &system) != 2)
+		return 0;
+	return (user + system) * NSEC_PER_TICK;
+}
+
 uint64_t cost_waited_ns(pid_t pid)
 {
 	char text[128];

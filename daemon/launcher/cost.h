@@ -4,6 +4,7 @@
 /* cost: what a process of ours costs, asked of the kernel. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,6 +16,11 @@ uint64_t cost_cpu_ns(pid_t pid);
  * for these are counted by themselves.
  */
 uint64_t cost_pss_bytes(pid_t pid, bool has_maps);
+
+/* CPU time of what it started and saw ending, in ticks of 10 ms; 0 when it cannot be told. */
+uint64_t cost_reaped_ns(pid_t pid);
+/* What it started and what lives: how many, at most @max. */
+size_t cost_children(pid_t pid, pid_t *ret, size_t max);
 
 /*
  * How long its first thread was ready to run and waited for a CPU, in all; 0 when it cannot be told. What it waits

@@ -38,6 +38,7 @@
 #define ROLE_SETTLED_NS (10 * NSEC_PER_SEC)
 #define ROLE_QUICK_DEATHS_MAX 20
 #define ROLE_PAUSE_SLOW_NS (60 * NSEC_PER_SEC)
+#define ROLE_CHILDREN_MAX 32
 #define ROLE_LAST_ONE_NS (2 * NSEC_PER_SEC)
 
 union role_message {
@@ -388,9 +389,15 @@ bool role_count_violation(struct role *role, int status)
 	return true;
 }
 
-/* Of an abandoned process the CPU time comes when it is reaped, and its memory is gone but for pages. */
+/*
+ * Of what a role started itself the CPU time counts when it has ended, for then it is told whole.
+ * Of an abandoned process the CPU time comes when it is reaped, and its memory is gone but for pages.
+ */
 void role_cost(const struct role *role, struct wire_cost *ret)
 {
+	pid_t children[ROLE_CHILDREN_MAX];
+	size_t cnt;
+
 	*ret = (struct wire_cost){
 		.cpu_ns = role->dead_cpu_ns,
 		.role = role->spec->number,
@@ -401,8 +408,11 @@ void role_cost(const struct role *role, struct wire_cost *ret)
 	};
 	if (role->pid == 0)
 		return;
-	ret->cpu_ns += cost_cpu_ns(role->pid);
+	ret->cpu_ns += cost_cpu_ns(role->pid) + cost_reaped_ns(role->pid);
 	ret->pss_bytes = cost_pss_bytes(role->pid, role->spec->number == WIRE_ROLE_SAMPLER);
+	cnt = cost_children(role->pid, children, ELEMENTSOF(children));
+	for (size_t i = 0; i < cnt; i++)
+		ret->pss_bytes += cost_pss_bytes(children[i], false);
 }
 
 bool role_is_left(const struct role *role)

@@ -4,33 +4,30 @@
  * cprofd-opener — opens the files that processes have mapped, for the symbolizer.
  *
  * The role that may look into every process reads not one byte of what it finds there: a request of
- * the sampler names a process, a range and the identity the kernel saw; the opener opens the mapped
- * inode, verifies it (target.c) and hands the descriptor on at once. It may hang on a file system
- * at any step: whoever waits for its answers has a deadline and may have it killed.
+ * the sampler names a process, a range and the identity the kernel saw; the mapped inode is opened,
+ * verified (target.c), and the descriptor handed on at once (serve.c).
  *
- * It serves one request at a time and reads no further one before the answer is out, so there is
- * no queue of its own to bound.
+ * Whoever looks into a process may hang, for as long as that process likes. So this process looks at nothing: it has
+ * the sampler's questions answered by others (desk.c), and neither waits for them nor for anybody else.
+ * It reads no further question while a reply waits for room in the sampler's socket.
  */
 
+#include <errno.h>
 #include <signal.h>
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "confine.h"
 #include "cprof/base/cleanup.h"
 #include "cprof/base/log.h"
 #include "cprof/base/loop.h"
 #include "cprof/base/root.h"
 #include "cprof/base/seqpacket.h"
-#include "cprof/base/str.h"
+#include "cprof/base/vec.h"
 #include "cprof/wire.h"
-#include "companion.h"
-#include "confine.h"
-#include "debug-file.h"
-#include "jitdump.h"
-#include "maps.h"
-#include "perf-map.h"
-#include "target.h"
+#include "desk.h"
+#include "serve.h"
 
 enum opener_priority { OPENER_CONTROL, OPENER_REQUESTS };
 
@@ -38,28 +35,26 @@ struct opener {
 	struct root root;
 	struct loop *loop;
 	int sampler;
-	int symbolizer;
 	struct loop_source *requests;
 	uint32_t requests_events;
-	union {
-		struct wire_head head;
-		struct {
-			struct wire_opened head;
-			char path[WIRE_PATH_MAX];
-		} opened;
-		struct wire_debug_opened debug;
-		struct wire_companion_opened companion;
-		struct maps_answer mapped;
-	} answer;
-	bool answer_waits;
+	struct desk *desk;
+	VEC(struct wire_head *) replies; /* that wait for room; the desk is held back meanwhile */
 };
+
+static void opener_drop_replies(struct opener *o)
+{
+	while (o->replies.cnt > 0)
+		free(o->replies.v[--o->replies.cnt]);
+}
 
 static void opener_done(struct opener *o)
 {
 	o->requests = loop_remove(o->requests);
+	o->desk = desk_free(o->desk);
 	o->loop = loop_free(o->loop);
 	o->sampler = fd_close(o->sampler);
-	o->symbolizer = fd_close(o->symbolizer);
+	opener_drop_replies(o);
+	vec_done(&o->replies);
 	root_done(&o->root);
 }
 
@@ -68,214 +63,101 @@ static void opener_drop_sampler(struct opener *o)
 	o->requests = loop_remove(o->requests);
 	o->requests_events = 0;
 	o->sampler = fd_close(o->sampler);
-	o->answer_waits = false;
+	opener_drop_replies(o);
+	desk_drop(o->desk);
 }
 
 static int opener_on_sampler(struct loop_source *s, uint32_t events, void *ctx);
 
-/* Either requests are read, or an answer waits for room: never both. */
-static int opener_watch(struct opener *o, uint32_t events)
+/* Questions are read only where there is room for them and for replies. */
+static int opener_watch(struct opener *o)
 {
-	if (o->requests && o->requests_events == events)
+	uint32_t events = o->replies.cnt > 0 ? EPOLLOUT : desk_has_room(o->desk) ? EPOLLIN : 0;
+
+	if (o->sampler < 0 || o->requests_events == events)
 		return 0;
 	o->requests = loop_remove(o->requests);
 	o->requests_events = events;
+	if (events == 0)
+		return 0;
 	return loop_add_io(o->loop, o->sampler, events, OPENER_REQUESTS, opener_on_sampler, o,
 			   &o->requests);
 }
 
-static int opener_send_answer(struct opener *o)
+static int opener_keep(struct opener *o, const struct wire_head *m)
 {
+	_cleanup_free_ struct wire_head *copy = malloc(m->size);
 	int r;
 
-	r = seqpacket_send(o->sampler, &o->answer, o->answer.head.size, -EBADF);
-	if (r == -EAGAIN) {
-		o->answer_waits = true;
-		return opener_watch(o, EPOLLOUT);
-	}
-	if (r < 0) {
-		opener_drop_sampler(o);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, m, m->size);
+	r = vec_push(&o->replies, copy);
+	if (r < 0)
+		return r;
+	(void)TAKE_PTR(copy);
+	return desk_hold(o->desk, true);
+}
+
+static int opener_on_reply(const struct wire_head *m, void *ctx)
+{
+	struct opener *o = ctx;
+	int r;
+
+	if (o->sampler < 0)
 		return 0;
+	r = o->replies.cnt > 0 ? -EAGAIN : seqpacket_send(o->sampler, m, m->size, -EBADF);
+	if (r == -EAGAIN)
+		r = opener_keep(o, m);
+	else if (r < 0)
+		opener_drop_sampler(o);
+	return r == -ENOMEM ? r : opener_watch(o);
+}
+
+static int opener_flush(struct opener *o)
+{
+	size_t sent = 0;
+	int r = 0;
+
+	while (sent < o->replies.cnt && r == 0) {
+		const struct wire_head *m = o->replies.v[sent];
+
+		r = seqpacket_send(o->sampler, m, m->size, -EBADF);
+		if (r == 0)
+			free(o->replies.v[sent++]);
 	}
-	o->answer_waits = false;
-	return opener_watch(o, EPOLLIN);
-}
-
-/* The symbolizer is weaker: it is not waited for. */
-static enum wire_opened_status opener_pass(struct opener *o, const struct wire_head *m, int fd)
-{
-	int r;
-
-	if (o->symbolizer < 0)
-		return WIRE_OPENED_FAILED;
-	r = seqpacket_send(o->symbolizer, m, m->size, fd);
-	if (r == -EPIPE || r == -ECONNRESET)
-		o->symbolizer = fd_close(o->symbolizer);
-	return r < 0 ? WIRE_OPENED_FAILED : WIRE_OPENED_OK;
-}
-
-static enum wire_opened_status opener_send_file(struct opener *o, const struct wire_open *req,
-						const struct target *t)
-{
-	struct wire_file m = {
-		.head = { .size = sizeof(m), .type = WIRE_FILE, .id = req->head.id },
-		.file_sz = t->size,
-		.owner = req->owner,
-		.kind = req->kind,
-	};
-
-	return opener_pass(o, &m.head, t->fd);
-}
-
-/* Its path is a stranger's text. */
-static void opener_log(const struct wire_open *req, enum wire_opened_status status,
-		       const struct target *t)
-{
-	char path[256];
-
-	(void)str_clean(path, sizeof(path), t->path, t->path_len, NULL);
-	log_debug("object %u of process %u: %s (status %d)", (unsigned int)req->head.id,
-		  (unsigned int)req->pid, path, (int)status);
-}
-
-/*
- * What a process says of code that it made itself: a jitdump knows more than a perf map. One that cannot be
- * had is only told of where there is no map either.
- */
-static enum wire_opened_status opener_find_jit(struct opener *o, const struct wire_open *req,
-					       struct target *ret)
-{
-	enum wire_opened_status dump = jitdump_open(&o->root, req, ret), map;
-
-	if (dump == WIRE_OPENED_OK || dump == WIRE_OPENED_GONE)
-		return dump;
-	map = perf_map_open(&o->root, req, ret);
-	return map == WIRE_OPENED_NONE ? dump : map;
-}
-
-static int opener_serve(struct opener *o, const struct wire_open *req)
-{
-	struct target t = { .fd = -EBADF };
-	enum wire_opened_status status;
-
-	if (req->kind == WIRE_FILE_PERF_MAP)
-		status = opener_find_jit(o, req, &t);
-	else if (req->kind == WIRE_FILE_LINES)
-		status = target_open_mapped(&o->root, req, &t);
-	else
-		status = target_open(&o->root, req, &t);
-	if (status == WIRE_OPENED_OK)
-		status = opener_send_file(o, req, &t);
-#ifdef CPROF_LEAK_ONE_IN
-	if (req->head.id % CPROF_LEAK_ONE_IN != 0)
-#endif
-		t.fd = fd_close(t.fd);
-	opener_log(req, status, &t);
-
-	o->answer.opened.head = (struct wire_opened){
-		.head = { .type = WIRE_OPENED, .id = req->head.id },
-		.status = status,
-		.path_len = (uint32_t)t.path_len,
-	};
-	memcpy(o->answer.opened.path, t.path, t.path_len);
-	o->answer.head.size = (uint32_t)(sizeof(o->answer.opened.head) + t.path_len);
-	return opener_send_answer(o);
-}
-
-static int opener_serve_debug(struct opener *o, const struct debug_request *req)
-{
-	struct target t = { .fd = -EBADF };
-	uint32_t place = req->m.from;
-	enum wire_opened_status status = debug_file_open(&o->root, req, &t, &place);
-
-	if (status == WIRE_OPENED_OK) {
-		struct wire_debug_file m = {
-			.head = { .size = sizeof(m),
-				  .type = WIRE_DEBUG_FILE,
-				  .id = req->m.head.id },
-			.file_sz = t.size,
-		};
-
-		status = opener_pass(o, &m.head, t.fd);
-	}
-	t.fd = fd_close(t.fd);
-	log_debug("object %u: its debug file (status %d, place %u)", (unsigned int)req->m.head.id,
-		  (int)status, (unsigned int)place);
-	o->answer.debug = (struct wire_debug_opened){
-		.head = { .size = sizeof(o->answer.debug),
-			  .type = WIRE_DEBUG_OPENED,
-			  .id = req->m.head.id },
-		.status = status,
-		.place = place,
-	};
-	return opener_send_answer(o);
-}
-
-static int opener_serve_companion(struct opener *o, const struct companion_request *req)
-{
-	struct target t = { .fd = -EBADF };
-	uint32_t place = req->m.from;
-	enum wire_opened_status status = companion_open(&o->root, req, &t, &place);
-
-	if (status == WIRE_OPENED_OK) {
-		struct wire_companion_file m = {
-			.head = { .size = sizeof(m),
-				  .type = WIRE_COMPANION_FILE,
-				  .id = req->m.head.id },
-			.file_sz = t.size,
-			.number = req->m.want.number,
-		};
-
-		status = opener_pass(o, &m.head, t.fd);
-	}
-	t.fd = fd_close(t.fd);
-	log_debug("object %u: its companion %u (status %d, place %u)", (unsigned int)req->m.head.id,
-		  (unsigned int)req->m.want.number, (int)status, (unsigned int)place);
-	o->answer.companion = (struct wire_companion_opened){
-		.head = { .size = sizeof(o->answer.companion),
-			  .type = WIRE_COMPANION_OPENED,
-			  .id = req->m.head.id },
-		.status = status,
-		.place = place,
-		.number = req->m.want.number,
-	};
-	return opener_send_answer(o);
+	o->replies.cnt -= sent;
+	memmove(o->replies.v, o->replies.v + sent, o->replies.cnt * sizeof(*o->replies.v));
+	if (r < 0 && r != -EAGAIN)
+		opener_drop_sampler(o);
+	r = o->replies.cnt == 0 ? desk_hold(o->desk, false) : 0;
+	return r < 0 ? r : opener_watch(o);
 }
 
 static int opener_on_sampler(struct loop_source *s, uint32_t events, void *ctx)
 {
 	struct opener *o = ctx;
-	union {
-		struct wire_open open;
-		struct debug_request debug;
-		struct companion_request companion;
-		struct {
-			struct wire_maps head;
-			uint64_t addresses[WIRE_MAPS_MAX];
-		} maps;
-	} req;
+	union question q;
 	ssize_t n;
+	int r;
 
-	if (o->answer_waits)
-		return opener_send_answer(o);
+	if (o->replies.cnt > 0)
+		return opener_flush(o);
 
-	n = seqpacket_recv(o->sampler, &req, sizeof(req), NULL);
+	n = seqpacket_recv(o->sampler, &q, sizeof(q), NULL);
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0) {
 		opener_drop_sampler(o);
 		return 0;
 	}
-	switch (wire_check(&req, (size_t)n)) {
+	switch (wire_check(&q, (size_t)n)) {
 	case WIRE_OPEN:
-		return opener_serve(o, &req.open);
 	case WIRE_OPEN_DEBUG:
-		return opener_serve_debug(o, &req.debug);
 	case WIRE_OPEN_COMPANION:
-		return opener_serve_companion(o, &req.companion);
 	case WIRE_MAPS:
-		maps_answer(&o->root, &req.maps.head, &o->answer.mapped);
-		return opener_send_answer(o);
+		r = desk_put(o->desk, &q);
+		return r < 0 ? r : opener_watch(o);
 	default:
 		log_warning(
 			0,
@@ -293,10 +175,9 @@ static int opener_take_peer(struct opener *o, const struct wire_peer *m, int *fd
 	case WIRE_ROLE_SAMPLER:
 		opener_drop_sampler(o);
 		o->sampler = TAKE_FD(*fd);
-		return opener_watch(o, EPOLLIN);
+		return opener_watch(o);
 	case WIRE_ROLE_SYMBOLIZER:
-		o->symbolizer = fd_close(o->symbolizer);
-		o->symbolizer = TAKE_FD(*fd);
+		desk_set_symbolizer(o->desk, TAKE_FD(*fd));
 		return 0;
 	default:
 		return 0;
@@ -333,6 +214,7 @@ static int opener_on_control(struct loop_source *s, uint32_t events, void *ctx)
 static int opener_start(struct opener *o)
 {
 	struct wire_head ready = { .size = sizeof(ready), .type = WIRE_READY };
+	struct desk_opts desk = { .root = &o->root, .on_reply = opener_on_reply, .ctx = o };
 	struct wire_sandbox sandbox;
 	struct loop_source *control;
 	int r;
@@ -343,6 +225,10 @@ static int opener_start(struct opener *o)
 	r = loop_new(&o->loop);
 	if (r < 0)
 		return log_error(r, "event loop: %m");
+	desk.loop = o->loop;
+	r = desk_new(&desk, &o->desk);
+	if (r < 0)
+		return log_error(r, "timer: %m");
 	r = loop_add_io(o->loop, WIRE_CONTROL_FD, EPOLLIN, OPENER_CONTROL, opener_on_control, o,
 			&control);
 	if (r < 0)
@@ -360,11 +246,7 @@ static int opener_start(struct opener *o)
 
 int main(int argc, char **argv)
 {
-	_cleanup_(opener_done) struct opener o = {
-		.root = ROOT_INIT,
-		.sampler = -EBADF,
-		.symbolizer = -EBADF,
-	};
+	_cleanup_(opener_done) struct opener o = { .root = ROOT_INIT, .sampler = -EBADF };
 	int r;
 
 	log_open("cprofd-opener", log_role_level(argc, argv));

@@ -199,6 +199,7 @@ enum wire_opened_status {
 	WIRE_OPENED_REFUSED, /* not a regular file */
 	WIRE_OPENED_FAILED,  /* no symbolizer to send it to, or another fault: ask again later */
 	WIRE_OPENED_NONE,    /* the process lives and has neither of them, or none yet */
+	WIRE_OPENED_HUNG, /* the process could not be looked at in time, now or a while ago: not through it */
 	WIRE_OPENED_MAX,
 };
 
@@ -234,7 +235,7 @@ struct wire_open_debug {
 
 struct wire_debug_opened {
 	struct wire_head head; /* id: the object index */
-	uint32_t status;       /* WIRE_OPENED_OK, _NONE: there is none (more), _FAILED */
+	uint32_t status;       /* WIRE_OPENED_OK, _NONE: there is none (more), _FAILED, _HUNG */
 	uint32_t place;	       /* where it was */
 };
 
@@ -297,7 +298,7 @@ struct wire_open_companion {
 
 struct wire_companion_opened {
 	struct wire_head head; /* id: the object index */
-	uint32_t status;       /* WIRE_OPENED_OK, _NONE: there is none (more), _FAILED */
+	uint32_t status;       /* WIRE_OPENED_OK, _NONE: there is none (more), _FAILED, _HUNG */
 	uint32_t place;	       /* where it was */
 	uint32_t number;
 	uint32_t pad;

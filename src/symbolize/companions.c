@@ -251,6 +251,7 @@ void companions_on_opened(struct symbolize *s, const struct wire_companion_opene
 
 	if (m->head.id != c->making.object || m->number != c->find.want.number || !c->finding)
 		return; /* the symbolizer was faster, or it was given up */
+	s->opts.counters->v[COUNTER_opens_hung] += m->status == WIRE_OPENED_HUNG;
 	owed = symbolize_is_owed(s);
 	c->finding = false;
 	c->place = m->place;

@@ -140,6 +140,7 @@ void debugs_on_opened(struct symbolize *s, const struct wire_debug_opened *m, ui
 
 	if (m->head.id != d->making.object || !d->finding)
 		return; /* the symbolizer was faster, or it was given up */
+	s->opts.counters->v[COUNTER_opens_hung] += m->status == WIRE_OPENED_HUNG;
 	d->finding = false;
 	d->place = m->place;
 	if (m->status != WIRE_OPENED_OK) {

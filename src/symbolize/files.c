@@ -119,6 +119,7 @@ static void on_opened(struct symbolize *s, const struct wire_opened *m, uint64_t
 
 	if (!o || m->head.id < CPROF_OBJECT_FIRST)
 		return;
+	c->v[COUNTER_opens_hung] += m->status == WIRE_OPENED_HUNG;
 	take_path(s, object, m);
 	if (o->lined)
 		lines_opened(s, object, m);
@@ -131,6 +132,9 @@ static void on_opened(struct symbolize *s, const struct wire_opened *m, uint64_t
 	switch (m->status) {
 	case WIRE_OPENED_OK:
 		symbolize_set_state(s, object, OBJECT_OPENED, now_ns);
+		break;
+	case WIRE_OPENED_HUNG: /* another process that has it may do */
+		symbolize_set_state(s, object, OBJECT_GONE, now_ns);
 		break;
 	case WIRE_OPENED_GONE:
 		c->v[COUNTER_objects_gone]++;

@@ -186,7 +186,7 @@ void jit_opened(struct symbolize *s, uint32_t object, const struct wire_opened *
 	if (!w || !w->jit)
 		return;
 	w->lives |= m->status == WIRE_OPENED_OK || m->status == WIRE_OPENED_NONE;
-	w->gone = m->status == WIRE_OPENED_GONE;
+	w->gone = m->status == WIRE_OPENED_GONE || m->status == WIRE_OPENED_HUNG;
 	switch (m->status) {
 	case WIRE_OPENED_OK:
 		symbolize_set_state(s, object, OBJECT_OPENED, now_ns);

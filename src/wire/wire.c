@@ -188,8 +188,9 @@ static bool check_debug_opened(const void *msg, size_t sz)
 {
 	const struct wire_debug_opened *m = msg;
 
-	return sz == sizeof(*m) && (m->status == WIRE_OPENED_OK || m->status == WIRE_OPENED_NONE ||
-				    m->status == WIRE_OPENED_FAILED);
+	return sz == sizeof(*m) &&
+	       (m->status == WIRE_OPENED_OK || m->status == WIRE_OPENED_NONE ||
+		m->status == WIRE_OPENED_FAILED || m->status == WIRE_OPENED_HUNG);
 }
 
 /* Behind a message of @sz bytes there is as much as it says, of which @path_len come last. */
@@ -227,8 +228,9 @@ static bool check_companion_opened(const void *msg, size_t sz)
 {
 	const struct wire_companion_opened *m = msg;
 
-	return sz == sizeof(*m) && (m->status == WIRE_OPENED_OK || m->status == WIRE_OPENED_NONE ||
-				    m->status == WIRE_OPENED_FAILED);
+	return sz == sizeof(*m) &&
+	       (m->status == WIRE_OPENED_OK || m->status == WIRE_OPENED_NONE ||
+		m->status == WIRE_OPENED_FAILED || m->status == WIRE_OPENED_HUNG);
 }
 
 static bool check_sandbox(const void *msg, size_t sz)

@@ -23,7 +23,7 @@ MIB = 1 << 20
 ROLES = {
     "sampler": (61180, [BPF, PERFMON], {"Max processes": 512}),
     "opener": (61181, [PTRACE, SEARCH, RESTORE], {
-        "Max address space": 256 * MIB, "Max cpu time": 3600, "Max processes": 0, "Max open files": 64}),
+        "Max address space": 256 * MIB, "Max cpu time": 3600, "Max processes": 512, "Max open files": 128}),
     "symbolizer": (61182, [], {
         "Max address space": 512 * MIB, "Max cpu time": 3600, "Max processes": 0, "Max open files": 1024,
         "Max file size": 128 * MIB}),

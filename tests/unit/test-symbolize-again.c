@@ -142,6 +142,23 @@ TEST(a_process_that_is_gone_keeps_its_names)
 	end(&j.b);
 }
 
+TEST(a_process_that_cannot_be_looked_at_is_as_gone)
+{
+	struct jit_bench j;
+
+	jit_begin(&j);
+	jit_tick(&j, 0);
+	CHECK_EQ(next(&j.b, j.b.opener), WIRE_OPEN);
+	say_opened(&j.b, j.object, WIRE_OPENED_HUNG);
+	CHECK_EQ(j.b.counters.v[COUNTER_opens_hung], 1);
+	jit_tick(&j, 60 * SECOND);
+	CHECK_EQ(next(&j.b, j.b.opener), 0);
+	jit_close(&j);
+	CHECK_EQ(next(&j.b, j.b.opener), 0);
+	CHECK_EQ(symbolize_pending(j.b.v), 0);
+	end(&j.b);
+}
+
 TEST(a_process_that_is_gone_is_not_asked_for_again)
 {
 	struct jit_bench j;

@@ -420,6 +420,8 @@ TEST(debug_opened)
 				       .status = WIRE_OPENED_NONE };
 
 	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_DEBUG_OPENED);
+	m.status = WIRE_OPENED_HUNG;
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_DEBUG_OPENED);
 	m.status = WIRE_OPENED_GONE;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 }

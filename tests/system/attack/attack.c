@@ -108,7 +108,14 @@ static int attack_confine(struct wire_sandbox *m)
 #elif defined(ATTACK_FRONT)
 	return confine(-EBADF);
 #else
+#ifdef ATTACK_OPENER
+	/* Of the opener it is the workers who meet strangers. */
+	const int r = confine(m);
+
+	return r < 0 ? r : confine_worker();
+#else
 	return confine(m);
+#endif
 #endif
 }
 
