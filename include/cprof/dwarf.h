@@ -38,7 +38,7 @@ enum dwarf_outcome {
 	DWARF_NONE,	   /* nothing is told: of the file, or of the place */
 	DWARF_LIMIT,	   /* what may be done is used up, for now: dwarf_allow() and ask again */
 	DWARF_TOO_LARGE,   /* beyond the limits whenever one asks */
-	DWARF_UNSUPPORTED, /* compressed with zstd, a later version, or not of 64 bits */
+	DWARF_UNSUPPORTED, /* packed in a way that is not known, a later version, or not of 64 bits */
 	DWARF_BAD,	   /* it lies, or is damaged */
 };
 

@@ -50,7 +50,7 @@ bool elf_file_offset(const struct elf_file *f, uint64_t addr, uint64_t *ret);
 bool elf_file_has_code(const struct elf_file *f, uint64_t addr);
 
 /* A section's bytes in the file, and what they are packed with. */
-enum elf_packing { ELF_PLAIN, ELF_ZLIB, ELF_OTHER };
+enum elf_packing { ELF_PLAIN, ELF_ZLIB, ELF_ZSTD, ELF_OTHER };
 
 struct elf_section {
 	uint64_t offset;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* inflater — any place of a section that was packed by zlib, without unpacking all of it each time. */
+/* inflater — any place of a section that was packed, without unpacking all of it each time. */
 
 #include "cprof/elf_file.h"
 #include "ledger.h"

@@ -14,6 +14,10 @@
 #include "elf-file.h"
 
 #define NAME_SZ 32
+#ifndef ELFCOMPRESS_ZSTD
+#define ELFCOMPRESS_ZSTD 2 /* since glibc 2.37 */
+#endif
+
 #define PREFIX ".debug_"
 
 bool elf_file_address(const struct elf_file *f, uint64_t offset, uint64_t *ret)
@@ -68,6 +72,18 @@ bool elf_file_has_code(const struct elf_file *f, uint64_t addr)
 	return false;
 }
 
+enum elf_packing elf_packing_of(uint32_t type)
+{
+	switch (type) {
+	case ELFCOMPRESS_ZLIB:
+		return ELF_ZLIB;
+	case ELFCOMPRESS_ZSTD:
+		return ELF_ZSTD;
+	default:
+		return ELF_OTHER;
+	}
+}
+
 static bool section_of(const struct elf_image *img, const Elf64_Shdr *h, struct elf_section *ret)
 {
 	struct elf_section s = { .offset = h->sh_offset, .sz = h->sh_size };
@@ -83,7 +99,7 @@ static bool section_of(const struct elf_image *img, const Elf64_Shdr *h, struct 
 		.offset = s.offset + sizeof(c),
 		.sz = s.sz - sizeof(c),
 		.plain_sz = c.ch_size,
-		.packing = c.ch_type == ELFCOMPRESS_ZLIB ? ELF_ZLIB : ELF_OTHER,
+		.packing = elf_packing_of(c.ch_type),
 	};
 	return true;
 }

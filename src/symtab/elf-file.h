@@ -14,3 +14,5 @@ struct elf_file {
 
 /* Beside a descriptor that stays the caller's. */
 int elf_file_open_copy(int fd, uint64_t file_sz, struct elf_file **ret);
+/* Of a section's head (Elf64_Chdr). */
+enum elf_packing elf_packing_of(uint32_t type);

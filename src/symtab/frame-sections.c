@@ -3,8 +3,8 @@
 /*
  * .eh_frame is found by its name; where the section headers were stripped, by what PT_GNU_EH_FRAME says
  * (LSB Core 5.0, 10.6.2), and then it reaches to its terminator, for its size is told nowhere.
- * .debug_frame fills its gaps. It may be compressed, in the form of the gABI (SHF_COMPRESSED) or in the
- * one before it (.zdebug_frame), and is then inflated whole, for its entries point back; how much is
+ * .debug_frame fills its gaps. It may be packed, in the form of the gABI (SHF_COMPRESSED) or in the
+ * one before it (.zdebug_frame), and is then unpacked whole, for its entries point back; how much is
  * bounded, whatever the file promises.
  */
 
@@ -12,9 +12,10 @@
 
 #include <endian.h>
 #include <string.h>
-#include <zlib.h>
 
+#include "cprof/elf_unpack.h"
 #include "cprof/unwind_info.h"
+#include "elf-file.h"
 
 #define PIECE_SZ 16384
 #define HDR_VERSION 1
@@ -106,71 +107,79 @@ static void add_by_segments(const struct elf_image *img, struct frame_sections *
 }
 
 /* All @sz bytes into @dst; what is missing or too much is -EBADMSG. */
-static int inflate_all(const struct elf_image *img, uint64_t offset, uint64_t packed, uint8_t *dst,
-		       size_t sz)
+static int unpack_all(const struct elf_image *img, const struct elf_section *e, uint8_t *dst)
 {
+	_cleanup_(elf_unpack_freep) struct elf_unpack *u = NULL;
+	struct elf_unpack_io io = { .out = dst, .out_sz = (size_t)e->plain_sz };
+	uint64_t offset = e->offset, packed = e->sz;
 	uint8_t piece[PIECE_SZ];
-	z_stream z = { .next_out = dst, .avail_out = (uInt)sz };
-	int r = 0, status = Z_OK;
+	int r = elf_unpack_new(e->packing, &u), ended = 0;
 
-	if (inflateInit(&z) != Z_OK)
-		return -ENOMEM;
-	while (r == 0 && status == Z_OK && packed > 0) {
+	if (r < 0)
+		return r;
+	while (r == 0 && packed > 0 && !(ended && e->packing == ELF_ZLIB)) {
 		size_t n = (size_t)MIN(packed, (uint64_t)sizeof(piece));
 
 		r = elf_image_read(img, offset, piece, n);
-		z.next_in = piece;
-		z.avail_in = (uInt)n;
-		if (r == SYMTAB_OK)
-			status = inflate(&z, Z_NO_FLUSH);
+		if (r != SYMTAB_OK)
+			return r < 0 ? r : -EBADMSG;
+		io.in = piece;
+		io.in_sz = n;
+		ended = elf_unpack_run(u, &io);
 		offset += n;
 		packed -= n;
-		if (z.avail_in > 0)
-			break; /* it has ended, is damaged, or is more than it says */
+		/* It has ended, is damaged, or is more than it says. */
+		if (ended < 0 || io.in_sz > 0)
+			break;
 	}
-	(void)inflateEnd(&z);
-	if (r < 0)
-		return r;
-	return r == SYMTAB_OK && status == Z_STREAM_END && z.avail_out == 0 ? 0 : -EBADMSG;
+	if (ended < 0)
+		return ended;
+	return ended && io.out_sz == 0 ? 0 : -EBADMSG;
 }
 
-/* A damaged one is as none. */
-static int add_inflated(const struct elf_image *img, uint64_t offset, uint64_t packed, uint64_t sz,
+/* A damaged one, and one that is packed by what we do not know, is as none. */
+static int add_unpacked(const struct elf_image *img, const struct elf_section *e,
 			struct frame_sections *s)
 {
 	_cleanup_free_ uint8_t *bytes = NULL;
 	int r;
 
-	if (sz > UNWIND_INFO_INFLATED_MAX) {
+	if (e->plain_sz > UNWIND_INFO_INFLATED_MAX) {
 		s->limited = true;
 		return 0;
 	}
-	bytes = malloc(MAX((size_t)sz, (size_t)1));
+	bytes = malloc(MAX((size_t)e->plain_sz, (size_t)1));
 	if (!bytes)
 		return -ENOMEM;
-	r = inflate_all(img, offset, packed, bytes, (size_t)sz);
+	r = unpack_all(img, e, bytes);
 	if (r < 0)
-		return r == -EBADMSG ? 0 : r;
-	add_section(s, (struct frame_section){ .img = img, .bytes = TAKE_PTR(bytes) }, 0, sz, true);
+		return r == -EBADMSG || r == -EOPNOTSUPP ? 0 : r;
+	add_section(s, (struct frame_section){ .img = img, .bytes = TAKE_PTR(bytes) }, 0,
+		    e->plain_sz, true);
 	return 0;
 }
 
-static int add_compressed(const struct elf_image *img, const Elf64_Shdr *h,
-			  struct frame_sections *s)
+static int add_packed(const struct elf_image *img, const Elf64_Shdr *h, struct frame_sections *s)
 {
+	struct elf_section e;
 	Elf64_Chdr c;
 
-	if (h->sh_size < sizeof(c) ||
-	    elf_image_read(img, h->sh_offset, &c, sizeof(c)) != SYMTAB_OK ||
-	    c.ch_type != ELFCOMPRESS_ZLIB)
+	if (h->sh_size < sizeof(c) || elf_image_read(img, h->sh_offset, &c, sizeof(c)) != SYMTAB_OK)
 		return 0;
-	return add_inflated(img, h->sh_offset + sizeof(c), h->sh_size - sizeof(c), c.ch_size, s);
+	e = (struct elf_section){
+		.offset = h->sh_offset + sizeof(c),
+		.sz = h->sh_size - sizeof(c),
+		.plain_sz = c.ch_size,
+		.packing = elf_packing_of(c.ch_type),
+	};
+	return add_unpacked(img, &e, s);
 }
 
 /* "ZLIB" and the size, the highest byte first. */
-static int add_old_compressed(const struct elf_image *img, const Elf64_Shdr *h,
-			      struct frame_sections *s)
+static int add_old_packed(const struct elf_image *img, const Elf64_Shdr *h,
+			  struct frame_sections *s)
 {
+	struct elf_section e;
 	struct {
 		char magic[4];
 		uint32_t sz[2];
@@ -180,8 +189,13 @@ static int add_old_compressed(const struct elf_image *img, const Elf64_Shdr *h,
 	    elf_image_read(img, h->sh_offset, &c, sizeof(c)) != SYMTAB_OK ||
 	    memcmp(c.magic, "ZLIB", sizeof(c.magic)) != 0)
 		return 0;
-	return add_inflated(img, h->sh_offset + sizeof(c), h->sh_size - sizeof(c),
-			    (uint64_t)be32toh(c.sz[0]) << 32 | be32toh(c.sz[1]), s);
+	e = (struct elf_section){
+		.offset = h->sh_offset + sizeof(c),
+		.sz = h->sh_size - sizeof(c),
+		.plain_sz = (uint64_t)be32toh(c.sz[0]) << 32 | be32toh(c.sz[1]),
+		.packing = ELF_ZLIB,
+	};
+	return add_unpacked(img, &e, s);
 }
 
 void frame_sections_find(const struct elf_image *img, struct frame_sections *ret)
@@ -201,12 +215,12 @@ int frame_sections_add_debug(const struct elf_image *img, struct frame_sections 
 	const Elf64_Shdr *h = elf_image_section(img, ".debug_frame");
 
 	if (h && (h->sh_flags & SHF_COMPRESSED))
-		return add_compressed(img, h, s);
+		return add_packed(img, h, s);
 	if (h) {
 		add_section(s, (struct frame_section){ .img = img, .offset = h->sh_offset }, 0,
 			    h->sh_size, true);
 		return 0;
 	}
 	h = elf_image_section(img, ".zdebug_frame");
-	return h ? add_old_compressed(img, h, s) : 0;
+	return h ? add_old_packed(img, h, s) : 0;
 }

@@ -55,6 +55,9 @@ def forms():
     yield c_form("C, 64-bit", "-O2 -g -gdwarf64")
     yield c_form("C, zlib", "-O2 -g -gz=zlib")
     yield c_form("C, zlib of old", "-O2 -g -gz=zlib-gnu")
+    # LLVM 14 does not know it.
+    yield c_form("C, zstd", "-O2 -g -Wl,--compress-debug-sections=zstd", "objcopy --decompress-debug-sections program twin",
+                 llvm="twin")
     # LLVM 14 lets ranges of a split unit of one section count from 0, not from where the unit begins (DWARF 5, 2.17.3).
     yield c_form("C, split", "-O2 -g -gsplit-dwarf", f"gcc -O2 -g -o twin {PROGRAMS}/shapes.c {PROGRAMS}/other.c",
                  llvm="twin")
@@ -75,6 +78,8 @@ def forms():
     yield c_form("C, LTO", "-O2 -g -flto")
     yield cc_form("C++", "-O2 -g")
     yield cc_form("C++, zlib", "-O2 -g -gz=zlib", short=False)
+    yield cc_form("C++, zstd", "-O2 -g -Wl,--compress-debug-sections=zstd",
+                  "objcopy --decompress-debug-sections program twin", llvm="twin", short=False)
     yield cc_form("C++, version 4", "-O2 -gdwarf-4", short=False)
     yield cc_form("C++, version 4, types apart", "-O2 -gdwarf-4 -fdebug-types-section", short=False)
     yield cc_form("C++, types apart", "-O2 -gdwarf-5 -fdebug-types-section", short=False)

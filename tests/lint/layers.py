@@ -51,7 +51,7 @@ MODULES = {
     'spool': ('stages', ['spool.h'], ['src/spool'], ['base', 'output']),
     'cfi': ('workers', ['cfi.h'], ['src/cfi'], ['abi', 'base', 'rows']),
     'gopclntab': ('workers', ['gopclntab.h', 'gopclntab_lines.h'], ['src/gopclntab'], ['abi', 'base']),
-    'symtab': ('workers', ['symtab.h', 'symtab_readable.h', 'elf_file.h', 'unwind_info.h', 'go_lines.h'], ['src/symtab'],
+    'symtab': ('workers', ['symtab.h', 'symtab_readable.h', 'elf_file.h', 'elf_unpack.h', 'unwind_info.h', 'go_lines.h'], ['src/symtab'],
                ['abi', 'base', 'model', 'rows', 'object', 'wire', 'cfi', 'gopclntab']),
     'dwarf': ('workers', ['dwarf.h'], ['src/dwarf'], ['base', 'symtab']),
     'report': ('workers', ['report.h'], ['src/report'], ['base', 'pprof']),
@@ -81,7 +81,8 @@ LIBRARIES = {
                    ['libprotobuf-c', 'protobuf-c', 'protobuf_c', 'libprotobuf_c'],
                    ['src/pprof', 'proto']),
     'lz4': (['lz4.h'], ['lz4'], ['src/symtab']),
-    'zlib': (['zlib.h'], ['zlib', 'z'], ['src/pprof', 'src/symtab', 'src/dwarf']),
+    'zlib': (['zlib.h'], ['zlib', 'z'], ['src/pprof', 'src/symtab']),
+    'zstd': (['zstd.h', 'zstd_errors.h'], ['libzstd', 'zstd'], ['src/symtab']),
     'libmicrohttpd': (['microhttpd.h'], ['libmicrohttpd', 'microhttpd'], ['daemon/front']),
     # In systemd/ its directories are asked for, and nothing is linked.
     'libsystemd': (['systemd/*'], ['libsystemd', 'systemd'], ['daemon/launcher', 'systemd']),

@@ -55,6 +55,8 @@ def programs(long):
     whole = ["go", "build", "-buildmode=pie", "-o", "{twin}", go]
     yield "C++", [[*CXX, "-o", "{out}", cc]], "llvm {out}"
     yield "C++, LTO, zlib", [[*CXX, "-flto", "-gz=zlib", "-o", "{out}", cc]], "llvm {out}"
+    # LLVM 14 does not know zstd.
+    yield "C++, zstd", [[*CXX, "-o", "{twin}", cc], ["objcopy", "--compress-debug-sections=zstd", "{twin}", "{out}"]], "llvm {twin}"
     yield "C++, debug file", debug_file([*CXX, "-o", "{out}", cc]), "llvm {twin}"
     yield "Rust", [["rustc", "-O", "-g", "-o", "{out}", rs]], "llvm {out}"
     yield "C++, split DWARF", split(), "llvm {out}"

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "dwarf-fixture.h"
 #include "inflater.h"
@@ -30,20 +31,39 @@ struct packed {
 	struct elf_section section;
 };
 
-static struct packed pack(void)
+/* By zstd in two frames, as it may be. */
+static size_t compress_to(uint8_t *bytes, size_t room, const uint8_t *plain,
+			  enum elf_packing packing)
+{
+	uLongf sz = room;
+	size_t first, second;
+
+	if (packing == ELF_ZLIB) {
+		CHECK(compress2(bytes, &sz, plain, PLAIN_SZ, 6) == Z_OK);
+		return sz;
+	}
+	first = ZSTD_compress(bytes, room, plain, PLAIN_SZ - 100000, 3);
+	CHECK(!ZSTD_isError(first));
+	second = ZSTD_compress(bytes + first, room - first, plain + PLAIN_SZ - 100000, 100000, 3);
+	CHECK(!ZSTD_isError(second));
+	return first + second;
+}
+
+static struct packed pack(enum elf_packing packing)
 {
 	struct packed k = { .plain = make_plain() };
-	uLongf sz = compressBound(PLAIN_SZ);
-	_cleanup_free_ uint8_t *bytes = malloc(sz);
+	size_t room = PLAIN_SZ + PLAIN_SZ / 8;
+	_cleanup_free_ uint8_t *bytes = malloc(room);
 	struct section_of s = { ".debug_str", bytes, 0 };
 	int fd;
 
-	CHECK(bytes && compress2(bytes, &sz, k.plain, PLAIN_SZ, 6) == Z_OK);
-	s.sz = sz;
+	CHECK(bytes);
+	s.sz = compress_to(bytes, room, k.plain, packing);
 	fd = make_elf(&s, 1);
 	CHECK_EQ(elf_file_open(fd, (uint64_t)lseek(fd, 0, SEEK_END), &k.f), 0);
 	CHECK(elf_file_section(k.f, ".debug_str", &k.section));
 	k.section.plain_sz = PLAIN_SZ;
+	k.section.packing = packing;
 	return k;
 }
 
@@ -77,18 +97,76 @@ static void read_here_and_there(struct packed *k, size_t memory, int times)
 
 TEST(any_place_of_a_packed_section)
 {
-	struct packed k = pack();
+	struct packed k = pack(ELF_ZLIB);
 
 	read_here_and_there(&k, (size_t)32 << 20, 300);
 	/* With room for three chunks, and no point. */
 	read_here_and_there(&k, 300000, 40);
+	unpack(&k);
+	k = pack(ELF_ZSTD);
+	read_here_and_there(&k, (size_t)32 << 20, 300);
+	/* What it looks back to, and a few chunks. */
+	read_here_and_there(&k, (size_t)3 << 20, 40);
+	unpack(&k);
+}
+
+/* What zstd went over is kept: back and forth costs nothing more. */
+TEST(it_is_unpacked_once)
+{
+	struct packed k = pack(ELF_ZSTD);
+	struct ledger l = { .work = UINT64_MAX, .bytes_max = (size_t)32 << 20 };
+	_cleanup_(inflater_freep) struct inflater *in = NULL;
+	uint8_t got;
+
+	CHECK_EQ(inflater_new(k.f, &k.section, &l, &in), 0);
+	CHECK_EQ(inflater_read(in, PLAIN_SZ - 1, &got, 1), 0);
+	CHECK(UINT64_MAX - l.work >= PLAIN_SZ);
+	l.work = 0;
+	for (size_t at = 0; at < PLAIN_SZ; at += 300000) {
+		CHECK_EQ(inflater_read(in, at, &got, 1), 0);
+		CHECK_EQ(got, k.plain[at]);
+	}
+	unpack(&k);
+}
+
+/* A stream that looks back further than we keep. */
+TEST(a_window_that_is_too_large)
+{
+	struct packed k = { .plain = make_plain() };
+	ZSTD_CCtx *z = ZSTD_createCCtx();
+	size_t room = PLAIN_SZ + PLAIN_SZ / 8;
+	_cleanup_free_ uint8_t *bytes = malloc(room);
+	struct section_of s = { ".debug_str", bytes, 0 };
+	struct ledger l = { .work = UINT64_MAX, .bytes_max = (size_t)32 << 20 };
+	ZSTD_inBuffer from = { k.plain, PLAIN_SZ, 0 };
+	ZSTD_outBuffer to = { bytes, room, 0 };
+	struct inflater *in;
+	uint8_t got;
+	int fd;
+
+	CHECK(bytes && z);
+	ZSTD_CCtx_setParameter(z, ZSTD_c_windowLog, 24);
+	CHECK(!ZSTD_isError(ZSTD_compressStream2(z, &to, &from, ZSTD_e_flush)));
+	CHECK_EQ(ZSTD_compressStream2(z, &to, &from, ZSTD_e_end), 0);
+	ZSTD_freeCCtx(z);
+	s.sz = to.pos;
+	fd = make_elf(&s, 1);
+	CHECK_EQ(elf_file_open(fd, (uint64_t)lseek(fd, 0, SEEK_END), &k.f), 0);
+	CHECK(elf_file_section(k.f, ".debug_str", &k.section));
+	k.section.plain_sz = PLAIN_SZ;
+	k.section.packing = ELF_ZSTD;
+	CHECK_EQ(inflater_new(k.f, &k.section, &l, &in), 0);
+	CHECK_EQ(inflater_read(in, 0, &got, 1), -EOPNOTSUPP);
+	CHECK_EQ(inflater_read(in, 0, &got, 1), -EOPNOTSUPP);
+	in = inflater_free(in);
+	CHECK_EQ(l.bytes, 0);
 	unpack(&k);
 }
 
 /* Points spare most of the way: to the end and back costs a part of it, and not all. */
 TEST(points_spare_work)
 {
-	struct packed k = pack();
+	struct packed k = pack(ELF_ZLIB);
 	struct ledger l = { .work = UINT64_MAX, .bytes_max = (size_t)1 << 20 };
 	_cleanup_(inflater_freep) struct inflater *in = NULL;
 	uint64_t before;
@@ -104,9 +182,9 @@ TEST(points_spare_work)
 	unpack(&k);
 }
 
-TEST(work_goes_on_where_it_ended)
+static void end_and_go_on(enum elf_packing packing, uint64_t work, int least)
 {
-	struct packed k = pack();
+	struct packed k = pack(packing);
 	struct ledger l = { .work = 0, .bytes_max = (size_t)16 << 20 };
 	_cleanup_(inflater_freep) struct inflater *in = NULL;
 	uint8_t got = 0;
@@ -115,27 +193,35 @@ TEST(work_goes_on_where_it_ended)
 	CHECK_EQ(inflater_new(k.f, &k.section, &l, &in), 0);
 	while ((r = inflater_read(in, PLAIN_SZ - 1, &got, 1)) == -E2BIG) {
 		CHECK(tries++ < 10);
-		l.work = 4 << 20;
+		l.work = work;
 	}
 	CHECK_EQ(r, 0);
 	CHECK_EQ(got, k.plain[PLAIN_SZ - 1]);
-	CHECK(tries >= 6);
+	CHECK(tries >= least);
 	unpack(&k);
 }
 
-TEST(packed_sections_that_lie)
+TEST(work_goes_on_where_it_ended)
 {
-	struct packed k = pack();
+	end_and_go_on(ELF_ZLIB, 4 << 20, 6);
+	end_and_go_on(ELF_ZSTD, 1 << 20, 6);
+}
+
+static void lie(enum elf_packing packing)
+{
+	struct packed k = pack(packing);
 	struct ledger l = { .work = UINT64_MAX, .bytes_max = (size_t)16 << 20 };
 	struct elf_section s = k.section;
 	struct inflater *in = NULL;
 	uint8_t got;
 
-	/* More than it can be. */
+	/* More than it can be, which zstd has no limit for. */
 	s.plain_sz = s.sz * 1033;
-	CHECK_EQ(inflater_new(k.f, &s, &l, &in), -EBADMSG);
+	if (packing == ELF_ZLIB)
+		CHECK_EQ(inflater_new(k.f, &s, &l, &in), -EBADMSG);
 	s.plain_sz = UINT64_MAX;
-	CHECK_EQ(inflater_new(k.f, &s, &l, &in), -EBADMSG);
+	if (packing == ELF_ZLIB)
+		CHECK_EQ(inflater_new(k.f, &s, &l, &in), -EBADMSG);
 	CHECK(!in);
 	/* More than it is: up to there it can be read. */
 	s.plain_sz = PLAIN_SZ + 70000;
@@ -158,6 +244,66 @@ TEST(packed_sections_that_lie)
 	CHECK_EQ(inflater_read(in, 0, &got, 1), -EBADMSG);
 	in = inflater_free(in);
 	unpack(&k);
+}
+
+TEST(packed_sections_that_lie)
+{
+	lie(ELF_ZLIB);
+	lie(ELF_ZSTD);
+}
+
+/* A terabyte by zstd, of which a megabyte is asked for: its size is a claim, and what is unpacked is work. */
+TEST(a_section_that_claims_a_terabyte)
+{
+	struct packed k = pack(ELF_ZSTD);
+	struct ledger l = { .work = 16 << 20, .bytes_max = (size_t)8 << 20 };
+	_cleanup_(inflater_freep) struct inflater *in = NULL;
+	uint8_t got;
+
+	k.section.plain_sz = 1ULL << 40;
+	CHECK_EQ(inflater_new(k.f, &k.section, &l, &in), 0);
+	CHECK_EQ(inflater_read(in, PLAIN_SZ / 2, &got, 1), 0);
+	CHECK_EQ(got, k.plain[PLAIN_SZ / 2]);
+	CHECK_EQ(inflater_read(in, (1ULL << 40) - 1, &got, 1), -EBADMSG);
+	CHECK(l.bytes <= l.bytes_max);
+	unpack(&k);
+}
+
+/* 4 GB of zeros by zstd in 128 KB: what is allowed is spent, and the memory stays. */
+TEST(bomb_by_zstd)
+{
+	const uint64_t plain_sz = 4ULL << 30;
+	_cleanup_free_ uint8_t *zeros = calloc(1, (size_t)1 << 20),
+			       *bytes = malloc((size_t)1 << 20);
+	struct section_of s = { ".debug_str", bytes, 0 };
+	struct ledger l = { .work = 64 << 20, .bytes_max = (size_t)16 << 20 };
+	_cleanup_(inflater_freep) struct inflater *in = NULL;
+	_cleanup_(elf_file_closep) struct elf_file *f = NULL;
+	ZSTD_CCtx *z = ZSTD_createCCtx();
+	ZSTD_outBuffer to = { bytes, (size_t)1 << 20, 0 };
+	struct elf_section section;
+	uint8_t got;
+	int fd;
+
+	CHECK(zeros && bytes && z);
+	for (uint64_t i = 0; i < plain_sz >> 20; i++) {
+		ZSTD_inBuffer from = { zeros, (size_t)1 << 20, 0 };
+
+		CHECK(!ZSTD_isError(ZSTD_compressStream2(
+			z, &to, &from, i + 1 == plain_sz >> 20 ? ZSTD_e_end : ZSTD_e_continue)));
+	}
+	ZSTD_freeCCtx(z);
+	s.sz = to.pos;
+	CHECK(s.sz < 256 << 10);
+	fd = make_elf(&s, 1);
+	CHECK_EQ(elf_file_open(fd, (uint64_t)lseek(fd, 0, SEEK_END), &f), 0);
+	CHECK(elf_file_section(f, ".debug_str", &section));
+	section.plain_sz = plain_sz;
+	section.packing = ELF_ZSTD;
+	CHECK_EQ(inflater_new(f, &section, &l, &in), 0);
+	CHECK_EQ(inflater_read(in, plain_sz - 1, &got, 1), -E2BIG);
+	CHECK_EQ(l.work, 0);
+	CHECK(l.bytes <= l.bytes_max);
 }
 
 /* 256 MB of zeros in some kilobytes: what is allowed is spent, and the memory stays. */

@@ -13,6 +13,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "bytes.h"
 #include "cprof/base/rng.h"
@@ -79,8 +80,14 @@ static void add_debug(struct reference *r, const struct oracle *o)
 	if (s && (s->sh_flags & SHF_COMPRESSED)) {
 		const Elf64_Chdr *c = (const void *)p;
 
-		CHECK_EQ(c->ch_type, ELFCOMPRESS_ZLIB);
-		r->inflated = inflated(p + sizeof(*c), sz - sizeof(*c), c->ch_size);
+		if (c->ch_type == ELFCOMPRESS_ZLIB) {
+			r->inflated = inflated(p + sizeof(*c), sz - sizeof(*c), c->ch_size);
+		} else {
+			r->inflated = malloc(c->ch_size);
+			CHECK_EQ(ZSTD_decompress(r->inflated, c->ch_size, p + sizeof(*c),
+						 sz - sizeof(*c)),
+				 c->ch_size);
+		}
 		p = r->inflated;
 		sz = c->ch_size;
 	} else if (!s && (s = section_of(o, ".zdebug_frame"))) {

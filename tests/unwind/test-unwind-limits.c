@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "check.h"
 #include "cprof/base/vec.h"
@@ -245,11 +246,11 @@ TEST(segments_on_top_of_each_other)
 }
 
 /* A compressed section that says it is @sz bytes, and is an entry and zeros, @real bytes in all. */
-static void load_compressed(uint64_t sz, size_t real, struct result *ret)
+static void load_compressed(uint32_t type, uint64_t sz, size_t real, struct result *ret)
 {
-	Elf64_Chdr c = { .ch_type = ELFCOMPRESS_ZLIB, .ch_size = sz };
+	Elf64_Chdr c = { .ch_type = type, .ch_size = sz };
 	uint8_t *plain = calloc(1, real + 1);
-	uLongf packed_sz = compressBound(real);
+	uLongf packed_sz = compressBound(real) + 64;
 	uint8_t *packed = malloc(sizeof(c) + packed_sz);
 	bytes_t entry = { 0 };
 	struct file f;
@@ -260,7 +261,11 @@ static void load_compressed(uint64_t sz, size_t real, struct result *ret)
 	memcpy(plain, entry.v, MIN(entry.cnt, real));
 	vec_done(&entry);
 	memcpy(packed, &c, sizeof(c));
-	CHECK_EQ(compress(packed + sizeof(c), &packed_sz, plain, real), Z_OK);
+	if (type == ELFCOMPRESS_ZLIB)
+		CHECK_EQ(compress(packed + sizeof(c), &packed_sz, plain, real), Z_OK);
+	else
+		packed_sz = ZSTD_compress(packed + sizeof(c), packed_sz, plain, real, 3);
+	CHECK(!ZSTD_isError(packed_sz));
 	free(plain);
 	f = make_file(0x1000, sizeof(c) + packed_sz, SHF_COMPRESSED);
 	load(&f, packed, sizeof(c) + packed_sz, ret);
@@ -284,11 +289,13 @@ TEST(promises_of_what_is_compressed)
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-		_cleanup_result_ struct result r = { 0 };
+		for (uint32_t type = ELFCOMPRESS_ZLIB; type <= 2; type++) { /* and by zstd */
+			_cleanup_result_ struct result r = { 0 };
 
-		load_compressed(cases[i].sz, cases[i].real, &r);
-		CHECK_EQ(r.outcome, cases[i].outcome);
-		CHECK_EQ(r.rows.head->pages_cnt, cases[i].outcome == UNWIND_INFO_OK);
+			load_compressed(type, cases[i].sz, cases[i].real, &r);
+			CHECK_EQ(r.outcome, cases[i].outcome);
+			CHECK_EQ(r.rows.head->pages_cnt, cases[i].outcome == UNWIND_INFO_OK);
+		}
 	}
 }
 
