@@ -54,6 +54,20 @@ static void lose_opener(struct sampler *s, bool replace)
 		roles_replace(s, WIRE_ROLE_OPENER);
 }
 
+/* Nothing that one told who was caught is used for another window, or for this one. */
+void naming_disbelieve(struct sampler *s)
+{
+	uint32_t object;
+	size_t pos = 0;
+
+	symbolize_disbelieve(s->symbolize, clock_mono_ns());
+	while (objects_next(s->objects, &pos, &object)) {
+		unwinding_forget(s, object);
+		unwinding_settle(s, object);
+	}
+	unwinding_forget(s, CPROF_OBJECT_VDSO);
+}
+
 static void lose_symbolizer(struct sampler *s, bool replace)
 {
 	s->symbolizer = loop_remove(s->symbolizer);
@@ -88,6 +102,8 @@ int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx)
 	struct sampler *s = ctx;
 	int r = symbolize_dispatch_symbolizer(s->symbolize, clock_mono_ns());
 
+	if (r == -EBADMSG)
+		naming_disbelieve(s);
 	if (r < 0)
 		lose_symbolizer(s, r == -EBADMSG);
 	return 0;

@@ -112,6 +112,16 @@ static bool is_strange_config(const void *msg, ssize_t sz)
 	       wire_check(msg, (size_t)sz) < 0;
 }
 
+/* Whoever it was, it may have been the symbolizer, taken over by a file. */
+static void take_violations(struct sampler *s, const struct wire_sandbox *m)
+{
+	__u64 *cnt = &s->counters.v[COUNTER_sandbox_violations];
+
+	if (m->violations > *cnt)
+		naming_disbelieve(s);
+	*cnt = m->violations;
+}
+
 static int on_control(struct loop_source *src, uint32_t events, void *ctx)
 {
 	struct sampler *s = ctx;
@@ -141,8 +151,7 @@ static int on_control(struct loop_source *src, uint32_t events, void *ctx)
 			always_set_roles(s->always, (const void *)buf);
 		return 0;
 	case WIRE_SANDBOX:
-		s->counters.v[COUNTER_sandbox_violations] =
-			((const struct wire_sandbox *)(const void *)buf)->violations;
+		take_violations(s, (const void *)buf);
 		return 0;
 	case WIRE_STOP:
 		take_stop(s);

@@ -143,6 +143,7 @@ int confine(struct sampler *s, int spool);
 void naming_tick(struct sampler *s, uint64_t now_ns);
 void naming_set_opener(struct sampler *s, int fd);
 /* The process that is our neighbour from now on; 0: not known. */
+void naming_disbelieve(struct sampler *s);
 void naming_meet(struct sampler *s, struct neighbour *who, uint32_t pid);
 int naming_on_opener(struct loop_source *src, uint32_t events, void *ctx);
 int naming_on_symbolizer(struct loop_source *src, uint32_t events, void *ctx);

@@ -67,6 +67,7 @@ void names_doubt(struct names *n, uint32_t object);
 /* The same of what was answered in part, each of which @fn is told; not 0 ends it, and is returned. */
 typedef int (*names_place_fn)(uint64_t offset, void *ctx);
 int names_doubt_part(struct names *n, uint32_t object, names_place_fn fn, void *ctx);
+void names_doubt_all(struct names *n);
 /* True when the place was answered, and nothing better is to be had. */
 bool names_settled(const struct names *n, uint32_t object, uint64_t offset);
 

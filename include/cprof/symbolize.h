@@ -77,7 +77,6 @@ void symbolize_defer(struct symbolize *s, bool deferred);
 
 /* Its file is to be read once more, for what else came of it, as soon as a process has it. */
 void symbolize_read_again(struct symbolize *s, uint32_t object, uint64_t now_ns);
-
 /* Its unwinding rows are on their way: the file is being opened or read. */
 bool symbolize_awaits_rows(struct symbolize *s, uint32_t object);
 
@@ -89,6 +88,8 @@ bool symbolize_forget(struct symbolize *s, uint32_t object);
 
 /* Drops names that no stack wanted since, and those of forgotten objects; 0 or -ENOMEM. */
 int symbolize_sweep(struct symbolize *s, uint64_t before_ns);
+/* A symbolizer was caught: its names are dropped, and files read again. Its rows are the caller's to drop. */
+void symbolize_disbelieve(struct symbolize *s, uint64_t now_ns);
 
 /*
  * Reads what has come; 0, or -EPIPE: that role is gone, or -EBADMSG: it lied. The owner then stops

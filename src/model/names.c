@@ -198,6 +198,12 @@ int names_doubt_part(struct names *n, uint32_t object, names_place_fn fn, void *
 	return r;
 }
 
+void names_doubt_all(struct names *n)
+{
+	for (size_t i = 0; i < n->answers.cnt; i++)
+		n->answers.v[i].doubted = true;
+}
+
 size_t names_bytes(const struct names *n)
 {
 	return n->answers.cnt * ANSWER_BYTES + n->inlined.cnt * sizeof(*n->inlined.v) +

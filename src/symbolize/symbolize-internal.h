@@ -350,3 +350,6 @@ int wants_scan(struct symbolize_view *v, uint64_t now_ns);
 /* answers.c */
 int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t now_ns);
 void symbolize_asks_drop(struct symbolize *s);
+
+/* What was told of names is asked for once more. */
+void trust_doubt(struct symbolize *s);

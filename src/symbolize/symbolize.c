@@ -221,6 +221,8 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 	uint32_t i;
 
 	blame_symbolizer(s);
+	if (s->symbolizer_fd >= 0)
+		trust_doubt(s);
 	s->symbolizer_fd = fd_close(s->symbolizer_fd);
 	s->symbolizer_fd = fd;
 	s->symbolizer_heard_ns = now_ns;

@@ -178,6 +178,82 @@ TEST(lies_are_found_out)
 	end(&b);
 }
 
+/* Two places of a file with names by the symbolizer that is there. */
+static uint32_t make_named(struct bench *b, uint64_t ino)
+{
+	uint32_t object = make_ready(b, ino);
+
+	add_stack(b, object, 2);
+	CHECK_EQ(symbolize_window(b->v, SECOND), 0);
+	CHECK_EQ(next(b, b->symbolizer), WIRE_NAMES);
+	CHECK_EQ(answer(b, 2), 0);
+	CHECK(names_settled(b->names, object, 0x1000 - 1));
+	return object;
+}
+
+TEST(names_of_one_that_died_serve_until_the_next_one_has_answered)
+{
+	struct bench b;
+	struct name name;
+	uint32_t object;
+
+	begin(&b);
+	object = make_named(&b, 710);
+	symbolize_set_symbolizer(b.s, -EBADF, SECOND);
+	CHECK(names_get(b.names, object, 0x1000 - 1, &name));
+	CHECK(!names_settled(b.names, object, 0x1000 - 1));
+	give_symbolizer(&b);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	say_opened(&b, object, WIRE_OPENED_OK);
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	symbolize_look_again(b.v);
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	CHECK_EQ(answer(&b, 2), 0);
+	CHECK(names_settled(b.names, object, 0x1000 - 1));
+	end(&b);
+}
+
+/* It named one file, and said of another that it is bad, and of a third that it has no names. */
+TEST(nothing_of_one_that_was_caught_is_believed)
+{
+	static const int words[] = { WIRE_OBJECT_BAD, WIRE_OBJECT_UNNAMED, WIRE_OBJECT_LIMIT };
+	uint32_t object, others[ELEMENTSOF(words)], opened = 0;
+	struct bench b;
+	struct name name;
+
+	begin(&b);
+	object = make_named(&b, 720);
+	for (uint32_t i = 0; i < ELEMENTSOF(words); i++) {
+		others[i] = announce(&b, 721 + i, EXT4_SUPER_MAGIC, S_IFREG);
+		CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+		say_opened(&b, others[i], WIRE_OPENED_OK);
+		CHECK_EQ(say_object(&b, others[i], words[i]), 0);
+	}
+	CHECK_EQ(seqpacket_send(b.symbolizer, "nonsense", 8, -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), -EBADMSG);
+	symbolize_disbelieve(b.s, SECOND);
+	CHECK(!names_get(b.names, object, 0x1000 - 1, &name));
+	CHECK_EQ(names_cnt(b.names), 0);
+	for (uint32_t i = 0; i < ELEMENTSOF(words); i++)
+		CHECK_EQ(objects_get(b.objects, others[i])->state, OBJECT_SEEN);
+	symbolize_set_symbolizer(b.s, -EBADF, SECOND);
+	give_symbolizer(&b);
+	while (next(&b, b.opener) == WIRE_OPEN) {
+		uint32_t id = (uint32_t)((struct wire_head *)b.buf)->id;
+
+		opened++;
+		say_opened(&b, id, WIRE_OPENED_OK);
+		CHECK_EQ(say_object(&b, id, WIRE_OBJECT_READY), 0);
+	}
+	CHECK_EQ(opened, 1 + ELEMENTSOF(words));
+	CHECK_EQ(symbolize_window(b.v, SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	CHECK_EQ(answer(&b, 2), 0);
+	CHECK(names_settled(b.names, object, 0x1000 - 1));
+	end(&b);
+}
+
 TEST(who_does_not_answer_is_stuck)
 {
 	struct bench b;
