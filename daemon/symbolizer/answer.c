@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cprof/object_source.h"
 #include "cprof/base/str.h"
 
 /* What reading a larger file leaves free in the heap is given back. */
@@ -62,6 +63,11 @@ static enum wire_object_status status_of(int r)
 	}
 }
 
+#define SAME(source) (OBJECT_SOURCE_##source == 1u << SYMTAB_SOURCE_##source)
+_Static_assert(SAME(SYMTAB) && SAME(DEBUG) && SAME(DEBUGDATA) && SAME(GO) && SAME(DYNSYM) &&
+		       SAME(PLT) && SAME(KALLSYMS) && SAME(PERF_MAP) && SAME(JITDUMP),
+	       "the sampler knows sources by the same bits");
+
 static void make_object(uint32_t object, enum wire_object_status status, const struct symtab *t,
 			union answer *ret)
 {
@@ -80,6 +86,7 @@ static void make_object(uint32_t object, enum wire_object_status status, const s
 	m->text_end = info->text_end;
 	m->segments_cnt = info->segments_cnt;
 	memcpy(m->segments, info->segments, info->segments_cnt * sizeof(*m->segments));
+	m->sources = info->sources;
 	m->build_id_sz = info->build_id_sz;
 	memcpy(m->build_id, info->build_id, info->build_id_sz);
 }

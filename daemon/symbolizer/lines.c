@@ -213,6 +213,13 @@ enum lines_state lines_state(const struct lines *l, uint32_t object)
 	return elf_file_is_attached(l->v.v[i]->elf) ? LINES_OPEN : LINES_CLOSED;
 }
 
+bool lines_are_go(const struct lines *l, uint32_t object)
+{
+	size_t i = lines_index(l, object);
+
+	return i < l->v.cnt && l->v.v[i]->go;
+}
+
 /* One question on its way. */
 struct asking {
 	const struct lines_file *file;

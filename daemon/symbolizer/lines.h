@@ -61,6 +61,9 @@ void lines_done(struct lines *l);
 enum lines_state { LINES_NONE, LINES_CLOSED, LINES_OPEN };
 enum lines_state lines_state(const struct lines *l, uint32_t object);
 
+/* Are they by Go's table, and not by debugging information alone? */
+bool lines_are_go(const struct lines *l, uint32_t object);
+
 /* The innermost frame comes first. */
 struct lines_place {
 	const struct lines_frame *frames;

@@ -20,6 +20,7 @@
 
 #include "answer.h"
 #include "confine.h"
+#include "cprof/object_source.h"
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
@@ -251,6 +252,10 @@ static int symbolizer_file(struct symbolizer *s, const struct wire_file *m, int 
 	if (r == 0 && elf && elf_file_bytes(elf) <= FILES_HEADERS_MAX)
 		r = lines_add(&s->lines, (uint32_t)m->head.id, elf, NULL);
 	s->answer.object.lined = r > 0;
+	if (r > 0)
+		s->answer.object.sources |= lines_are_go(&s->lines, (uint32_t)m->head.id)
+						    ? OBJECT_SOURCE_LINES_GO
+						    : OBJECT_SOURCE_LINES_DWARF;
 	if (r >= 0 && m->kind != WIRE_FILE_PERF_MAP) {
 		r = files_put(&s->files, (uint32_t)m->head.id, elf, now_ns);
 		loop_timer_set(s->expiry, files_expire(&s->files, now_ns));

@@ -60,12 +60,15 @@ struct object {
 	enum object_kind kind;
 	enum object_state state;
 	enum object_elf elf;
-	bool lined;   /* its file tells lines */
-	bool foreign; /* a superblock of another user namespace */
+	bool lined;    /* its file tells lines */
+	bool foreign;  /* a superblock of another user namespace */
+	bool limited;  /* its names are too much */
+	bool no_debug; /* there is no separate debug file of it */
 	uint8_t build_id_sz;
 	uint8_t segments_cnt;
 	uint32_t owner;
-	uint32_t told; /* those whose BPF has its id, a bit each */
+	uint16_t sources; /* enum object_source of object_source.h */
+	uint32_t told;	  /* those whose BPF has its id, a bit each */
 	const uint8_t *build_id;
 	const struct object_segment *segments;
 	const char *path;      /* clean UTF-8, as the process saw it; NULL: not known */

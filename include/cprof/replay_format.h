@@ -87,7 +87,9 @@ struct replay_session {
 struct replay_object {
 	uint32_t size;
 	uint32_t id;	    /* below CPROF_OBJECT_FIRST, or the next one from there on */
-	uint32_t state;	    /* enum object_state */
+	uint8_t state;	    /* enum object_state */
+	uint8_t lacks;	    /* 1: its names were too much; 2: it has no separate debug file */
+	uint16_t sources;   /* enum object_source */
 	uint16_t elf, kind; /* enum object_elf, enum object_kind */
 	uint64_t kernel_text;
 	uint32_t owner;

@@ -43,6 +43,10 @@ enum symtab_source {
 	SYMTAB_SOURCE_DYNSYM,
 	SYMTAB_SOURCE_PLT, /* "f@plt": the stubs that calls of other files' functions go through */
 	SYMTAB_SOURCE_MAX,
+	/* Of what is no ELF file. */
+	SYMTAB_SOURCE_KALLSYMS = 8,
+	SYMTAB_SOURCE_PERF_MAP,
+	SYMTAB_SOURCE_JITDUMP,
 };
 
 /* Of all functions the names, but for what was inlined: nothing else will know more. */
@@ -54,6 +58,8 @@ struct symtab_limits {
 	uint32_t symbols; /* in the file, of all tables */
 	size_t bytes;	  /* of the finished table */
 	size_t plain;	  /* names that are more bytes than this are packed */
+	uint32_t
+		only; /* of an ELF file: from these sources alone, bits (1 << enum symtab_source); 0: all */
 };
 
 #define SYMTAB_LIMITS_DEFAULT \
@@ -78,8 +84,7 @@ struct symtab_info {
 	uint64_t text_end;   /* kernel: _etext */
 	bool go;	     /* a program of Go, or with Go in it */
 	bool cut; /* perf map, jitdump: its beginning is beyond the limits and was not kept */
-	uint32_t
-		sources; /* of an ELF file's names: a bit (1 << enum symtab_source) for each that has some */
+	uint32_t sources; /* of its names: a bit (1 << enum symtab_source) for each that has some */
 };
 
 struct symtab_symbol {
@@ -139,5 +144,7 @@ bool symtab_find(const struct symtab *t, uint64_t place, struct symtab_symbol *r
 
 const struct symtab_info *symtab_info(const struct symtab *t);
 size_t symtab_bytes(const struct symtab *t);
+/* How many functions an ELF file's table has, and how many bytes of the file are theirs. */
+void symtab_coverage(const struct symtab *t, uint64_t *ret_functions, uint64_t *ret_bytes);
 
 DEFINE_CLEANUP(struct symtab *, symtab_free);

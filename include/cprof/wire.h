@@ -330,7 +330,7 @@ enum wire_object_status {
 
 /*
  * id: the object index. For the kernel only status and text_start count, for the vDSO only status. Comes once
- * more before the ROWS that answer DEBUG_FILE, when that file has more names: then only status counts. READY: what
+ * more before the ROWS that answer DEBUG_FILE, when that file has more names: then only status and sources count. READY: what
  * was NAMED of the object before is to be asked for again; LIMIT: they are too much, and all stays as it is.
  */
 struct wire_object {
@@ -344,7 +344,8 @@ struct wire_object {
 	struct object_segment segments[OBJECT_SEGMENTS_MAX];
 	uint8_t build_id[OBJECT_BUILD_ID_MAX];
 	uint32_t lined; /* 1: it tells lines, and stays open for them until RELEASE */
-	uint32_t pad;
+	uint32_t
+		sources; /* of its names, and of its lines if it is lined: bits of enum object_source */
 };
 
 /*

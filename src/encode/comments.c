@@ -14,8 +14,11 @@
 #include <string.h>
 
 #include "cprof/base/clock.h"
+#include "cprof/object_source.h"
 #include "cprof/base/cleanup.h"
 #include "encoder.h"
+
+#define OBJECTS_MAX 512 /* that a file tells of */
 
 struct comments {
 	struct encoder *encoder;
@@ -57,21 +60,68 @@ static int add_text(struct comments *c, const char *key, const char *text)
 	return text && text[0] ? add(c, "#cprofd %s=%s", key, text) : 0;
 }
 
+/* The caller's to free; NULL: no memory. */
+static char *clean_copy(const char *text)
+{
+	size_t len = strlen(text), sz = 3 * len + 1;
+	char *clean = malloc(sz);
+
+	if (clean)
+		(void)str_clean(clean, sz, text, len, NULL);
+	return clean;
+}
+
 static int add_exe(struct comments *c, uint32_t exe)
 {
 	const struct object *o = objects_get(c->encoder->opts->objects, exe);
 	_cleanup_free_ char *clean = NULL;
-	size_t len, sz;
 
 	if (!o || !o->path)
 		return 0;
-	len = strlen(o->path);
-	sz = 3 * len + 1;
-	clean = malloc(sz);
-	if (!clean)
+	clean = clean_copy(o->path);
+	return clean ? add_text(c, "exe", clean) : -ENOMEM;
+}
+
+/* Where its names and lines come from, and why it has not all of them. */
+static int add_object(struct comments *c, uint32_t object)
+{
+	const struct object *o = objects_get(c->encoder->opts->objects, object);
+	char names[OBJECT_WORDS_SZ], lines[OBJECT_WORDS_SZ];
+	_cleanup_free_ char *file = NULL;
+	const char *why;
+
+	if (!o || object == CPROF_OBJECT_NONE || object == CPROF_OBJECT_ANON)
+		return 0;
+	file = clean_copy(layout_file(&c->encoder->layout, object));
+	if (!file)
 		return -ENOMEM;
-	(void)str_clean(clean, sz, o->path, len, NULL);
-	return add_text(c, "exe", clean);
+	object_names_words(o, names);
+	object_lines_words(o, lines);
+	why = object_why(o);
+	return add(c, "#cprofd object=names:%s lines:%s why:%s %s", names[0] ? names : "-",
+		   lines[0] ? lines : "-", why ? why : "-", file);
+}
+
+/* One that has several regions is told of with its first. Of many objects the last ones are left out. */
+static int add_objects(struct comments *c)
+{
+	const struct layout *l = &c->encoder->layout;
+	uint32_t told[OBJECTS_MAX];
+	size_t cnt = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < l->regions.cnt && cnt < OBJECTS_MAX && r == 0; i++) {
+		uint32_t object = l->regions.v[i].object;
+		bool again = false;
+
+		for (size_t j = 0; j < cnt && !again; j++)
+			again = told[j] == object;
+		if (again)
+			continue;
+		told[cnt++] = object;
+		r = add_object(c, object);
+	}
+	return r;
 }
 
 /* What the path of a control group tells; "" what it does not. */
@@ -267,6 +317,8 @@ static int add_all(struct comments *c)
 		r = add_text(c, "kinds", "cpu");
 	if (r == 0)
 		r = add_text(c, "walk", o->walk_proc ? "proc" : NULL);
+	if (r == 0)
+		r = add_objects(c);
 	if (r == 0)
 		r = add_text(c, "boot", o->boot_id);
 	if (r == 0)

@@ -15,7 +15,9 @@
 #include "merge-internal.h"
 
 #define PREFIX "#cprofd "
+#define OBJECT "#cprofd object="
 #define COMMENTS_MAX 256 /* different ones */
+#define OBJECTS_MAX 512
 #define REASONS_MAX 64
 #define REASON_LEN_MAX 32
 
@@ -190,6 +192,16 @@ static int apply(struct merge_file *f, struct merge_comment *c, const char *valu
 	return r;
 }
 
+/* What each part says of an object is kept, once: they learnt more of it as time went by. */
+static int add_object(struct merge *m, uint32_t text)
+{
+	for (size_t i = 0; i < m->objects.cnt; i++) {
+		if (m->objects.v[i] == text)
+			return 0;
+	}
+	return m->objects.cnt < OBJECTS_MAX ? vec_push(&m->objects, (int64_t)text) : 0;
+}
+
 static int add_comment(struct merge_file *f, uint32_t string)
 {
 	struct merge *m = f->merge;
@@ -205,6 +217,8 @@ static int add_comment(struct merge_file *f, uint32_t string)
 	text = strdup(strtab_get(&m->strings, id));
 	if (!text)
 		return -ENOMEM;
+	if (strncmp(text, OBJECT, strlen(OBJECT)) == 0)
+		return add_object(m, id);
 	if (strncmp(text, PREFIX, strlen(PREFIX)) == 0)
 		equals = strchr(text, '=');
 	if (equals) {
@@ -364,6 +378,8 @@ int merge_list_comments(struct merge *m, const struct merge_counts *counts, int6
 
 	for (size_t i = 0; r == 0 && i < m->comments.cnt; i++)
 		r = list_comment(&l, &m->comments.v[i], counts);
+	for (size_t i = 0; r == 0 && i < m->objects.cnt; i++)
+		r = vec_push(&l.ids, m->objects.v[i]);
 	if (r == 0)
 		r = list_count(&l, "windows", m->windows);
 	if (r < 0)

@@ -97,6 +97,7 @@ struct merge {
 	VEC(struct pprof_type) types;
 	VEC(struct merge_comment) comments;
 	VEC(struct merge_reason) reasons;
+	VEC(int64_t) objects; /* strings: what is said of them */
 	struct pprof_type period_type;
 	uint32_t default_type;
 	int64_t period;

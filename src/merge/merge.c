@@ -30,6 +30,7 @@ static void merge_done(struct merge *m)
 	vec_done(&m->totals);
 	vec_done(&m->types);
 	vec_done(&m->comments);
+	vec_done(&m->objects);
 	vec_done(&m->reasons);
 	free(m->text);
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cprof/object_source.h"
 #include "cprof/base/str.h"
 #include "cprof/replay.h"
 #include "lines.h"
@@ -40,6 +41,9 @@ static int restore_object(struct replay_tables *t, const struct replay_object *e
 	assert(idx == e->id);
 	o = objects_get(t->objects, idx);
 	o->state = e->state;
+	o->limited = e->lacks & 1;
+	o->no_debug = e->lacks & 2;
+	o->sources = e->sources & OBJECT_SOURCE_ALL;
 	o->elf = e->elf;
 	o->kind = e->kind;
 	o->kernel_text = e->kernel_text;

@@ -130,7 +130,9 @@ static int put_object(struct replay_writer *w, uint32_t id, const struct object 
 	if (r < 0)
 		return r;
 	e->id = id;
-	e->state = o->state;
+	e->state = (uint8_t)o->state;
+	e->lacks = (uint8_t)(o->limited | o->no_debug << 1);
+	e->sources = o->sources;
 	e->elf = (uint16_t)o->elf;
 	e->kind = (uint16_t)o->kind;
 	e->kernel_text = o->kernel_text != 0 ? PLACES_KERNEL_TEXT : 0;

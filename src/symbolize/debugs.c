@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "cprof/object_source.h"
 #include "symbolize-internal.h"
 
 #define DEBUG_COST_NS 250000000ull
@@ -137,6 +138,7 @@ static void go_on(struct symbolize *s, uint64_t now_ns)
 void debugs_on_opened(struct symbolize *s, const struct wire_debug_opened *m, uint64_t now_ns)
 {
 	struct debugs *d = &s->debugs;
+	struct object *o = objects_get(s->opts.objects, d->making.object);
 
 	if (m->head.id != d->making.object || !d->finding)
 		return; /* the symbolizer was faster, or it was given up */
@@ -144,6 +146,8 @@ void debugs_on_opened(struct symbolize *s, const struct wire_debug_opened *m, ui
 	d->finding = false;
 	d->place = m->place;
 	if (m->status != WIRE_OPENED_OK) {
+		if (o && m->status == WIRE_OPENED_NONE)
+			o->no_debug = true;
 		rows_close(s, d->making.object);
 		debugs_end(s, now_ns);
 		debugs_pump(s, now_ns);
@@ -156,6 +160,7 @@ void debugs_on_opened(struct symbolize *s, const struct wire_debug_opened *m, ui
 
 int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint64_t now_ns)
 {
+	struct object *o = objects_get(s->opts.objects, (uint32_t)m->head.id);
 	struct debugs *d = &s->debugs;
 	int r = 0;
 
@@ -169,6 +174,8 @@ int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint6
 	debugs_end(s, now_ns);
 	if (m->lined)
 		lines_debug(s, (uint32_t)m->head.id, now_ns);
+	if (m->lined && o)
+		o->sources |= OBJECT_SOURCE_LINES_DEBUG;
 	if (m->status != WIRE_ROWS_GONE && m->status != WIRE_ROWS_KEPT) {
 		r = rows_take(s, m, fd);
 		s->opts.counters->v[COUNTER_debug_files] += r == 0;
@@ -181,7 +188,7 @@ bool debugs_on_object(struct symbolize *s, const struct wire_object *m, uint64_t
 {
 	uint32_t object = (uint32_t)m->head.id;
 	struct debugs *d = &s->debugs;
-	const struct object *o = objects_get(s->opts.objects, object);
+	struct object *o = objects_get(s->opts.objects, object);
 
 	if (d->making.object != object || !d->making.begun || d->named ||
 	    !(d->now.part & WIRE_PART_NAMES) ||
@@ -193,6 +200,7 @@ bool debugs_on_object(struct symbolize *s, const struct wire_object *m, uint64_t
 		s->opts.counters->v[COUNTER_objects_cut]++;
 		return true;
 	}
+	o->sources |= (uint16_t)(m->sources & OBJECT_SOURCE_NAMES);
 	s->opts.counters->v[COUNTER_debug_names]++;
 	s->opts.counters->v[COUNTER_objects_named] += o->state == OBJECT_UNNAMED;
 	symbolize_set_state(s, object, OBJECT_READY, now_ns);

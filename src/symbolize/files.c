@@ -214,6 +214,8 @@ static void take_facts(struct symbolize *s, uint32_t object, const struct wire_o
 	struct object *o = objects_get(s->opts.objects, object);
 
 	o->elf = (enum object_elf)m->elf;
+	o->sources = (uint16_t)m->sources;
+	o->limited = m->status == WIRE_OBJECT_LIMIT;
 	(void)objects_set_segments(s->opts.objects, object, m->segments, m->segments_cnt);
 	(void)objects_set_build_id(s->opts.objects, object, m->build_id, m->build_id_sz);
 }
@@ -253,6 +255,7 @@ static int on_special(struct symbolize *s, const struct wire_object *m)
 			s->kernel_text_end = m->text_end;
 		}
 		o->state = OBJECT_READY;
+		o->sources = (uint16_t)m->sources;
 		views_look_again(s);
 	} else {
 		*symbolize_tried(s, object) = true;

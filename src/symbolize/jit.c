@@ -217,6 +217,7 @@ void jit_loaded(struct symbolize *s, uint32_t object, const struct wire_object *
 		c->v[COUNTER_perf_maps_cut] += m->status == WIRE_OBJECT_CUT;
 		w->missed = w->views; /* all their stacks are looked at again */
 		w->has_map = true;
+		objects_get(s->opts.objects, object)->sources |= (uint16_t)m->sources;
 		w->reading = ++s->readings;
 		symbolize_set_state(s, object, OBJECT_READY, now_ns);
 		w->failures = pauses;

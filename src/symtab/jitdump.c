@@ -488,6 +488,7 @@ int symtab_load_jitdump(int fd, uint64_t file_sz, const struct symtab_limits *li
 	if (r < 0)
 		return r;
 	t->info.cut = d.cut;
+	t->info.sources = 1u << SYMTAB_SOURCE_JITDUMP;
 	r = t->perf_map.cnt > 0 ? SYMTAB_OK : SYMTAB_UNNAMED;
 	*ret = TAKE_PTR(t);
 	return r;

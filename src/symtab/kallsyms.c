@@ -330,6 +330,7 @@ int symtab_load_kernel(int fd, const struct symtab_limits *limits, struct symtab
 	if (!t)
 		return -ENOMEM;
 	p.info = &t->info;
+	t->info.sources = 1u << SYMTAB_SOURCE_KALLSYMS;
 	r = load(&p, fd, &t->ranges);
 	if (r >= 0 && r != SYMTAB_BAD)
 		*ret = TAKE_PTR(t);

@@ -231,6 +231,7 @@ int symtab_load_perf_map(int fd, uint64_t file_sz, const struct symtab_limits *l
 	if (r != SYMTAB_OK)
 		return r;
 	t->info.cut = p.cut;
+	t->info.sources = 1u << SYMTAB_SOURCE_PERF_MAP;
 	if (p.entries.cnt > 0) {
 		cnt = (uint32_t)p.entries.cnt;
 		r = perf_map_settle(p.entries.v, &cnt);

@@ -28,7 +28,7 @@ MODULES = {
               ['src/model'], ['abi', 'base']),
     'config': ('model', ['config.h'], ['src/config'], ['abi', 'base', 'model']),
     'rows': ('model', ['rows.h', 'ruleset.h'], ['src/rows'], ['abi', 'base']),
-    'object': ('tables', ['object.h'], ['src/object'], ['abi', 'base', 'model']),
+    'object': ('tables', ['object.h', 'object_source.h'], ['src/object'], ['abi', 'base', 'model']),
     'pool': ('tables', ['pool.h'], ['src/pool'], ['abi', 'base', 'rows']),
     'cgroups': ('tables', ['cgroups.h'], ['src/cgroups'], ['abi', 'base']),
     'wire': ('messages', ['wire.h', 'session.h', 'session_receive.h', 'control.h'], ['src/wire'],

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "cprof/object_source.h"
 #include "cprof/base/cleanup.h"
 #include "cprof/pprof.h"
 #include "encode-fixture.h"
@@ -274,6 +275,7 @@ TEST(comments)
 
 static int special(unsigned int at, uint64_t cpu, uint64_t gap, bool walk_proc)
 {
+	struct object *exe;
 	struct scene s;
 
 	scene_init(&s, at, false);
@@ -283,6 +285,9 @@ static int special(unsigned int at, uint64_t cpu, uint64_t gap, bool walk_proc)
 	s.f.window->stacks.v[0].complete = 0;
 	s.f.window->stacks.v[0].user_end = at == 0 ? CPROF_END_FP_BAD : CPROF_END_LIMIT;
 	s.f.opts.walk_proc = walk_proc;
+	exe = objects_get(s.f.objects, s.f.window->processes.v[0].exe);
+	exe->state = at == 0 ? OBJECT_READY : OBJECT_GONE;
+	exe->sources = at == 0 ? OBJECT_SOURCE_DYNSYM | OBJECT_SOURCE_LINES_GO : 0;
 	s.f.opts.version = at == 0 ? "0.1.0" : "0.2.0";
 	return scene_done(&s);
 }
@@ -301,6 +306,13 @@ TEST(sums_of_comments)
 	CHECK(has_line(&t, "#cprofd complete=0"));
 	CHECK(has_line(&t, "#cprofd truncated_by=fp_bad:5,limit:13"));
 	CHECK(!has_key(&t, "#cprofd version"));
+	/* What they say of an object differs: all of it is kept, once. */
+	CHECK(has_line(&t,
+		       "#cprofd object=names:dynsym lines:gopclntab why:stripped /usr/bin/server"));
+	CHECK(has_line(&t, "#cprofd object=names:- lines:- why:gone /usr/bin/server"));
+	for (size_t i = 1; i < t.cnt; i++)
+		CHECK(strncmp(t.lines[i], "#cprofd object=", 15) != 0 ||
+		      strcmp(t.lines[i], t.lines[i - 1]) != 0);
 	close_all(fds, 3);
 	close(fd);
 }

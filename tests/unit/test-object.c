@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "cprof/object_source.h"
 #include "cprof/object.h"
 
 TEST(fixed_ones)
@@ -265,6 +266,47 @@ TEST(run_time_code_is_of_one_generation_of_a_process)
 	CHECK_EQ(objects_intern(t, &like, &idx), 0);
 	CHECK(idx != first);
 	CHECK_EQ(objects_get(t, idx)->kind, OBJECT_FILE);
+}
+
+TEST(what_is_said_of_names)
+{
+	struct object o = { .state = OBJECT_READY };
+	char words[OBJECT_WORDS_SZ];
+
+	object_names_words(&o, words);
+	CHECK_STR(words, "");
+	CHECK(!object_why(&o)); /* nobody told: of a recording from before */
+	o.sources = OBJECT_SOURCE_DYNSYM | OBJECT_SOURCE_PLT;
+	object_names_words(&o, words);
+	CHECK_STR(words, "dynsym,plt");
+	CHECK_STR(object_why(&o), "stripped");
+	o.no_debug = true;
+	CHECK_STR(object_why(&o), "no_debug_file");
+	o.sources |= OBJECT_SOURCE_DEBUG | OBJECT_SOURCE_LINES_DEBUG;
+	CHECK(!object_why(&o));
+	object_lines_words(&o, words);
+	CHECK_STR(words, "debug_file");
+	o.limited = true;
+	CHECK_STR(object_why(&o), "too_large");
+	o = (struct object){ .state = OBJECT_UNNAMED };
+	CHECK_STR(object_why(&o), "no_symbols");
+	o.state = OBJECT_GONE;
+	CHECK_STR(object_why(&o), "gone");
+	o.state = OBJECT_REFUSED;
+	CHECK_STR(object_why(&o), "refused");
+	o.kind = OBJECT_JIT;
+	CHECK_STR(object_why(&o), "refused");
+	o.state = OBJECT_GONE;
+	CHECK_STR(object_why(&o), "no_map");
+	o.sources = OBJECT_SOURCE_JITDUMP;
+	CHECK(!object_why(&o));
+	/* There is room for all of them. */
+	o.sources = OBJECT_SOURCE_ALL;
+	object_names_words(&o, words);
+	CHECK_STR(words,
+		  "symtab,debug_file,debugdata,gopclntab,dynsym,plt,kallsyms,perf_map,jitdump");
+	object_lines_words(&o, words);
+	CHECK_STR(words, "dwarf,debug_file,gopclntab");
 }
 
 CHECK_MAIN

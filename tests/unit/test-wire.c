@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "cprof/object_source.h"
 #include "cprof/base/cleanup.h"
 #include "cprof/wire.h"
 #include "wire-fixture.h"
@@ -324,6 +325,11 @@ TEST(object)
 	struct wire_object m = good;
 
 	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_OBJECT);
+	m.sources = OBJECT_SOURCE_ALL;
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_OBJECT);
+	m.sources = 1u << 6;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m = good;
 	m.status = WIRE_OBJECT_MAX;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 	m = good;
