@@ -15,11 +15,13 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
 #include "answer.h"
 #include "confine.h"
+#include "explain.h"
 #include "cprof/object_source.h"
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
@@ -535,6 +537,8 @@ int main(int argc, char **argv)
 	};
 
 	log_open("cprofd-symbolizer", log_role_level(argc, argv));
+	if (argc == 2 && strcmp(argv[1], "--explain") == 0)
+		return explain_run();
 	if (symbolizer_start(&s) < 0)
 		return EXIT_FAILURE;
 	return loop_run(s.loop) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

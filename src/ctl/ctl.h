@@ -49,6 +49,7 @@ bool ctl_colour(FILE *f);
 void ctl_log_open(const struct ctl_globals *globals);
 
 int cmd_check(struct ctl_globals *globals, int argc, char **argv);
+int cmd_explain(struct ctl_globals *globals, int argc, char **argv);
 int cmd_ls(struct ctl_globals *globals, int argc, char **argv);
 int cmd_ps(struct ctl_globals *globals, int argc, char **argv);
 int cmd_record(struct ctl_globals *globals, int argc, char **argv);

@@ -25,6 +25,7 @@ static const struct ctl_command commands[] = {
 	{ "status", "how the daemon is: health, books, costs, spool", cmd_status },
 	{ "ps", "processes by CPU over the daemon's last window", cmd_ps },
 	{ "ls", "the profiles that the daemon has stored", cmd_ls },
+	{ "explain", "where names and lines come from, of files and of profiles", cmd_explain },
 	{ "check", "can this machine be profiled? looks, and tries", cmd_check },
 	{ "help", "this text, or that of a command", cmd_help },
 	{ "version", "the version of cprofctl", cmd_version },

@@ -21,6 +21,7 @@ int gather_init(struct gather *g, const struct symtab_info *info,
 
 	*g = (struct gather){
 		.info = info,
+		.only = limits->only != 0 ? limits->only : UINT32_MAX,
 		.symbols_left = limits->symbols,
 		.strings_left = SYMTAB_STRINGS_MAX,
 		.strings = { .version_mark = '@' },
@@ -58,7 +59,7 @@ void gather_add(struct gather *g, const struct gather_function *f)
 	const struct object_segment *seg = find_segment(g->info, f->vaddr);
 	uint64_t room, offset;
 
-	if (!seg)
+	if (!seg || !(g->only & 1u << (f->rank & CANDIDATE_SOURCE)))
 		return;
 	if (!g->v) {
 		g->cnt++;

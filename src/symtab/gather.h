@@ -8,6 +8,7 @@
 struct gather {
 	const struct symtab_info *info; /* of the file whose code it is */
 	uint64_t base;			/* the lowest executable offset */
+	uint32_t only;			/* of these sources, a bit each */
 	uint64_t symbols_left;		/* how much more there may be */
 	size_t strings_left;
 	struct candidate *v; /* NULL: they are counted only */

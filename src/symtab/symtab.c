@@ -69,6 +69,18 @@ const struct symtab_info *symtab_info(const struct symtab *t)
 	return &t->info;
 }
 
+void symtab_coverage(const struct symtab *t, uint64_t *ret_functions, uint64_t *ret_bytes)
+{
+	uint64_t functions = 0, bytes = 0;
+
+	for (uint32_t i = 0; i < t->ranges.cnt; i++) {
+		functions += t->ranges.v[i].from == t->ranges.v[i].start;
+		bytes += t->ranges.v[i].to - t->ranges.v[i].from;
+	}
+	*ret_functions = functions;
+	*ret_bytes = bytes;
+}
+
 size_t symtab_bytes(const struct symtab *t)
 {
 	return sizeof(*t) + ranges_bytes(&t->ranges) + perf_map_bytes(&t->perf_map);

@@ -17,6 +17,7 @@ WRITERS = {
     'ls': ['daemon/front/listing.c'],
     'record': ['src/ctl/accounting-json.c', BOOKS, TOP],
     'top': ['src/ctl/cmd-top.c', TOP],
+    'explain': ['src/ctl/cmd-explain.c', 'src/ctl/explain-elf-text.c', 'src/ctl/explain-profile-text.c'],
     'check': ['src/ctl/checklist.c'],
     'version': ['src/ctl/main.c'],
 }

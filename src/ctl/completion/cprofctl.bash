@@ -53,7 +53,7 @@ _cprofctl_argument()
 		;;
 	--unit) _cprofctl_words "$(_cprofctl_units)" "$cur" ;;
 	--event) _cprofctl_words "$(_cprofctl_section "$program" Events "$command")" "$cur" ;;
-	--output | -o | --socket | --raw) _cprofctl_files "$cur" ;;
+	--output | -o | --socket | --raw | --root) _cprofctl_files "$cur" ;;
 	--seconds | --hz | --ring | --nodecount | -n | --nodefraction | --limit | --comm) COMPREPLY=() ;;
 	--since | --until) _cprofctl_words "5m 1h 1d" "$cur" ;;
 	--kind) _cprofctl_words "cpu" "$cur" ;;
