@@ -83,7 +83,8 @@ struct symtab_info {
 	uint64_t text_start; /* kernel: _stext */
 	uint64_t text_end;   /* kernel: _etext */
 	bool go;	     /* a program of Go, or with Go in it */
-	bool cut; /* perf map, jitdump: its beginning is beyond the limits and was not kept */
+	/* A perf map, a jitdump: its beginning is beyond the limits and was not kept; an ELF file: its .gnu_debugdata is. */
+	bool cut;
 	uint32_t sources; /* of its names: a bit (1 << enum symtab_source) for each that has some */
 };
 

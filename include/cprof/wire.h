@@ -324,7 +324,7 @@ enum wire_object_status {
 	WIRE_OBJECT_UNNAMED, /* a proper ELF file without symbols; segments are valid */
 	WIRE_OBJECT_BAD,     /* not ELF, or it lies */
 	WIRE_OBJECT_LIMIT,   /* too large for the memory we may use */
-	WIRE_OBJECT_CUT,     /* a perf map: ready, but its beginning was too much */
+	WIRE_OBJECT_CUT, /* ready, but the beginning of a perf map was too much, or a .gnu_debugdata */
 	WIRE_OBJECT_MAX,
 };
 

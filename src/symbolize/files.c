@@ -225,6 +225,10 @@ static enum object_state state_of(const struct symbolize *s, const struct wire_o
 	struct counters *c = s->opts.counters;
 
 	switch (m->status) {
+	case WIRE_OBJECT_CUT:
+		c->v[COUNTER_objects_cut]++;
+		c->v[COUNTER_objects_named]++;
+		return OBJECT_READY;
 	case WIRE_OBJECT_READY:
 		c->v[COUNTER_objects_named]++;
 		return OBJECT_READY;

@@ -7,6 +7,8 @@
  * it goes into one table, and of two names for one place the better source's counts (enum symtab_source).
  * What calls go through has its name by another way (plt-names.c).
  *
+ * What was compressed may be too much to be unpacked; then the other sources count alone, and that is said (cut).
+ *
  * A table of the file's own that lies makes the file a liar; what is beside it (a debug file, what was
  * compressed) is then as none.
  */
@@ -25,6 +27,7 @@ struct sources {
 	struct debugdata debugdata;
 	struct go_names go;
 	struct plt_names plt;
+	bool cut;
 };
 
 static void sources_done(struct sources *s)
@@ -60,6 +63,10 @@ static int open_stripped(const struct elf_image *img, struct gather *g, struct s
 {
 	int r = debugdata_open(img, &s->debugdata);
 
+	if (r == SYMTAB_LIMIT) {
+		s->cut = true;
+		r = SYMTAB_OK;
+	}
 	if (r == SYMTAB_OK && s->debugdata.bytes)
 		r = open_beside(&s->debugdata.img, SYMTAB_SOURCE_DEBUGDATA, g, &s->mini);
 	if (r == SYMTAB_OK)
@@ -114,7 +121,8 @@ static uint32_t sources_bits(const struct gather *g)
 }
 
 /* What was read of the sources is let go of before the table is made. */
-static int gather_all(const struct elf_image *img, const struct elf_image *debug, struct gather *g)
+static int gather_all(const struct elf_image *img, const struct elf_image *debug, struct gather *g,
+		      bool *ret_cut)
 {
 	_cleanup_(sources_done) struct sources s = { .debugdata = DEBUGDATA_INIT };
 	int r;
@@ -123,6 +131,7 @@ static int gather_all(const struct elf_image *img, const struct elf_image *debug
 	if (elf_image_section(img, ".gopclntab"))
 		g->strings.tail = ".abi0";
 	r = open_all(img, debug, g, &s);
+	*ret_cut = s.cut;
 	return r == SYMTAB_OK ? add_all(&s, g) : r;
 }
 
@@ -135,7 +144,7 @@ int elf_names_load(const struct elf_image *img, const struct elf_image *debug,
 	*ret = (struct ranges){ 0 };
 	if (r != SYMTAB_OK || info->segments_cnt == 0)
 		return r;
-	r = gather_all(img, debug, &g);
+	r = gather_all(img, debug, &g, &info->cut);
 	if (r == SYMTAB_OK)
 		r = ranges_build(g.v, g.cnt, &g.strings, limits, ret);
 	if (r != SYMTAB_OK)

@@ -24,7 +24,7 @@ int symtab_read(const struct elf_file *f, const struct elf_file *debug,
 	t->info = f->info;
 	r = elf_names_load(&f->img, debug ? &debug->img : NULL, &t->info, limits, &t->ranges);
 	if (r == SYMTAB_OK && t->ranges.cnt == 0)
-		r = SYMTAB_UNNAMED;
+		r = t->info.cut ? SYMTAB_LIMIT : SYMTAB_UNNAMED;
 	if (r >= 0 && r != SYMTAB_BAD)
 		*ret = TAKE_PTR(t);
 	return r;

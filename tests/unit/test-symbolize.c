@@ -254,6 +254,22 @@ TEST(nothing_of_one_that_was_caught_is_believed)
 	end(&b);
 }
 
+TEST(a_file_of_which_a_part_was_too_much_has_the_other_names)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = announce(&b, 100, EXT4_SUPER_MAGIC, S_IFREG | 0755);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	say_opened(&b, object, WIRE_OPENED_OK);
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_CUT), 0);
+	CHECK_EQ(objects_get(b.objects, object)->state, OBJECT_READY);
+	CHECK_EQ(b.counters.v[COUNTER_objects_cut], 1);
+	CHECK_EQ(b.counters.v[COUNTER_objects_named], 1);
+	end(&b);
+}
+
 TEST(who_does_not_answer_is_stuck)
 {
 	struct bench b;
