@@ -130,8 +130,8 @@ def symbols(path):
 
 def explained(ours, theirs, known):
     """Why they may differ. @known: symbols of the program."""
-    # Entries of .plt are no function; LLVM takes the symbol before them.
-    if len(ours) == 1 and ours[0][0].startswith("[") and [f[0] for f in theirs] == ["_init"]:
+    # Entries of .plt are called as what they lead to; LLVM takes the symbol before them.
+    if len(ours) == 1 and (ours[0][0].startswith("[") or ours[0][0].endswith("@plt")) and [f[0] for f in theirs] == ["_init"]:
         return True
     # LLVM takes the last function's name from the symbols, with what rustc's back end appended to it.
     # Of functions with the same code the compiler keeps one, and several symbols lead there.
