@@ -5,7 +5,7 @@
  * explain_elf — what an ELF file, and its separate debug file, have of names, lines and unwinding rows: each source
  * by itself, and all together, as the symbolizer would take them.
  *
- * A message of the process that reads the file (elf_sources.h) to the one that shows it (docs/adr/0037).
+ * A message of the process that reads the file (elf_sources.h) to the one that shows it (docs/adr/0039).
  */
 
 #include <stdbool.h>
