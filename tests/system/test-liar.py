@@ -203,8 +203,8 @@ class Mad:
         data, fd = self.true()
         if fd is not None:
             return data, fd
-        return data, self.random.choice((front.memory(b"x" * 64), os.open("/dev/null", os.O_RDONLY),
-                                         os.open("/proc/self/mem", os.O_RDONLY)))
+        path = self.random.choice((None, "/dev/null", "/proc/self/mem"))
+        return data, os.open(path, os.O_RDONLY) if path else front.memory(b"x" * 64)
 
     def rows_of_noise(self):
         block = self.random.randbytes(self.random.choice((0, 24, 64, 4096)))
