@@ -83,8 +83,7 @@ struct symtab_info {
 	uint64_t text_start; /* kernel: _stext */
 	uint64_t text_end;   /* kernel: _etext */
 	bool go;	     /* a program of Go, or with Go in it */
-	/* A perf map, a jitdump: its beginning is beyond the limits and was not kept; an ELF file: its .gnu_debugdata is. */
-	bool cut;
+	bool cut; /* something is beyond the limits: a jitdump's beginning, a file's .gnu_debugdata */
 	uint32_t sources; /* of its names: a bit (1 << enum symtab_source) for each that has some */
 };
 

@@ -73,10 +73,9 @@ static const char *percent(char text[static PERCENT_SZ], uint64_t part, uint64_t
 	return text;
 }
 
-static void add_row(struct table *t, const struct explain_object *o)
+static void add_row(struct table *t, const struct explain_object *o, const char *reason)
 {
 	char text[PERCENT_SZ];
-	const char *reason = reason_of(o);
 
 	table_add(t, "%" PRIu64, o->samples);
 	table_add(t, "%" PRIu64, o->frames);
@@ -104,20 +103,13 @@ int explain_text_profile(FILE *f, struct explain_profile *p, bool colour)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < cnt; i++)
-		add_row(&t, &v[i]);
+		add_row(&t, &v[i], reason_of(&v[i]));
 	explain_profile_totals(p, &all);
 	total.samples = all.samples;
-	total.frames = total.frames_named = all.frames;
+	total.frames = all.frames;
+	total.frames_named = all.frames_named;
 	total.frames_lined = all.frames_lined;
-	add_row(&t, &total);
-	{
-		char text[PERCENT_SZ];
-
-		t.cells.v[t.cells.cnt - 5] = arena_strndup(
-			&t.arena, percent(text, all.frames_named, all.frames), strlen(text));
-		if (!t.cells.v[t.cells.cnt - 5])
-			return -ENOMEM;
-	}
+	add_row(&t, &total, "");
 	return table_print(&t, f, "", colour);
 }
 
