@@ -129,19 +129,20 @@ static void dispatch(struct scene *sc)
 }
 
 /* Takes the descriptor. The body is the input's; what is missing of the size that the type has is 0. */
-static void say(struct scene *sc, int to, uint16_t type, uint64_t id, size_t sz, int fd)
+static void say(struct scene *sc, int to, struct wire_head what, int fd)
 {
 	struct wire_head *head = (void *)sc->buf;
 	size_t body = MIN((size_t)take_byte(sc) * 8, sc->left), all;
 
-	all = MAX(sz, sizeof(*head) + body);
+	all = MAX((size_t)what.size, sizeof(*head) + body);
 	memset(sc->buf, 0, all);
 	if (body > 0)
 		memcpy(sc->buf + sizeof(*head), sc->data, body);
 	sc->data += body;
 	sc->left -= body;
-	*head = (struct wire_head){ .size = (uint32_t)all, .type = type, .id = id };
-	if (type == WIRE_NAMED && (take_byte(sc) & 1))
+	what.size = (uint32_t)all;
+	*head = what;
+	if (what.type == WIRE_NAMED && (take_byte(sc) & 1))
 		((struct wire_named *)(void *)sc->buf)->object = sc->ask_object;
 	(void)seqpacket_send(to, sc->buf, all, fd);
 	(void)fd_close(fd);
@@ -220,22 +221,36 @@ static void step(struct scene *sc)
 		sample(sc);
 		break;
 	case 2:
-		say(sc, sc->opener, WIRE_OPENED, id, sizeof(struct wire_opened), -EBADF);
+		say(sc, sc->opener,
+		    (struct wire_head){
+			    .size = sizeof(struct wire_opened), .type = WIRE_OPENED, .id = id },
+		    -EBADF);
 		break;
 	case 3:
-		say(sc, sc->symbolizer, WIRE_OBJECT, id, sizeof(struct wire_object), -EBADF);
+		say(sc, sc->symbolizer,
+		    (struct wire_head){
+			    .size = sizeof(struct wire_object), .type = WIRE_OBJECT, .id = id },
+		    -EBADF);
 		break;
 	case 4:
-		say(sc, sc->symbolizer, WIRE_NAMED, sc->ask_id, sizeof(struct wire_named), -EBADF);
+		say(sc, sc->symbolizer,
+		    (struct wire_head){ .size = sizeof(struct wire_named),
+					.type = WIRE_NAMED,
+					.id = sc->ask_id },
+		    -EBADF);
 		break;
 	case 5:
 		say_rows(sc);
 		break;
 	case 6:
-		say(sc, sc->symbolizer, which, take_byte(sc), 0, op & 16 ? dup(0) : -EBADF);
+		say(sc, sc->symbolizer,
+		    (struct wire_head){ .size = 0, .type = which, .id = take_byte(sc) },
+		    op & 16 ? dup(0) : -EBADF);
 		break;
 	case 7:
-		say(sc, sc->opener, which, take_byte(sc), 0, op & 16 ? dup(0) : -EBADF);
+		say(sc, sc->opener,
+		    (struct wire_head){ .size = 0, .type = which, .id = take_byte(sc) },
+		    op & 16 ? dup(0) : -EBADF);
 		break;
 	case 8:
 		sc->now_ns += which * SECOND / 8;
