@@ -28,10 +28,12 @@
 #include "cprof/base/seqpacket.h"
 #include "cprof/base/vec.h"
 #include "cprof/procfs.h"
+#include "patience.h"
 #include "shunned.h"
 #include "worker.h"
 
-#define PATIENCE_NS NSEC_PER_SEC
+/* By then the sampler has to have heard something, or it has us replaced. */
+#define ANSWER_NS (1500 * NSEC_PER_MSEC)
 #define IDLE_NS (3 * NSEC_PER_SEC)
 #define LIFE_NS (10 * NSEC_PER_SEC)
 
@@ -59,6 +61,8 @@ struct worker {
 	uint64_t born_ns;
 	uint64_t since_ns;  /* in this state */
 	uint64_t waited_ns; /* for a CPU, when it got its question */
+	uint64_t asked_ns;
+	uint64_t patience_ns;
 	uint64_t lane;
 	union question *question; /* BUSY */
 	bool unwanted;		  /* BUSY: nobody waits for its reply any more */
@@ -72,6 +76,7 @@ struct desk {
 	VEC(union question *) waiting;
 	struct worker workers[WORKERS_MAX];
 	struct shunned shunned;
+	struct patience patience;
 	union reply reply;
 };
 
@@ -96,9 +101,9 @@ static struct shunned_process process_of(const union question *q)
 	}
 }
 
-static int reply_hung(struct desk *d, const union question *q)
+static int reply_none(struct desk *d, const union question *q, enum wire_opened_status why)
 {
-	serve_hung(q, &d->reply);
+	serve_none(q, why, &d->reply);
 	return d->opts.on_reply(&d->reply.head, d->opts.ctx);
 }
 
@@ -171,7 +176,10 @@ static int give_up(struct desk *d, const struct worker *w, uint64_t now_ns)
 
 	log_debug("process %u cannot be looked at", (unsigned int)process.pid);
 	shunned_add(&d->shunned, &process, now_ns);
-	return w->unwanted ? 0 : reply_hung(d, w->question);
+	/* A lane of many users is none to lose patience with. */
+	if (w->lane < LANE_OF_KIND)
+		patience_lost(&d->patience, w->lane, now_ns);
+	return w->unwanted ? 0 : reply_none(d, w->question, WIRE_OPENED_HUNG);
 }
 
 static bool is_reply_to(const union reply *reply, const union question *q)
@@ -280,7 +288,8 @@ static void arm(struct desk *d)
 		const struct worker *w = &d->workers[i];
 
 		if (w->state == WORKER_BUSY)
-			at_ns = MIN(at_ns, w->since_ns + PATIENCE_NS);
+			at_ns = MIN(at_ns,
+				    MIN(w->since_ns + w->patience_ns, w->asked_ns + ANSWER_NS));
 		else if (w->state == WORKER_IDLE)
 			at_ns = MIN(at_ns, w->since_ns + IDLE_NS);
 	}
@@ -293,6 +302,8 @@ static void hand_out(struct desk *d, struct worker *w, union question *q, uint64
 	w->question = q;
 	w->unwanted = false;
 	w->lane = lane_of(q);
+	w->asked_ns = now_ns;
+	w->patience_ns = patience_of(&d->patience, w->lane, now_ns);
 	w->waited_ns = 0;
 	(void)procfs_waited_ns(d->opts.root, (uint32_t)w->p.pid, &w->waited_ns);
 	set_state(w, WORKER_BUSY, now_ns);
@@ -309,7 +320,7 @@ static int serve_waiting(struct desk *d, size_t i, uint64_t now_ns)
 	int r;
 
 	if (shunned_has(&d->shunned, &process, now_ns) || is_exhausted(d, lane_of(q))) {
-		r = reply_hung(d, q);
+		r = reply_none(d, q, WIRE_OPENED_HUNG);
 		free(q);
 		return r < 0 ? r : 1;
 	}
@@ -345,12 +356,12 @@ static bool is_late(struct desk *d, struct worker *w, uint64_t now_ns)
 {
 	uint64_t waited_ns = w->waited_ns;
 
-	if (now_ns < w->since_ns + PATIENCE_NS)
+	if (now_ns < w->since_ns + w->patience_ns)
 		return false;
 	(void)procfs_waited_ns(d->opts.root, (uint32_t)w->p.pid, &waited_ns);
 	w->since_ns += waited_ns - MIN(w->waited_ns, waited_ns);
 	w->waited_ns = waited_ns;
-	return now_ns >= w->since_ns + PATIENCE_NS;
+	return now_ns >= w->since_ns + w->patience_ns;
 }
 
 static int on_timer(struct loop_source *source, uint64_t now_ns, void *ctx)
@@ -363,6 +374,10 @@ static int on_timer(struct loop_source *source, uint64_t now_ns, void *ctx)
 
 		if (w->state == WORKER_BUSY && is_late(d, w, now_ns)) {
 			r = give_up(d, w, now_ns);
+			abandon(w, now_ns);
+		} else if (w->state == WORKER_BUSY && now_ns >= w->asked_ns + ANSWER_NS) {
+			/* It got no CPU: nothing is wrong with the process. */
+			r = w->unwanted ? 0 : reply_none(d, w->question, WIRE_OPENED_FAILED);
 			abandon(w, now_ns);
 		} else if (w->state == WORKER_IDLE && now_ns >= w->since_ns + IDLE_NS) {
 			let_go(w, now_ns);

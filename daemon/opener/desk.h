@@ -6,7 +6,7 @@
  * else waiting.
  *
  * Each question is answered, whatever becomes of its worker: with HUNG, when the kernel did not let it
- * come back within a second. That process is not looked at for the next ten minutes; a user has two workers at most,
+ * come back within a second, or less when the same user's did that before. That process is not looked at for the next ten minutes; a user has two workers at most,
  * and two more that are killed and not gone yet, and others keep theirs.
  */
 

@@ -180,25 +180,24 @@ void serve(struct server *s, const union question *q, union reply *ret)
 		maps_answer(&s->root, &q->maps.head, &ret->mapped);
 }
 
-void serve_hung(const union question *q, union reply *ret)
+void serve_none(const union question *q, enum wire_opened_status why, union reply *ret)
 {
 	if (q->head.type == WIRE_OPEN)
 		ret->opened.head = (struct wire_opened){
 			.head = { .size = sizeof(ret->opened.head),
 				  .type = WIRE_OPENED,
 				  .id = q->head.id },
-			.status = WIRE_OPENED_HUNG,
+			.status = why,
 		};
 	else if (q->head.type == WIRE_OPEN_DEBUG)
-		ret->debug = debug_opened(&q->debug, WIRE_OPENED_HUNG, q->debug.m.from);
+		ret->debug = debug_opened(&q->debug, why, q->debug.m.from);
 	else if (q->head.type == WIRE_OPEN_COMPANION)
-		ret->companion =
-			companion_opened(&q->companion, WIRE_OPENED_HUNG, q->companion.m.from);
+		ret->companion = companion_opened(&q->companion, why, q->companion.m.from);
 	else
 		ret->mapped.head = (struct wire_mapped){
 			.head = { .size = sizeof(ret->mapped.head),
 				  .type = WIRE_MAPPED,
 				  .id = q->head.id },
-			.status = WIRE_OPENED_GONE,
+			.status = why == WIRE_OPENED_HUNG ? WIRE_OPENED_GONE : why,
 		};
 }

@@ -42,5 +42,5 @@ struct server {
 /* @q passed wire_check(), and is one of OPEN, OPEN_DEBUG, OPEN_COMPANION and MAPS. */
 void serve(struct server *s, const union question *q, union reply *ret);
 
-/* The reply that tells nothing, for the process of the question could not be looked at in time. */
-void serve_hung(const union question *q, union reply *ret);
+/* The reply that tells nothing but why: WIRE_OPENED_HUNG or WIRE_OPENED_FAILED. */
+void serve_none(const union question *q, enum wire_opened_status why, union reply *ret);

@@ -660,6 +660,92 @@ class JitdumpTest(OfAProcess):
         self.gets(b"dump")
 
 
+class HungTest(unittest.TestCase):
+    """A process in execve(), which waits for a file server of its user's own, under a lock that /proc needs."""
+
+    UID, OTHER = 65534, 54321
+
+    def setUp(self):
+        if not os.path.exists("/dev/fuse"):
+            self.skipTest("NO /dev/fuse HERE: that a user's own file system hurts nobody is NOT TESTED")
+        self.opener = Opener()
+        self.addCleanup(self.opener.close)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cprof-test-"))
+        self.addCleanup(shutil.rmtree, self.dir)
+        self.dir.chmod(0o755)
+        workloads = pathlib.Path(OPENER).resolve().parents[2] / "tests/system/workloads"
+        device, home = self.dir / "fuse", self.dir / "home"
+        os.mknod(device, 0o20666, os.makedev(10, 229))
+        device.chmod(0o666)
+        for path in (home, home / "mnt"):
+            path.mkdir()
+            os.chown(path, self.UID, self.UID)
+        self.user = subprocess.Popen([workloads / "fusehang", "flush", device, workloads / "libown-lib.so", home,
+                                      "60", str(self.UID), "user"], stdout=subprocess.PIPE)
+        self.addCleanup(self.end)
+        self.assertEqual(self.user.stdout.readline(), b"hangs\n")
+
+    def end(self):
+        self.user.kill()
+        self.user.wait()
+        self.user.stdout.close()
+
+    def hung(self):
+        """(pid, start) of the next such process, while it can be looked at, and a moment to be none any more."""
+        seen = self.children()
+        while not self.children() - seen:
+            time.sleep(0.01)
+        pid = min(self.children() - seen)
+        start = start_ns(pid)
+        time.sleep(2)
+        return pid, start
+
+    def children(self):
+        text = pathlib.Path(f"/proc/{self.user.pid}/task/{self.user.pid}/children").read_text(encoding="ascii")
+        return {int(word) for word in text.split()}
+
+    def send(self, ident, process, uid):
+        wire.send(self.opener.sampler, wire.perf_map_request(ident, *process, uid))
+
+    def reply(self):
+        return wire.opened(wire.recv(self.opener.sampler)[0])[:2]
+
+    def test_it_costs_nobody_else(self):
+        mine = (os.getpid(), start_ns(os.getpid()))
+        process, begun = self.hung(), time.monotonic()
+        self.send(1, process, self.UID)
+        self.send(2, mine, self.OTHER)
+        self.assertEqual(self.reply(), (2, wire.NO_MAP))
+        self.assertLess(time.monotonic() - begun, 0.5)
+        # One more of the same user still gets an answer: he has two workers.
+        self.send(3, mine, self.UID)
+        self.assertEqual(self.reply(), (3, wire.NO_MAP))
+        self.assertEqual(self.reply(), (1, wire.HUNG))
+        self.assertLess(time.monotonic() - begun, 2)
+        # From now on it is left alone.
+        begun = time.monotonic()
+        self.send(4, process, self.UID)
+        self.assertEqual(self.reply(), (4, wire.HUNG))
+        self.assertLess(time.monotonic() - begun, 0.3)
+
+    def test_many_of_them(self):
+        """Each is asked about once, in ever less time; and nothing of them stays."""
+        hung = [self.hung() for _ in range(3)]
+        begun = time.monotonic()
+        for i, process in enumerate(hung):
+            self.send(i, process, self.UID)
+        self.assertEqual(sorted(self.reply() for _ in hung), [(i, wire.HUNG) for i in range(len(hung))])
+        self.assertLess(time.monotonic() - begun, 3)
+        end = time.monotonic() + TIMEOUT
+        while (left := self.workers()) and time.monotonic() < end:
+            time.sleep(0.1)
+        self.assertEqual(left, set())
+
+    def workers(self):
+        path = pathlib.Path(f"/proc/{self.opener.pid}/task/{self.opener.pid}/children")
+        return set(path.read_text(encoding="ascii").split())
+
+
 class DebugFileTest(unittest.TestCase):
     """Places are numbered: by build id, beside the file, in .debug beside it, below the directory of debug
     files; first as the process sees them, then (from 4 on) as we do."""
