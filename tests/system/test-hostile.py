@@ -6,10 +6,13 @@ names, the books are exact, the memory of all roles has a bound, and the daemon 
 """
 
 import contextlib
+import lzma
 import os
+import struct
 import subprocess
 import sys
 import time
+import zlib
 
 import harness
 import pprof_file
@@ -33,6 +36,7 @@ class Memory(harness.Meanwhile):
     def __init__(self, pid):
         super().__init__()
         self.pid, self.first, self.peak = pid, None, 0
+        self.symbolizers_ns = {}
 
     def _run(self):
         while not self.over.wait(0.2):
@@ -40,6 +44,9 @@ class Memory(harness.Meanwhile):
             for pid, comm in harness.tree_of(self.pid).items():
                 if comm.startswith("cprofd"):
                     total += pss(pid)
+                if comm == "cprofd-symboliz":
+                    with contextlib.suppress(OSError):
+                        self.symbolizers_ns[pid] = harness.process_cpu_ns(pid)
             self.first = self.first or total
             self.peak = max(self.peak, total)
 
@@ -130,6 +137,7 @@ def attacked(args, checks, tmp, what, seconds=6, hz=199, least=5):
     checks.equal(f"{what}: openers lost", done.counters["opener_lost"], 0)
     checks.at_most(f"{what}: memory of all roles grew, MiB", memory.growth / MIB, GROWTH_MAX / MIB)
     checks.at_most(f"{what}: later than it should end, s", done.seconds - seconds, STOP_MAX_S)
+    done.symbolizer_s = sum(memory.symbolizers_ns.values()) / harness.NSEC
     return done
 
 
@@ -177,7 +185,134 @@ def fuse(args, checks, tmp):
         checks.at_most("hanging servers, daemon: stops, s", seconds, STOP_MAX_S)
 
 
-PARTS = (fuse,)
+# Files that are more than they seem
+
+
+def tool(*argv):
+    subprocess.run([str(word) for word in argv], check=True, capture_output=True)
+
+
+def set_section(path, name, field, form, value):
+    """Sets a field of the header of a section by name (elf(5))."""
+    data = path.read_bytes()
+    shoff, = struct.unpack_from("<Q", data, 40)
+    shnum, shstrndx = struct.unpack_from("<HH", data, 60)
+    names, = struct.unpack_from("<Q", data, shoff + 64 * shstrndx + 24)
+    for i in range(shnum):
+        at, = struct.unpack_from("<I", data, shoff + 64 * i)
+        if data[names + at:].split(b"\0", 1)[0] == name:
+            with open(path, "r+b") as file:
+                file.seek(shoff + 64 * i + field)
+                file.write(struct.pack(form, value))
+            return
+    raise RuntimeError(f"no section {name}")
+
+
+SH_FLAGS, SH_OFFSET, SH_SIZE, SHF_COMPRESSED = 8, 24, 32, 0x800
+
+
+def with_section(path, name, bytes_):
+    part = path.with_suffix(".part")
+    part.write_bytes(bytes_)
+    tool("objcopy", f"--add-section={name}={part}", path)
+    part.unlink()
+
+
+def xz_bomb(path):
+    """642 KB that become 4 GiB, as one section and many streams."""
+    tool("strip", path)
+    with_section(path, ".gnu_debugdata", lzma.compress(bytes(64 * MIB)) * 64)
+
+
+def zlib_bomb(path):
+    """Debugging information that says 1 GiB of itself, and is."""
+    tool("strip", "--strip-debug", path)
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(MIB)) for _ in range(1024)) + packer.flush()
+    with_section(path, ".debug_info", struct.pack("<IIQQ", 1, 0, 1024 * MIB, 1) + packed)
+    with_section(path, ".debug_abbrev", b"\0")
+    set_section(path, b".debug_info", SH_FLAGS, "<Q", SHF_COMPRESSED)
+
+
+def sparse_file(path):
+    os.truncate(path, 1 << 40)
+
+
+def sparse_symbols(path):
+    """A symbol table of 900 GB, and the file is as large."""
+    set_section(path, b".symtab", SH_OFFSET, "<Q", 1 << 20)
+    set_section(path, b".symtab", SH_SIZE, "<Q", 900 << 30)
+    os.truncate(path, 901 << 30)
+
+
+def demangle_bomb(path):
+    """Each level is a pair of the one before: eleven bytes more, and twice the text."""
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    levels = "".join(f"S0_IS{digits[i + 1]}_S{digits[i + 1]}_E" for i in range(30))
+    tool("objcopy", f"--redefine-sym={path.name}=_Z1fI1pIiiE{levels}EvT_", path)
+
+
+def cyclic_dies(path):
+    """A function that is an instance of itself, within itself."""
+    tool("strip", "--strip-debug", path)
+    source, made = path.with_suffix(".s"), path.with_suffix(".o")
+    source.write_text(CYCLE, encoding="ascii")
+    tool("as", "-o", made, source)
+    for section in (".debug_info", ".debug_abbrev"):
+        part = path.with_suffix(".part")
+        tool("objcopy", "-O", "binary", f"--only-section={section}", "--set-section-flags", f"{section}=alloc", made,
+             part)
+        with_section(path, section, part.read_bytes())
+    source.unlink()
+    made.unlink()
+
+
+CYCLE = """
+	.section .debug_abbrev
+	.byte 1, 0x11, 1, 0x11, 1, 0x12, 7, 0, 0	# compile unit: low_pc, high_pc
+	.byte 2, 0x2e, 1, 0x11, 1, 0x12, 7, 0x31, 0x13, 0, 0	# subprogram: and abstract_origin
+	.byte 3, 0x1d, 1, 0x11, 1, 0x12, 7, 0x31, 0x13, 0, 0, 0	# inlined: likewise
+	.section .debug_info
+0:	.long 2f - 1f
+1:	.short 4
+	.long 0
+	.byte 8
+	.byte 1
+	.quad 0x400000, 0x100000
+3:	.byte 2
+	.quad 0x400000, 0x100000
+	.long 4f - 0b
+4:	.byte 3
+	.quad 0x400000, 0x100000
+	.long 3b - 0b
+	.byte 0, 0, 0
+2:
+"""
+
+BOMBS = (xz_bomb, zlib_bomb, sparse_file, sparse_symbols, demangle_bomb, cyclic_dies)
+
+
+def bombs(args, checks, tmp):
+    """Programs that run, and whose files take all there is from whoever believes them."""
+    harness.need("objcopy", "strip", "as")
+    where = folder(tmp, "bombs", ATTACKER)
+    template = (args.workloads / "own-only").read_bytes()
+    with contextlib.ExitStack() as stack:
+        works = {}
+        for i, bomb in enumerate(BOMBS):
+            path = where / f"only_{900000 + i}"
+            path.write_bytes(template.replace(b"only_000000", path.name.encode()))
+            path.chmod(0o755)
+            bomb(path)
+            path.chmod(0o755)
+            works[bomb.__name__] = stack.enter_context(Work(path, 1 << 34, **as_user(ATTACKER)))
+        done = attacked(args, checks, tmp, "bombs", 60 if args.long else 10)
+        for name, work in works.items():
+            checks.at_least(f"bombs: samples of {name}", done.of_pid(work.pid)[0], 5)
+        checks.at_most("bombs: CPU time of symbolizers, s for each", done.symbolizer_s / len(BOMBS), 2)
+
+
+PARTS = (fuse, bombs)
 
 
 def run(args, checks):
