@@ -14,6 +14,7 @@
 #include "capture.h"
 #include "rows.h"
 #include "tell.h"
+#include "tasks.h"
 #include "tree.h"
 
 char LICENSE[] SEC("license") = "GPL";

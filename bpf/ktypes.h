@@ -216,6 +216,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
 	struct pid *thread_pid;
+	int exit_state; /* not 0: it has ended */
 	unsigned long long start_boottime;
 	const struct cred *real_cred;
 	struct signal_struct *signal;
@@ -263,6 +264,11 @@ struct bpf_prog {
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 struct bpf_iter__bpf_prog {

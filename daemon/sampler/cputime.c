@@ -16,7 +16,8 @@
 
 #include "cprof/base/clock.h"
 #include "cprof/procfs.h"
-#include "interval.h"
+#include "processes.h"
+#include "stream.h"
 
 static int read_clock(uint32_t pid, uint64_t *ret_ns)
 {
@@ -27,13 +28,6 @@ static int read_clock(uint32_t pid, uint64_t *ret_ns)
 		return -ESRCH;
 	*ret_ns = (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 	return 0;
-}
-
-uint64_t cputime_start_ticks(const struct root *root, uint32_t pid)
-{
-	uint64_t ticks;
-
-	return procfs_start_ticks(root, pid, &ticks) < 0 ? 0 : ticks;
 }
 
 static int compare_pids(const void *a, const void *b)
@@ -76,30 +70,36 @@ static uint64_t baseline_of(const struct interval *iv, const struct window_proce
 	return p->start_ns > iv->window->from_boot_ns ? 0 : baseline_of_pid(iv, p->pid);
 }
 
-static bool is_same_process(const struct interval *iv, const struct window_process *p)
+static bool is_same_process(const struct processes *now, const struct window_process *p)
 {
-	return cputime_start_ticks(&iv->sampler->root, p->pid) == p->start_ns / NSEC_PER_TICK;
+	return p->start_ns != 0 && processes_start_ns(now, p->pid) == p->start_ns;
 }
 
 /* What the next one begins with, this one ends with: no time is in both, and none in neither. */
-void cputime_carry(struct interval *iv, const struct interval *next)
+static void carry(struct interval *iv, const struct interval *next, const struct processes *now)
 {
 	for (size_t i = 0; i < iv->window->processes.cnt; i++) {
 		struct window_process *p = &iv->window->processes.v[i];
 
-		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX && is_same_process(iv, p))
+		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX && is_same_process(now, p))
 			p->cpu_true_ns = baseline_of_pid(next, p->pid);
 	}
 }
 
 /* Those that live when the window ends are asked now, if they are still the same process. */
-void cputime_read(struct interval *iv)
+void cputime_read(struct interval *iv, const struct interval *next)
 {
+	_cleanup_(processes_done) struct processes now = { 0 };
+
+	if (!iv->stream || processes_read(iv->stream->collect, &now) < 0)
+		return;
+	if (next)
+		carry(iv, next, &now);
 	for (size_t i = 0; i < iv->window->processes.cnt; i++) {
 		struct window_process *p = &iv->window->processes.v[i];
 		uint64_t total;
 
-		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX && is_same_process(iv, p) &&
+		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX && is_same_process(&now, p) &&
 		    read_clock(p->pid, &total) == 0)
 			p->cpu_true_ns = total;
 	}

@@ -88,10 +88,10 @@ int interval_open(struct interval *iv, uint32_t hz)
 	return 0;
 }
 
-void interval_end(struct interval *iv, uint64_t now_ns)
+void interval_end(struct interval *iv, const struct interval *next, uint64_t now_ns)
 {
 	iv->ended_ns = now_ns;
-	cputime_read(iv);
+	cputime_read(iv, next);
 	symbolize_close_window(iv->view, now_ns);
 	iv->naming_since_ns = now_ns;
 	iv->naming_owed = UINT_MAX;

@@ -78,7 +78,7 @@ static inline size_t intervals_bytes(const struct sampler *s)
 /* A window that begins now; 0 or -errno. */
 int interval_open(struct interval *iv, uint32_t hz);
 /* The end of its window is set, and all that ran until then was fetched. */
-void interval_end(struct interval *iv, uint64_t now_ns);
+void interval_end(struct interval *iv, const struct interval *next, uint64_t now_ns);
 /* Asks for mappings, and walks stacks whose rows came. */
 void interval_tick_places(struct interval *iv, uint64_t now_ns);
 /* That, and asks for names. */
@@ -89,10 +89,9 @@ bool interval_is_named(struct interval *iv, uint64_t now_ns);
 void interval_settle(struct interval *iv);
 
 /* cputime.c */
-uint64_t cputime_start_ticks(const struct root *root, uint32_t pid); /* 0: not known */
 int cputime_baseline(struct interval *iv);
-void cputime_carry(struct interval *iv, const struct interval *next);
-void cputime_read(struct interval *iv);	  /* when it ends */
+/* When it ends; @next follows it without a gap, or is NULL. */
+void cputime_read(struct interval *iv, const struct interval *next);
 void cputime_settle(struct interval *iv); /* when the last exits have come */
 
 /* remapping.c */

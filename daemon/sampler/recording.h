@@ -17,7 +17,7 @@
 /* A descendant that was there when the recording began. */
 struct tree_process {
 	uint32_t pid;
-	uint64_t start_ticks;
+	uint64_t start_ns;
 };
 
 /* ASKED: it begins when those before it have begun. */

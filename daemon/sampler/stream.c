@@ -348,8 +348,7 @@ int stream_cut(struct stream *st, struct interval **ret)
 	last->window->to_boot_ns = next->window->from_boot_ns;
 	st->open = next;
 	fetch(st);
-	cputime_carry(last, next);
-	interval_end(last, next->begun_ns);
+	interval_end(last, next, next->begun_ns);
 	*ret = last;
 	return 0;
 }
@@ -363,7 +362,7 @@ void stream_stop(struct stream *st)
 	now_ns = clock_mono_ns();
 	st->open->window->to_boot_ns = clock_boot_ns();
 	fetch(st);
-	interval_end(st->open, now_ns);
+	interval_end(st->open, NULL, now_ns);
 	tell_walk(st);
 }
 

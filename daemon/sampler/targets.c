@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cprof/base/clock.h"
+#include "processes.h"
 #include "recording.h"
 
 static int on_pid_gone(struct loop_source *src, uint32_t events, void *ctx)
@@ -54,12 +56,16 @@ static int watch_pid(struct recording *rec, int *pidfd)
 static int add_pid(struct recording *rec, pid_t pid)
 {
 	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	_cleanup_(processes_done) struct processes now = { 0 };
 	uint64_t start;
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	start = cputime_start_ticks(&rec->sampler->root, (uint32_t)pid);
+	r = processes_read(rec->stream->collect, &now);
+	if (r < 0)
+		return r;
+	start = processes_start_ns(&now, (uint32_t)pid) / NSEC_PER_TICK;
 	if (start == 0 || (syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0 && errno == ESRCH))
 		return -ESRCH;
 	r = collect_add_pid(rec->stream->collect, pid, start);

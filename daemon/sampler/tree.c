@@ -12,27 +12,31 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cprof/procfs.h"
+#include "cprof/base/clock.h"
+#include "processes.h"
 #include "recording.h"
 
-static int on_descendant(uint32_t pid, uint64_t start_ticks, void *ctx)
+static int on_descendant(const struct procfs_process *found, void *ctx)
 {
-	const struct tree_process p = { .pid = pid, .start_ticks = start_ticks };
+	const struct tree_process p = { .pid = found->pid, .start_ns = found->start_ns };
 	struct recording *rec = ctx;
-	int r = collect_add_pid(rec->stream->collect, (pid_t)pid, start_ticks);
+	int r = collect_add_pid(rec->stream->collect, (pid_t)p.pid, p.start_ns / NSEC_PER_TICK);
 
 	return r < 0 ? r : vec_push(&rec->tree, p);
 }
 
 int tree_begin(struct recording *rec)
 {
+	_cleanup_(processes_done) struct processes now = { 0 };
 	char text[160];
 	int r;
 
 	if (!(rec->start.flags & SESSION_TREE))
 		return 0;
-	r = procfs_descendants(&rec->sampler->root, rec->start.pids, rec->start.pids_cnt,
-			       on_descendant, rec);
+	r = processes_read(rec->stream->collect, &now);
+	if (r == 0)
+		r = procfs_descendants(&now.table, rec->start.pids, rec->start.pids_cnt,
+				       on_descendant, rec);
 	if (r == 0) {
 		collect_tree_grown(rec->stream->collect);
 		return 0;
@@ -43,27 +47,27 @@ int tree_begin(struct recording *rec)
 			       "fewer of them, or the machine with -a",
 			       COLLECT_PIDS_MAX);
 	else
-		(void)snprintf(text, sizeof(text),
-			       "cannot look for descendants: %s; is /proc mounted?", strerror(-r));
+		(void)snprintf(text, sizeof(text), "cannot look for descendants: %s", strerror(-r));
 	(void)session_fail(rec, r, text);
 	return r;
 }
 
-static bool is_alive(const struct recording *rec, const struct tree_process *p)
+static bool is_alive(const struct processes *now, const struct tree_process *p)
 {
-	struct procfs_stat stat;
+	const struct procfs_process *found = procfs_find(&now->table, p->pid);
 
-	return procfs_stat_read(&rec->sampler->root, p->pid, &stat) == 0 &&
-	       stat.start_ticks == p->start_ticks && stat.state != 'Z' && stat.state != 'X';
+	return found && found->start_ns == p->start_ns && !found->ended;
 }
 
 /* First those who might fork, then what they forked. */
 bool tree_is_gone(const struct recording *rec)
 {
-	if (!(rec->start.flags & SESSION_TREE))
+	_cleanup_(processes_done) struct processes now = { 0 };
+
+	if (!(rec->start.flags & SESSION_TREE) || processes_read(rec->stream->collect, &now) < 0)
 		return false;
 	for (size_t i = 0; i < rec->tree.cnt; i++) {
-		if (is_alive(rec, &rec->tree.v[i]))
+		if (is_alive(&now, &rec->tree.v[i]))
 			return false;
 	}
 	return collect_tree_is_gone(rec->stream->collect);

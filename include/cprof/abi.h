@@ -236,6 +236,15 @@ struct cprof_exit {
 	__u32 exec;
 };
 
+/* A process as it stands: in no ring, but what reading the iterator over tasks gives (bpf/tasks.h). */
+struct cprof_task {
+	__u64 start_ns; /* CLOCK_BOOTTIME */
+	__u32 pid;
+	__u32 ppid;  /* of the process that it descends from; 0: none in our pid namespace */
+	__u32 ended; /* its first thread is gone */
+	__u32 pad;
+};
+
 /*
  * A control group by id, its parent's id and its own name: user space makes paths of them. Ids are
  * inode numbers of the hierarchy's directories.
@@ -286,6 +295,7 @@ CPROF_ASSERT(sizeof(struct cprof_kept) == 176);
 CPROF_ASSERT(sizeof(struct cprof_rest) == 24);
 CPROF_ASSERT(sizeof(struct cprof_announce) == 128);
 CPROF_ASSERT(sizeof(struct cprof_exit) == 40);
+CPROF_ASSERT(sizeof(struct cprof_task) == 24);
 CPROF_ASSERT(sizeof(struct cprof_cgroup) == 288);
 CPROF_ASSERT(sizeof(struct cprof_walk_probe) == 48);
 CPROF_ASSERT(sizeof(struct cprof_rate) == 40);

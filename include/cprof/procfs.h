@@ -85,13 +85,31 @@ typedef int (*procfs_pid_fn)(uint32_t pid, void *ctx);
 /* All processes as things stand, in no order; one may end meanwhile. 0 or -errno. */
 int procfs_each_pid(const struct root *root, procfs_pid_fn fn, void *ctx);
 
+struct procfs_process {
+	uint64_t start_ns; /* CLOCK_BOOTTIME */
+	uint32_t pid, ppid;
+	bool ended;
+	bool in; /* procfs_descendants(): one of them, or of those that were asked for */
+};
+
+/* All processes; the array is the caller's. */
+struct procfs_table {
+	struct procfs_process *v;
+	size_t cnt;
+};
+
+/* Before all else. */
+void procfs_sort(struct procfs_table *t);
+/* NULL: there is none. */
+struct procfs_process *procfs_find(const struct procfs_table *t, uint32_t pid);
+
 /* Negative ends the search with it. */
-typedef int (*procfs_process_fn)(uint32_t pid, uint64_t start_ticks, void *ctx);
+typedef int (*procfs_process_fn)(const struct procfs_process *p, void *ctx);
 /*
- * All that descend from @pids as things stand, without these, parents before their children. A process
- * whose parent is gone descends from whoever took it in. 0 or -errno.
+ * All that descend from @pids, without these, parents before their children. A process whose parent is gone
+ * descends from whoever took it in. 0, or what @fn said.
  */
-int procfs_descendants(const struct root *root, const int32_t *pids, size_t cnt,
+int procfs_descendants(struct procfs_table *t, const int32_t *pids, size_t cnt,
 		       procfs_process_fn fn, void *ctx);
 
 #define PROCFS_MOUNT_TYPE_SZ 32

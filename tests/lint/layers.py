@@ -35,7 +35,7 @@ MODULES = {
              ['abi', 'base', 'model', 'config', 'object']),
     'output': ('messages', ['output.h', 'profile_name.h'], ['src/output'], ['base']),
     'pprof': ('messages', ['pprof.h', 'pprof_write.h'], ['src/pprof'], ['base']),
-    'collect': ('stages', ['collect.h', 'collect_code.h', 'collect_pool.h'], ['src/collect'], ['abi', 'base', 'model', 'pool']),
+    'collect': ('stages', ['collect.h', 'collect_code.h', 'collect_pool.h', 'collect_tasks.h'], ['src/collect'], ['abi', 'base', 'model', 'pool']),
     'decode': ('stages', ['decode.h'], ['src/decode'], ['abi', 'base', 'model']),
     'locate': ('stages', ['locate.h'], ['src/locate'], ['abi', 'base', 'model', 'object']),
     'fold': ('stages', ['fold.h'], ['src/fold'], ['abi', 'base', 'model']),

@@ -435,15 +435,23 @@ def comm_of(pid):
     return None
 
 
+def has_ended(pid):
+    """It is gone, or waits to be collected."""
+    try:
+        return bool(re.search(r"^State:\t[ZX]", open(f"/proc/{pid}/status", encoding="utf-8").read(), re.M))
+    except OSError:
+        return True
+
+
 def tree_of(pid):
-    """The process and all that descend from it: {pid: comm}."""
+    """The process and all that descend from it: {pid: comm}. Nobody can have who reads status wait."""
     parents, comms = {}, {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError):
-                stat = open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace").read()
-                comms[int(entry)] = stat[stat.index("(") + 1:stat.rindex(")")]
-                parents[int(entry)] = int(stat[stat.rindex(")") + 2:].split()[1])
+                status = open(f"/proc/{entry}/status", encoding="utf-8", errors="replace").read()
+                comms[int(entry)] = re.match(r"Name:\t(.*)\n", status)[1]
+                parents[int(entry)] = int(re.search(r"^PPid:\t(\d+)$", status, re.M)[1])
     found = {pid}
     while True:
         more = {p for p, parent in parents.items() if parent in found} - found

@@ -26,8 +26,7 @@ MIB = 1 << 20
 ATTACKER, VICTIM = 65534, 64202
 GROWTH_MAX = 256 * MIB
 STOP_MAX_S = 5
-# One that hangs at flush has a test with the opener alone (roles/test_opener.py).
-FUSE_KINDS = ("lookup", "open", "read", "getattr", "statfs")
+FUSE_KINDS = ("flush", "lookup", "open", "read", "getattr", "statfs")
 
 
 class Memory(harness.Meanwhile):

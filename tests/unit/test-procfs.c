@@ -309,15 +309,29 @@ struct met {
 	size_t cnt, limit;
 };
 
-static int meet(uint32_t pid, uint64_t start_ticks, void *ctx)
+static int meet(const struct procfs_process *p, void *ctx)
 {
 	struct met *met = ctx;
 
-	CHECK_EQ(start_ticks, pid * 100);
+	CHECK_EQ(p->start_ns, p->pid * 100);
 	if (met->cnt == met->limit)
 		return -E2BIG;
-	met->pids[met->cnt++] = pid;
+	met->pids[met->cnt++] = p->pid;
 	return 0;
+}
+
+static struct procfs_table list_family(struct procfs_process *v)
+{
+	struct procfs_table t = { .v = v, .cnt = ELEMENTSOF(family) };
+
+	for (size_t i = 0; i < t.cnt; i++)
+		v[i] = (struct procfs_process){ .pid = family[i][0],
+						.ppid = family[i][1],
+						.start_ns = family[i][0] * 100 };
+	procfs_sort(&t);
+	CHECK_EQ(procfs_find(&t, 21)->ppid, 20);
+	CHECK(!procfs_find(&t, 99));
+	return t;
 }
 
 static int count(uint32_t pid, void *ctx)
@@ -340,6 +354,8 @@ static void check_each_pid(const struct root *root)
 
 TEST(descendants)
 {
+	struct procfs_process rows[ELEMENTSOF(family)];
+	struct procfs_table t;
 	static const uint32_t expected[] = { 11, 41, 5, 12 };
 	static const int32_t asked[] = { 10, 40, 7777 };
 	_cleanup_(root_done) struct root root = ROOT_INIT;
@@ -350,15 +366,18 @@ TEST(descendants)
 	make_family(dir);
 	CHECK_EQ(root_open(&root, dir), 0);
 	check_each_pid(&root);
-	CHECK_EQ(procfs_descendants(&root, asked, ELEMENTSOF(asked), meet, &met), 0);
+	t = list_family(rows);
+	CHECK_EQ(procfs_descendants(&t, asked, ELEMENTSOF(asked), meet, &met), 0);
 	CHECK_EQ(met.cnt, ELEMENTSOF(expected));
 	for (size_t i = 0; i < ELEMENTSOF(expected); i++)
 		CHECK_EQ(met.pids[i], expected[i]);
 
 	met = (struct met){ .limit = 2 };
-	CHECK_EQ(procfs_descendants(&root, asked, ELEMENTSOF(asked), meet, &met), -E2BIG);
+	t = list_family(rows);
+	CHECK_EQ(procfs_descendants(&t, asked, ELEMENTSOF(asked), meet, &met), -E2BIG);
 	met = (struct met){ .limit = 0 };
-	CHECK_EQ(procfs_descendants(&root, asked + 2, 1, meet, &met), 0);
+	t = list_family(rows);
+	CHECK_EQ(procfs_descendants(&t, asked + 2, 1, meet, &met), 0);
 	(void)snprintf(command, sizeof(command), "rm -r %s", dir);
 	CHECK_EQ(system(command), 0);
 }
