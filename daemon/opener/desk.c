@@ -16,6 +16,7 @@
 #include "desk.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@
 #define ANSWER_NS (1500 * NSEC_PER_MSEC)
 #define IDLE_NS (3 * NSEC_PER_SEC)
 #define LIFE_NS (10 * NSEC_PER_SEC)
+#define END_MS 20 /* of patience with one that was killed */
 
 #define WAITING_MAX 1024
 /* At work at a time: of one user, of all but root. */
@@ -405,11 +407,31 @@ int desk_new(const struct desk_opts *opts, struct desk **ret)
 	return 0;
 }
 
+/* Nobody is left for another process to collect, but who cannot be killed. */
+static void end_workers(struct desk *d)
+{
+	for (size_t i = 0; i < ELEMENTSOF(d->workers); i++) {
+		const struct worker *w = &d->workers[i];
+
+		if (w->p.pidfd >= 0 && w->state != WORKER_ABANDONED)
+			(void)kill(w->p.pid, SIGKILL);
+	}
+	for (size_t i = 0; i < ELEMENTSOF(d->workers); i++) {
+		const struct worker *w = &d->workers[i];
+		struct pollfd end = { .fd = w->p.pidfd, .events = POLLIN };
+		siginfo_t info;
+
+		if (w->p.pidfd >= 0 && poll(&end, 1, w->state == WORKER_ABANDONED ? 0 : END_MS) > 0)
+			(void)waitid(P_PID, (id_t)w->p.pid, &info, WEXITED | WNOHANG);
+	}
+}
+
 struct desk *desk_free(struct desk *d)
 {
 	if (!d)
 		return NULL;
 	desk_drop(d);
+	end_workers(d);
 	for (size_t i = 0; i < ELEMENTSOF(d->workers); i++) {
 		struct worker *w = &d->workers[i];
 

@@ -71,14 +71,15 @@ class Service:
             raise RuntimeError(f"{error}; it says {self.show('StatusText')!r}; {log}") from error
 
     def roles(self):
-        """{comm: pid as we see it} of the service's processes, the launcher included."""
+        """{comm: pid as we see it} of the service's processes, the launcher included; the opener's workers come and go."""
         group = self.show("ControlGroup").lstrip("/")
         pids = (self.root / "sys/fs/cgroup" / group / "cgroup.procs").read_text(encoding="utf-8").split()
         found = {}
         for pid in pids:
             with contextlib.suppress(FileNotFoundError):
                 comm = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="utf-8")
-                found[comm.rstrip("\n")] = int(pid)
+                if comm != "cprofd-looker\n":
+                    found[comm.rstrip("\n")] = int(pid)
         return found
 
     def kill(self, number, comm):
