@@ -145,6 +145,16 @@ static void disconnect(struct worker *w)
 	w->p.link = fd_close(w->p.link);
 }
 
+/* As one that was never started. */
+static void vacate(struct desk *d, struct worker *w)
+{
+	disconnect(w);
+	free(w->question);
+	w->end = loop_remove(w->end);
+	(void)fd_close(w->p.pidfd);
+	*w = (struct worker){ .desk = d, .p = { .pidfd = -EBADF, .link = -EBADF } };
+}
+
 static void set_state(struct worker *w, enum worker_state state, uint64_t now_ns)
 {
 	w->state = state;
@@ -240,11 +250,7 @@ static int on_end(struct loop_source *source, uint32_t events, void *ctx)
 	end_like(&info);
 	if (w->state == WORKER_BUSY)
 		r = give_up(d, w, clock_mono_ns());
-	disconnect(w);
-	free(w->question);
-	w->end = loop_remove(w->end);
-	(void)fd_close(w->p.pidfd);
-	*w = (struct worker){ .desk = d, .p = { .pidfd = -EBADF, .link = -EBADF } };
+	vacate(d, w);
 	return r < 0 ? r : pump(d);
 }
 
@@ -432,14 +438,8 @@ struct desk *desk_free(struct desk *d)
 		return NULL;
 	desk_drop(d);
 	end_workers(d);
-	for (size_t i = 0; i < ELEMENTSOF(d->workers); i++) {
-		struct worker *w = &d->workers[i];
-
-		disconnect(w);
-		free(w->question);
-		w->end = loop_remove(w->end);
-		(void)fd_close(w->p.pidfd);
-	}
+	for (size_t i = 0; i < ELEMENTSOF(d->workers); i++)
+		vacate(d, &d->workers[i]);
 	d->timer = loop_remove(d->timer);
 	d->symbolizer = fd_close(d->symbolizer);
 	vec_done(&d->waiting);

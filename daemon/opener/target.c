@@ -154,13 +154,26 @@ static void target_read_path(const struct root *root, struct target *t)
 	t->path_len = n > 0 ? (size_t)n : 0;
 }
 
+/* What the handle leads to, for reading. */
+static enum wire_opened_status open_handle(const struct root *root, int handle, uint64_t size,
+					   struct target *ret)
+{
+	int fd;
+	enum wire_opened_status status = target_reopen(root, handle, &fd);
+
+	if (status != WIRE_OPENED_OK)
+		return status;
+	ret->fd = fd;
+	ret->size = size;
+	return WIRE_OPENED_OK;
+}
+
 enum wire_opened_status target_open(const struct root *root, const struct wire_open *req,
 				    struct target *ret)
 {
 	_cleanup_close_ int handle = -EBADF;
 	enum wire_opened_status status;
 	uint64_t size;
-	int fd;
 
 	handle = target_find(root, req);
 	if (handle < 0)
@@ -168,14 +181,10 @@ enum wire_opened_status target_open(const struct root *root, const struct wire_o
 	status = target_verify(root, req, handle, &size);
 	if (status != WIRE_OPENED_OK)
 		return status;
-	status = target_reopen(root, handle, &fd);
-	if (status != WIRE_OPENED_OK)
-		return status;
-
-	ret->fd = fd;
-	ret->size = size;
-	target_read_path(root, ret);
-	return WIRE_OPENED_OK;
+	status = open_handle(root, handle, size, ret);
+	if (status == WIRE_OPENED_OK)
+		target_read_path(root, ret);
+	return status;
 }
 
 /*
@@ -224,21 +233,13 @@ enum wire_opened_status target_open_own(const struct root *root, const struct wi
 	_cleanup_close_ int handle = -EBADF;
 	enum wire_opened_status status;
 	uint64_t size;
-	int fd;
 
 	if (!process_is(root, req->pid, req->start_ns))
 		return WIRE_OPENED_GONE;
 	status = find(root, req, &handle, &size);
 	if (!process_is(root, req->pid, req->start_ns))
 		return WIRE_OPENED_GONE;
-	if (status != WIRE_OPENED_OK)
-		return status;
-	status = target_reopen(root, handle, &fd);
-	if (status != WIRE_OPENED_OK)
-		return status;
-	ret->fd = fd;
-	ret->size = size;
-	return WIRE_OPENED_OK;
+	return status == WIRE_OPENED_OK ? open_handle(root, handle, size, ret) : status;
 }
 
 bool target_is_exe(const struct root *root, uint32_t pid, const struct cprof_key *exe)

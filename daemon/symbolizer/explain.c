@@ -49,17 +49,18 @@ static void helper_done(struct helper *h)
 /* Takes the descriptor. */
 static int answer(struct helper *h, uint32_t ask, int fd)
 {
+	_cleanup_close_ int owned = fd;
 	struct explain_files *files = &h->files;
 	struct explain_elf told;
 
 	switch (ask) {
 	case EXPLAIN_ASK_FILE:
 		fd_close(files->fd);
-		files->fd = fd;
+		files->fd = TAKE_FD(owned);
 		return 0;
 	case EXPLAIN_ASK_DEBUG:
 		if (fd >= 0 && files->debugs_cnt < EXPLAIN_DEBUGS_MAX)
-			files->debugs[files->debugs_cnt++] = fd;
+			files->debugs[files->debugs_cnt++] = TAKE_FD(owned);
 		return 0;
 	case EXPLAIN_ASK_HEAD:
 	case EXPLAIN_ASK_TELL:
