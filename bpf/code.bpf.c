@@ -25,7 +25,6 @@ struct cprof_code_question question;
 /* One program, while its functions are looked at. */
 struct program {
 	struct seq_file *seq;
-	struct bpf_prog *prog;
 	struct bpf_prog **funcs;
 	__u32 funcs_cnt; /* 0: it is its only function */
 };
@@ -132,7 +131,7 @@ SEC("iter/bpf_prog")
 int cprof_code(struct bpf_iter__bpf_prog *ctx)
 {
 	struct bpf_prog *prog = ctx->prog;
-	struct program p = { .seq = ctx->meta->seq, .prog = prog };
+	struct program p = { .seq = ctx->meta->seq };
 
 	if (!prog)
 		return 0;

@@ -76,14 +76,13 @@ static bool is_same_process(const struct processes *now, const struct window_pro
 }
 
 /* What the next one begins with, this one ends with: no time is in both, and none in neither. */
-static void carry(struct interval *iv, const struct interval *next, const struct processes *now)
+static uint64_t total_of(const struct interval *next, uint32_t pid)
 {
-	for (size_t i = 0; i < iv->window->processes.cnt; i++) {
-		struct window_process *p = &iv->window->processes.v[i];
+	uint64_t total = next ? baseline_of_pid(next, pid) : UINT64_MAX;
 
-		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX && is_same_process(now, p))
-			p->cpu_true_ns = baseline_of_pid(next, p->pid);
-	}
+	if (total == UINT64_MAX && read_clock(pid, &total) < 0)
+		return UINT64_MAX;
+	return total;
 }
 
 /* Those that live when the window ends are asked now, if they are still the same process. */
@@ -93,15 +92,11 @@ void cputime_read(struct interval *iv, const struct interval *next)
 
 	if (!iv->stream || processes_read(iv->stream->collect, &now) < 0)
 		return;
-	if (next)
-		carry(iv, next, &now);
 	for (size_t i = 0; i < iv->window->processes.cnt; i++) {
 		struct window_process *p = &iv->window->processes.v[i];
-		uint64_t total;
 
-		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX && is_same_process(&now, p) &&
-		    read_clock(p->pid, &total) == 0)
-			p->cpu_true_ns = total;
+		if (p->pid != 0 && p->cpu_true_ns == UINT64_MAX && is_same_process(&now, p))
+			p->cpu_true_ns = total_of(next, p->pid);
 	}
 }
 

@@ -64,7 +64,9 @@ bool tree_is_gone(const struct recording *rec)
 {
 	_cleanup_(processes_done) struct processes now = { 0 };
 
-	if (!(rec->start.flags & SESSION_TREE) || processes_read(rec->stream->collect, &now) < 0)
+	if (!(rec->start.flags & SESSION_TREE))
+		return false;
+	if (rec->tree.cnt > 0 && processes_read(rec->stream->collect, &now) < 0)
 		return false;
 	for (size_t i = 0; i < rec->tree.cnt; i++) {
 		if (is_alive(&now, &rec->tree.v[i]))

@@ -71,8 +71,6 @@ struct procfs_stat {
 
 /* The text of /proc/PID/stat, terminated; false: it is none. */
 bool procfs_stat_parse(const char *text, struct procfs_stat *ret);
-/* That of a process: 0 and *ret, or -errno. */
-int procfs_stat_read(const struct root *root, uint32_t pid, struct procfs_stat *ret);
 
 /*
  * How long the process's first thread was ready to run and waited for a CPU, in all; what it waits for now

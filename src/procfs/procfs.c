@@ -36,26 +36,20 @@ bool procfs_stat_parse(const char *text, struct procfs_stat *ret)
 	return true;
 }
 
-int procfs_stat_read(const struct root *root, uint32_t pid, struct procfs_stat *ret)
+int procfs_start_ticks(const struct root *root, uint32_t pid, uint64_t *ret)
 {
 	char path[64], text[1024];
+	struct procfs_stat s;
 	int r;
 
 	(void)snprintf(path, sizeof(path), "proc/%u/stat", pid);
 	r = root_read(root, path, text, sizeof(text));
 	if (r < 0)
 		return r;
-	return procfs_stat_parse(text, ret) ? 0 : -ESRCH;
-}
-
-int procfs_start_ticks(const struct root *root, uint32_t pid, uint64_t *ret)
-{
-	struct procfs_stat s;
-	int r = procfs_stat_read(root, pid, &s);
-
-	if (r == 0)
-		*ret = s.start_ticks;
-	return r;
+	if (!procfs_stat_parse(text, &s))
+		return -ESRCH;
+	*ret = s.start_ticks;
+	return 0;
 }
 
 int procfs_waited_ns(const struct root *root, uint32_t pid, uint64_t *ret)
