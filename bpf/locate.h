@@ -6,7 +6,7 @@
  *
  * A mapping that the stack met before is found again in a small list: consecutive frames share few
  * mappings. What was read of a VMA is checked by reading its start and file once more at the end; a
- * VMA that changed under the walk is looked up once again, then given up as "no object".
+ * VMA that changed under the walk is looked up twice again, then given up as "no object".
  *
  * With the walk switched off there is no object: user space asks /proc for the address.
  */
@@ -14,6 +14,8 @@
 #include "announce.h"
 #include "maps.h"
 #include "plausible.h"
+
+#define WALK_AGAIN_MAX 2
 
 static __always_inline void place_at(struct place *p, const struct vma_hit *h, __u64 addr)
 {
@@ -142,7 +144,7 @@ __noinline int locate_new(__u32 index, __u64 addr, bool frame)
 	h = &s->hits[s->hits_next & (HITS_MAX - 1)];
 	s->hits_next++;
 	r = locate_walk(s, index, addr);
-	if (r == -KENV_EAGAIN) {
+	for (int again = 0; r == -KENV_EAGAIN && again < WALK_AGAIN_MAX; again++) {
 		count(COUNTER_walk_retry, 1);
 		s->mm_root = mm_root(bpf_get_current_task_btf());
 		r = locate_walk(s, index, addr);

@@ -30,6 +30,7 @@
 #define RING_PER_CPU (512u << 10)
 #define RING_MIN (1u << 20)
 #define RING_MAX (16u << 20)
+#define RING_COUNTED 8
 
 /* The walk of mappings checks itself; tests are built with other figures than these. */
 #ifndef CPROF_CHECK_EVERY
@@ -53,6 +54,8 @@ static size_t ring_bytes(const struct stream_opts *opts)
 		return opts->ring_bytes;
 	if (opts->keep_all) /* each sample takes as much as a hundred */
 		return RING_MAX;
+	if (opts->event_count) /* no clock bounds their rate: page faults come by the 100,000 */
+		want *= RING_COUNTED;
 	while (sz < want && sz < RING_MAX)
 		sz *= 2;
 	return sz;

@@ -47,8 +47,10 @@ def compared(args, checks, tmp):
     checks.at_least("compared: with the kernel's own search", counters["walk_checked"], wanted)
     checks.equal("compared: of these different", counters["walk_differs"], 0)
     checks.equal("compared: the walk stays on", done.json["walk"], "tree")
-    checks.at_most("compared: walks that failed, of all user frames",
-                   counters["walk_failed"] / max(counters["walk_checked"], 1), 0.001)
+    # Both happen while the mappings change: what cannot be compared is walked all the same.
+    walks = counters["walk_checked"] + counters["walk_unchecked"]
+    checks.at_most("compared: walks that failed, of all that were compared or could not be",
+                   counters["walk_failed"] / max(walks, 1), 0.001)
     checks.note(f"{counters['walk_unchecked']} could not be compared (locked), "
                 f"{counters['walk_retry']} walks tried again, {counters['runs']} samples")
 
