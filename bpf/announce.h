@@ -65,13 +65,13 @@ static __always_inline void announce(__u8 type, struct task_struct *task, __u32 
 		count(COUNTER_announce_full, 1);
 		return;
 	}
-	leader = BPF_CORE_READ(task, group_leader);
+	leader = task->group_leader;
 	a->head.size = sizeof(*a);
 	a->head.version = CPROF_ABI_VERSION;
 	a->head.type = type;
 	a->head.session = 0;
 	a->key = *key;
-	a->start_ns = BPF_CORE_READ(leader, start_boottime);
+	a->start_ns = leader->start_boottime;
 	a->vm_start = vma ? vma->start : 0;
 	a->vm_end = vma ? vma->end : 0;
 	a->vm_pgoff = vma ? vma->pgoff : 0;

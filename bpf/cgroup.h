@@ -56,8 +56,8 @@ static __always_inline const struct cgroup *cgroup_of_subsys(const struct css_se
 
 static __always_inline void cgroup_of(struct task_struct *task, struct cgroup_ref *ret)
 {
-	const struct css_set *set = BPF_CORE_READ(task, cgroups);
-	const struct cgroup *cgroup = set ? BPF_CORE_READ(set, dfl_cgrp) : NULL;
+	const struct css_set *set = task->cgroups;
+	const struct cgroup *cgroup = set ? set->dfl_cgrp : NULL;
 
 	ret->cgroup = cgroup && !cgroup_is_root(cgroup) ? cgroup : NULL;
 	ret->hierarchy = CPROF_HIERARCHY_DEFAULT;

@@ -6,7 +6,8 @@
  *
  * In operation one sample in check_every is compared with bpf_find_vma(), which works once per
  * interrupt and holds the mmap lock for its callback: the walk is done again in there, where mappings
- * do not change but for a stack that grows, so what differs twice is wrong. A walk that is wrong is
+ * do not change but for a stack that grows, so what differs twice is wrong. So is a mapping that is remembered
+ * from a sample before (hits.h) and is another one there. A walk that is wrong is
  * switched off at once, before this sample's own frames are located.
  */
 
@@ -29,13 +30,32 @@ static __always_inline bool check_same(struct scratch *s, struct task_struct *ta
 	       BPF_CORE_READ(found, vm_file, f_inode) == (file ? file->f_inode : NULL);
 }
 
+/* What was remembered of it, if the kernel still counts no change since. */
+static __always_inline bool check_hit(struct scratch *s, struct task_struct *task,
+				      struct vm_area_struct *vma, __u64 addr)
+{
+	struct mm_struct *mm = task->mm;
+	const struct hits *hits = scratch_hits(s);
+
+	if (!mm || hits_changes(mm) != hits->changes)
+		return true;
+	for (int i = 0; i < HITS_MAX; i++) {
+		const struct vma_hit *h = &hits->v[i];
+
+		if (addr >= h->start && addr < h->end)
+			return h->start == vma->vm_start && h->end == vma->vm_end;
+	}
+	return true;
+}
+
 static long check_vma(struct task_struct *task, struct vm_area_struct *vma, void *ctx)
 {
 	struct scratch *s = *(struct scratch **)ctx;
 	__u64 addr = s->check_addr;
 
 	/* A stack may grow without the lock that we hold, so once again. */
-	s->check_differs = !check_same(s, task, vma, addr) && !check_same(s, task, vma, addr);
+	s->check_differs = (!check_same(s, task, vma, addr) && !check_same(s, task, vma, addr)) ||
+			   !check_hit(s, task, vma, addr);
 	return 0;
 }
 

@@ -6,9 +6,9 @@
  * Mechanism only: filter, capture, emit. The sampling program updates no hash map (a spinlock in an
  * interrupt can lock a machine up): it writes per-CPU arrays and the rings, and reads hashes that
  * user space fills. What each file does: grid.h due ticks and busy time, identity.h whose, maple.h
- * which mapping, key.h which file, userstack.h the user stack (walk.h its steps, rows.h their rules,
- * kept.h what is kept of it, rest.h what is walked again), cgroup.h which control group, capture.h all of it into
- * one record; announce.h and tell.h what goes into the event ring.
+ * which mapping, hits.h which were met before, key.h which file, userstack.h the user stack (walk.h its
+ * steps, rows.h their rules, kept.h what is kept of it, rest.h what is walked again), cgroup.h which
+ * control group, capture.h all of it into one record; announce.h and tell.h what goes into the event ring.
  */
 
 #include "capture.h"

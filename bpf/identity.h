@@ -17,12 +17,12 @@ struct identity_ns {
 	__u32 inum;  /* its inode number */
 };
 
-static __always_inline __u32 identity_number(const struct pid *pid, __u32 level, __u32 inum)
+static __always_inline __u32 identity_number(struct pid *pid, __u32 level, __u32 inum)
 {
 	struct upid up = { 0 };
 	__u64 at;
 
-	if (!pid || BPF_CORE_READ(pid, level) < level)
+	if (!pid || pid->level < level)
 		return 0;
 	at = (__u64)pid + bpf_core_field_offset(pid->numbers) + level * sizeof(up);
 	if (kenv_read_kernel(&up, sizeof(up), at))
@@ -34,7 +34,7 @@ static __always_inline __u32 identity_number(const struct pid *pid, __u32 level,
 
 static __always_inline __u32 identity_pid(struct task_struct *task, struct identity_ns ns)
 {
-	return identity_number(BPF_CORE_READ(task, group_leader, thread_pid), ns.level, ns.inum);
+	return identity_number(task->group_leader->thread_pid, ns.level, ns.inum);
 }
 
 static __always_inline __u32 identity_exec(struct task_struct *task)
@@ -42,7 +42,7 @@ static __always_inline __u32 identity_exec(struct task_struct *task)
 	struct task_struct___v1 *v1 = (void *)task;
 
 	if (bpf_core_field_size(task->self_exec_id) == sizeof(__u64))
-		return (__u32)BPF_CORE_READ(task, self_exec_id);
+		return (__u32)task->self_exec_id;
 	return BPF_CORE_READ(v1, self_exec_id);
 }
 
@@ -70,8 +70,8 @@ static __always_inline __u32 identity_ns_owner(struct user_namespace *ns, int le
  */
 static __always_inline bool identity_is_guarded(const struct cred *cred, __u32 uid)
 {
-	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
-	int level = BPF_CORE_READ(ns, level);
+	struct user_namespace *ns = cred->user_ns;
+	int level = ns->level;
 	__u64 caps = 0;
 
 	if (level > 0)
@@ -85,15 +85,13 @@ static __always_inline bool identity_is_guarded(const struct cred *cred, __u32 u
  */
 static __always_inline void identity_cred(struct cprof_sample *s, struct task_struct *task)
 {
-	const struct cred *cred = BPF_CORE_READ(task, real_cred);
-	__u32 suid = BPF_CORE_READ(cred, suid.val);
-	__u32 gid = BPF_CORE_READ(cred, gid.val);
+	const struct cred *cred = task->real_cred;
+	__u32 suid = cred->suid.val, gid = cred->gid.val;
 
-	s->uid = BPF_CORE_READ(cred, uid.val);
-	s->euid = BPF_CORE_READ(cred, euid.val);
+	s->uid = cred->uid.val;
+	s->euid = cred->euid.val;
 	s->cred = 0;
-	if (s->uid != s->euid || s->uid != suid || gid != BPF_CORE_READ(cred, egid.val) ||
-	    gid != BPF_CORE_READ(cred, sgid.val))
+	if (s->uid != s->euid || s->uid != suid || gid != cred->egid.val || gid != cred->sgid.val)
 		s->cred |= CPROF_CRED_CHANGED;
 	if (identity_is_guarded(cred, s->uid))
 		s->cred |= CPROF_CRED_GUARDED;
@@ -112,17 +110,17 @@ static __always_inline void identity_cgroup(struct cprof_sample *s, struct task_
 static __always_inline void identity_fill(struct cprof_sample *s, struct task_struct *task,
 					  struct identity_ns ns, __u32 pid)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	const struct pid *inner = BPF_CORE_READ(leader, thread_pid);
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct task_struct *leader = task->group_leader;
+	struct pid *inner = leader->thread_pid;
+	struct mm_struct *mm = task->mm;
 
 	s->pid = pid;
-	s->tid = identity_number(BPF_CORE_READ(task, thread_pid), ns.level, ns.inum);
-	s->inner_pid = inner ? identity_number(inner, BPF_CORE_READ(inner, level), 0) : 0;
-	s->start_ns = BPF_CORE_READ(leader, start_boottime);
+	s->tid = identity_number(task->thread_pid, ns.level, ns.inum);
+	s->inner_pid = inner ? identity_number(inner, inner->level, 0) : 0;
+	s->start_ns = leader->start_boottime;
 	s->exec = identity_exec(leader);
 	identity_cred(s, task);
-	if (BPF_CORE_READ(task, flags) & KTYPES_PF_KTHREAD)
+	if (task->flags & KTYPES_PF_KTHREAD)
 		s->cred |= CPROF_CRED_KTHREAD;
 	if (mm)
 		s->cred |= identity_dumpable(mm);

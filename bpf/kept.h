@@ -30,7 +30,7 @@ struct kept {
 	struct cprof_kept head;
 	struct cprof_kept_map maps[CPROF_KEPT_MAPS_MAX];
 	__u8 stack[CPROF_KEPT_STACK_MAX] __attribute__((aligned(8)));
-	__u32 hits_max; /* no more mappings are looked up from there on */
+	__u32 walks_max; /* no more mappings are looked up from there on */
 	__u32 pad;
 };
 
@@ -138,7 +138,7 @@ __noinline int kept_note(__u64 addr)
 		return 0;
 	if (kept_has(k, addr))
 		return 1;
-	if (s->hits_next >= k->hits_max)
+	if (s->walks >= k->walks_max)
 		return 0;
 	h = locate_hit(s, addr, false);
 	if (!h->exec || h->end <= h->start)
@@ -192,7 +192,7 @@ static __always_inline void kept_fill(struct scratch *s, struct kept *k)
 	k->head.cpu = bpf_get_smp_processor_id();
 	k->head.maps_cnt = 0;
 	k->head.flags = 0;
-	k->hits_max = s->hits_next + KEPT_WALKS_MAX;
+	k->walks_max = s->walks + KEPT_WALKS_MAX;
 	if (!(s->flags & CPROF_SAMPLE_RAW)) {
 		kept_note(k->head.pc);
 		kenv_loop(k->head.stack_sz / 8, kept_turn, &k);

@@ -106,6 +106,15 @@ struct mm_struct___bitmap {
 	mm_flags_t flags;
 };
 
+typedef struct {
+	unsigned int sequence;
+} seqcount_t;
+
+/* Since Linux 6.13; a plain number before, or nothing. */
+struct mm_struct___seqcount {
+	seqcount_t mm_lock_seq;
+};
+
 struct ns_common {
 	unsigned int inum;
 };

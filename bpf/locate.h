@@ -4,8 +4,7 @@
 /*
  * locate — an address of the current process to (object, offset), by the maple-tree walk.
  *
- * A mapping that the stack met before is found again in a small list: consecutive frames share few
- * mappings. What was read of a VMA is checked by reading its start and file once more at the end; a
+ * A mapping that was met before is found again in a small list (hits.h). What was read of a VMA is checked by reading its start and file once more at the end; a
  * VMA that changed under the walk is looked up twice again, then given up as "no object".
  *
  * With the walk switched off there is no object: user space asks /proc for the address.
@@ -66,8 +65,9 @@ static __always_inline __u32 object_ref(struct scratch *s, const struct inode *i
 }
 
 /* Reads the VMA at @at and what it maps. 0, -EAGAIN when it changed meanwhile. */
-static __always_inline int vma_read(struct scratch *s, __u64 at, __u64 addr, struct vma_hit *h)
+static __always_inline int vma_read(struct scratch *s, __u64 at, __u64 addr, struct hits *hits)
 {
+	struct vma_hit *h = hits_newest(hits);
 	const struct vm_area_struct *vma = (const void *)at;
 	struct announce_vma range;
 	const struct inode *inode;
@@ -84,7 +84,7 @@ static __always_inline int vma_read(struct scratch *s, __u64 at, __u64 addr, str
 	file = BPF_CORE_READ(vma, vm_file);
 	if (!file) {
 		h->base = 0;
-		h->object = range.start == s->vdso ? CPROF_OBJECT_VDSO : CPROF_OBJECT_ANON;
+		h->object = range.start == hits->vdso ? CPROF_OBJECT_VDSO : CPROF_OBJECT_ANON;
 		h->slot = h->object == CPROF_OBJECT_VDSO ? CPROF_OBJECT_VDSO : 0;
 	} else {
 		h->base = range.pgoff;
@@ -93,6 +93,7 @@ static __always_inline int vma_read(struct scratch *s, __u64 at, __u64 addr, str
 		h->slot = 0;
 		if (inode && h->exec)
 			h->object = object_ref(s, inode, &range, &h->slot);
+		hits->brief |= h->exec && !h->slot;
 	}
 	if (BPF_CORE_READ(vma, vm_file) != file || BPF_CORE_READ(vma, vm_start) != range.start)
 		return -KENV_EAGAIN;
@@ -122,7 +123,7 @@ __noinline int locate_read(__u32 index, __u64 addr)
 
 	if (!s)
 		return -KENV_EFAULT;
-	return vma_read(s, s->vma, addr, &s->hits[(s->hits_next - 1) & (HITS_MAX - 1)]);
+	return vma_read(s, s->vma, addr, scratch_hits(s));
 }
 
 static __always_inline int locate_walk(struct scratch *s, __u32 index, __u64 addr)
@@ -136,13 +137,16 @@ static __always_inline int locate_walk(struct scratch *s, __u32 index, __u64 add
 __noinline int locate_new(__u32 index, __u64 addr, bool frame)
 {
 	struct scratch *s = scratch_at(index);
+	struct hits *hits;
 	struct vma_hit *h;
 	int r;
 
 	if (!s)
 		return 0;
-	h = &s->hits[s->hits_next & (HITS_MAX - 1)];
-	s->hits_next++;
+	hits = scratch_hits(s);
+	hits->next++;
+	h = hits_newest(hits);
+	s->walks++;
 	r = locate_walk(s, index, addr);
 	for (int again = 0; r == -KENV_EAGAIN && again < WALK_AGAIN_MAX; again++) {
 		count(COUNTER_walk_retry, 1);
@@ -165,14 +169,16 @@ __noinline int locate_new(__u32 index, __u64 addr, bool frame)
 /* The mapping, as it is known or is found now; @frame: code runs there. */
 static __always_inline struct vma_hit *locate_hit(struct scratch *s, __u64 addr, bool frame)
 {
+	struct hits *hits = scratch_hits(s);
+
 	for (int i = 0; i < HITS_MAX; i++) {
-		struct vma_hit *h = &s->hits[i];
+		struct vma_hit *h = &hits->v[i];
 
 		if (addr >= h->start && addr < h->end)
 			return h;
 	}
 	locate_new(s->index, addr, frame);
-	return &s->hits[(s->hits_next - 1) & (HITS_MAX - 1)];
+	return hits_newest(hits);
 }
 
 static __always_inline void locate(struct scratch *s, __u64 addr, struct place *p)
@@ -214,14 +220,21 @@ static __always_inline void locate_exe_exiting(struct scratch *s, struct task_st
 static __always_inline void locate_exe(struct scratch *s, struct task_struct *task)
 {
 	struct mm_struct *mm = task->mm;
+	struct hits *hits = scratch_hits(s);
 	const struct inode *inode;
-	__u32 slot;
+	__u32 slot = 0;
 
 	if (!mm) {
 		locate_exe_exiting(s, task);
 		return;
 	}
+	if (s->mm_root && hits->exe != CPROF_OBJECT_NONE) {
+		s->exe = hits->exe;
+		return;
+	}
 	inode = BPF_CORE_READ(mm, exe_file, f_inode);
 	if (inode)
 		s->exe = object_ref(s, inode, NULL, &slot);
+	if (s->mm_root && slot)
+		hits->exe = s->exe;
 }

@@ -7,13 +7,13 @@
 #include "cprof/counters.h"
 #include "bucket.h"
 #include "grid.h"
+#include "hits.h"
 #include "identity.h"
 #include "maple.h"
 #include "rows.h"
 #include "tally.h"
 #include "walk.h"
 
-#define HITS_MAX 8
 #define RECENT_MAX 256
 #define EVENTS_BYTES (1u << 18)
 #define FILTER_DEPTH_MAX 32		 /* of groups below a wanted one */
@@ -40,6 +40,9 @@ const volatile __u32 check_every = 0;
 /* The mapping tree is not to be walked: set by user space, from the start or when it was found wrong. */
 __u32 walk_off;
 
+/* How many files user space has forgotten whose ids it had told. */
+__u32 objects_forgotten;
+
 /* Of a tree: user space still looks for those who were there before; processes tagged, and gone since. */
 __u32 tree_growing;
 __u64 tree_born;
@@ -48,16 +51,6 @@ __u64 tree_gone;
 /* Our pid namespace: set after loading, when cprof_self has told the level. */
 __u32 our_level;
 __u32 our_inum;
-
-/* A mapping that this stack has met already. */
-struct vma_hit {
-	__u64 start, end;
-	__u64 base; /* offset = address - start + base */
-	__u32 object;
-	__u32 exec;
-	__u32 slot; /* struct cprof_known; 0: none */
-	__u32 pad;
-};
 
 struct place {
 	__u64 offset;
@@ -84,7 +77,6 @@ struct scratch {
 	__u32 check_differs;
 	__u32 index; /* its own */
 	__u64 seq;
-	__u64 vdso;
 	__u64 now;
 	struct walk walk;
 	struct first_regs first;
@@ -94,14 +86,15 @@ struct scratch {
 	__u32 pos; /* in bytes */
 	__u32 cred;
 	__u32 exe;
-	__u32 hits_next;
-	__u16 flags; /* CPROF_SAMPLE_* */
+	__u32 walks;   /* of the mapping tree */
+	__u32 hits_of; /* the place of its address space in hits */
+	__u16 flags;   /* CPROF_SAMPLE_* */
 	__u16 kernel_cnt, user_cnt, keys_cnt;
 	__u8 kernel_end, user_end;
 	__u8 late; /* the walk met code whose rows are not there yet */
 	__u8 keep; /* a record KEPT follows the sample */
 	struct maple_scratch maple;
-	struct vma_hit hits[HITS_MAX];
+	struct hits hits[HITS_SPACES];		 /* also by samples before */
 	struct rows_found found[ROWS_FOUND_CNT]; /* also by samples before */
 	__u64 key_inodes[CPROF_KEYS_MAX];
 	struct cprof_key keys[CPROF_KEYS_MAX];
@@ -333,6 +326,11 @@ static __always_inline struct scratch *scratch_get(void)
 	return scratch_at(bpf_get_smp_processor_id());
 }
 
+static __always_inline struct hits *scratch_hits(struct scratch *s)
+{
+	return &s->hits[s->hits_of & (HITS_SPACES - 1)];
+}
+
 static __always_inline void scratch_reset(struct scratch *s, struct task_struct *task, __u32 pid,
 					  __u64 now)
 {
@@ -342,14 +340,13 @@ static __always_inline void scratch_reset(struct scratch *s, struct task_struct 
 	if (task->flags & KTYPES_PF_KERNEL_ONLY)
 		mm = NULL;
 	s->index = bpf_get_smp_processor_id();
-	s->mm_root = mm ? (__u64)BPF_CORE_READ(mm, mm_mt.ma_root) : 0;
-	s->vdso = mm ? (__u64)BPF_CORE_READ(mm, context.vdso) : 0;
+	s->mm_root = mm ? (__u64)mm->mm_mt.ma_root : 0;
 	s->now = now;
 	s->pid = pid;
 	s->pos = sizeof(struct cprof_sample);
 	s->cred = 0;
 	s->exe = CPROF_OBJECT_NONE;
-	s->hits_next = 0;
+	s->walks = 0;
 	s->flags = walk_off ? CPROF_SAMPLE_RAW : 0; /* one answer for the whole stack */
 	s->kernel_cnt = 0;
 	s->user_cnt = 0;
@@ -358,8 +355,9 @@ static __always_inline void scratch_reset(struct scratch *s, struct task_struct 
 	s->user_end = CPROF_END_NONE;
 	s->late = 0;
 	s->keep = 0;
-	for (int i = 0; i < HITS_MAX; i++)
-		s->hits[i].end = 0;
+	s->hits_of = hits_nth((__u64)BPF_CORE_READ(task, mm));
+	if (mm)
+		hits_begin(scratch_hits(s), task, mm, now, objects_forgotten);
 }
 
 /* The pid alone names nobody: it may have been taken by another process since. */
@@ -369,8 +367,7 @@ static __always_inline bool filter_has_pid(struct task_struct *task, __u32 pid)
 
 	if (!start)
 		return false;
-	return *start == 0 ||
-	       BPF_CORE_READ(task, group_leader, start_boottime) / FILTER_NSEC_PER_TICK == *start;
+	return *start == 0 || task->group_leader->start_boottime / FILTER_NSEC_PER_TICK == *start;
 }
 
 /* Of the group that the process is told to be in, or one above it. */
@@ -378,7 +375,7 @@ static __always_inline bool filter_has_group(struct task_struct *task)
 {
 	struct cgroup_ref ref = { 0 };
 
-	cgroup_of(BPF_CORE_READ(task, group_leader), &ref);
+	cgroup_of(task->group_leader, &ref);
 	for (int i = 0; i < FILTER_DEPTH_MAX && ref.cgroup; i++) {
 		struct group_key key = { .id = cgroup_id(ref.cgroup), .hierarchy = ref.hierarchy };
 

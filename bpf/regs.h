@@ -91,7 +91,7 @@ static __always_inline int regs_read(void *ctx, struct task_struct *task, bool u
 	w->end = CPROF_END_NONE;
 	w->block_last = 0;
 	/* As C libraries set it, by system calls only; who loads the register itself has another one now. */
-	w->thread = BPF_CORE_READ(task, thread.fsbase);
+	w->thread = task->thread.fsbase;
 	if (user_mode) {
 #define REGS_CTX(off) regs_word(ctx, off)
 		REGS_FILL(w, REGS_CTX);

@@ -114,7 +114,7 @@ struct rows_found {
 	struct cprof_rule rule;
 };
 
-#define ROWS_FOUND_SHIFT 7
+#define ROWS_FOUND_SHIFT 9
 #define ROWS_FOUND_CNT (1u << ROWS_FOUND_SHIFT)
 
 /* The one among ROWS_FOUND_CNT that a place may be in. */

@@ -22,7 +22,7 @@ int cprof_tasks(struct bpf_iter__task *ctx)
 	t.pid = identity_pid(task, our_ns());
 	if (!t.pid)
 		return 0;
-	parent = BPF_CORE_READ(task, real_parent);
+	parent = task->real_parent;
 	t.ppid = parent ? identity_pid(parent, our_ns()) : 0;
 	t.start_ns = BPF_CORE_READ(task, start_boottime);
 	t.ended = BPF_CORE_READ(task, exit_state) != 0;

@@ -25,7 +25,7 @@ static long tree_turn(__u32 index, void *ctx)
 	struct tree_walk *w = ctx;
 	struct task_struct *task =
 		w->task; /* apart: the macro would relocate our own structure too */
-	struct task_struct *parent = BPF_CORE_READ(task, group_leader, real_parent);
+	struct task_struct *parent = task->group_leader->real_parent;
 	__u32 pid = parent ? identity_pid(parent, our_ns()) : 0;
 
 	if (!pid)

@@ -188,6 +188,8 @@ int collect_learn_object(struct collect *c, const struct cprof_key *key, struct 
 void collect_forget_object(struct collect *c, const struct cprof_key *key)
 {
 	(void)bpf_map_delete_elem(bpf_map__fd(c->bpf->maps.cprof_objects), key);
+	/* After it: what the programs remember of it from then on is found anew. */
+	__atomic_add_fetch(&c->bpf->bss->objects_forgotten, 1, __ATOMIC_RELEASE);
 }
 
 /* The programs read it anew at each sample: the map of globals is our memory too. */

@@ -6,10 +6,12 @@ beside the slots of the tree. What those say must be what their samples show: no
 walk that is wrong, and the books exact all the same.
 """
 
+import collections
 import contextlib
 import os
 
 import harness
+import pprof_file
 from harness import Recorder, Work
 
 SAYS = "trees of mappings are not walked"
@@ -95,9 +97,30 @@ def wrong_later(args, checks, tmp):
     wrong(args, checks, tmp, "astray-later", "the kernel's own search", range(1, 65))
 
 
+def swapped(args, checks, tmp):
+    """What is remembered of a mapping ends with it: each file's code has its own caller."""
+    path, turns = f"{tmp}/swapped.pb.gz", 4000 if args.long else 250
+    done = harness.record(args.cprofctl, "--hz", 1999, "-o", path, "--", args.workloads / "swapcode",
+                          0.004, turns, cwd=tmp)
+    if not harness.good(checks, "swapped", done):
+        return
+    cnt = collections.Counter()
+    profile = pprof_file.Profile(path)
+    for sample in profile.samples:
+        stack = profile.stack(sample)
+        for code in ("first", "second"):
+            if any(f"{code}.bin" in frame for frame in stack):
+                # At its first instruction there is no frame yet, and its caller is left out.
+                for caller in ("first", "second"):
+                    cnt[code, caller] += sample.values[0] if f"run_{caller}" in stack else 0
+    for code, other in (("first", "second"), ("second", "first")):
+        checks.at_least(f"swapped: in the {code} file's code", cnt[code, code], turns)
+        checks.equal(f"swapped: in the {code} file's code, called as the other's", cnt[code, other], 0)
+
+
 def run(args, checks):
     with harness.scratch() as tmp:
-        harness.play(args, checks, (compared, in_operation, wrong_from_the_start, wrong_later),
+        harness.play(args, checks, (compared, in_operation, wrong_from_the_start, wrong_later, swapped),
                      args, checks, tmp)
 
 
