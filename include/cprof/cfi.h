@@ -73,6 +73,28 @@ size_t cfi_rules_cnt(const struct cfi *t);
 const struct cprof_rule *cfi_rule(const struct cfi *t, uint16_t i);
 const struct cfi_facts *cfi_facts(const struct cfi *t);
 
+/* The same at once, for who goes through all of it; valid as long as the table. NULL: a table without rows. */
+struct cfi_view {
+	const uint64_t *rows; /* the address, and in the lowest CFI_RULE_BITS the rule */
+	size_t rows_cnt;
+	const struct cprof_rule *rules;
+	size_t rules_cnt;
+};
+
+#define CFI_RULE_BITS 16
+
+struct cfi_view cfi_view(const struct cfi *t);
+
+static inline uint64_t cfi_view_addr(const struct cfi_view *v, size_t i)
+{
+	return v->rows[i] >> CFI_RULE_BITS;
+}
+
+static inline const struct cprof_rule *cfi_view_rule(const struct cfi_view *v, size_t i)
+{
+	return &v->rules[v->rows[i] & ((1u << CFI_RULE_BITS) - 1)];
+}
+
 /* The first row behind this address; the number of rows when there is none. */
 size_t cfi_row_after(const struct cfi *t, uint64_t addr);
 /* The rule at this address: its number, or -ENOENT below the first row. */

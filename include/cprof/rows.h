@@ -48,6 +48,9 @@ struct rows_builder *rows_builder_free(struct rows_builder *b);
  * comes next may fit; -ENOMEM.
  */
 int rows_add(struct rows_builder *b, uint64_t offset, uint64_t end, const struct cprof_rule *rule);
+/* The same in two steps, for rules that come often: a number above 0, or -EINVAL, -E2BIG, -ENOMEM. */
+int rows_rule(struct rows_builder *b, const struct cprof_rule *rule);
+int rows_add_number(struct rows_builder *b, uint64_t offset, uint64_t end, uint16_t number);
 /* How many bytes have a rule. */
 uint64_t rows_covered(const struct rows_builder *b);
 /* The block: *ret_bytes is the caller's, to be freed; the builder is used up. 0 or -ENOMEM. */

@@ -107,6 +107,7 @@ static int load_fde(struct loader *l, const struct entry *e)
 {
 	struct cfi_rows *rows = &l->table->rows;
 	struct program *p = &l->program;
+	size_t first = rows->rows.cnt;
 	const struct cie *cie;
 	uint64_t start, end;
 	int r, r2;
@@ -132,6 +133,8 @@ static int load_fde(struct loader *l, const struct entry *e)
 	}
 	/* Beyond the limits nothing is known from there on. */
 	r2 = cfi_rows_add_gap(rows, r == -E2BIG ? MIN(p->pc, end) : end);
+	if (r2 == 0)
+		r2 = cfi_rows_end_block(rows, first);
 	return r < 0 ? r : r2;
 }
 
@@ -180,8 +183,9 @@ static int load_section(struct loader *l, const struct cfi_section *section)
 	r = load_entries(l);
 	if (r < 0 && r != -E2BIG)
 		return r;
-	cfi_rows_settle(rows, from);
-	r2 = cfi_rows_overlay(rows, from);
+	r2 = cfi_rows_settle(rows, from);
+	if (r2 == 0)
+		r2 = cfi_rows_overlay(rows, from);
 	return r2 < 0 ? r2 : r;
 }
 
@@ -244,6 +248,18 @@ const struct cprof_rule *cfi_rule(const struct cfi *t, uint16_t i)
 const struct cfi_facts *cfi_facts(const struct cfi *t)
 {
 	return &t->facts;
+}
+
+struct cfi_view cfi_view(const struct cfi *t)
+{
+	if (!t)
+		return (struct cfi_view){ 0 };
+	return (struct cfi_view){
+		.rows = t->rows.rows.v,
+		.rows_cnt = t->rows.rows.cnt,
+		.rules = t->rows.ruleset.rules.v,
+		.rules_cnt = t->rows.ruleset.rules.cnt,
+	};
 }
 
 size_t cfi_row_after(const struct cfi *t, uint64_t addr)

@@ -15,12 +15,26 @@
 /* One row, from the current place on. */
 static int give_row(struct program *p)
 {
+	struct program_seen *seen;
 	struct cprof_rule rule;
+	uint64_t key;
+	int r;
 
 	if (!p->rows || p->pc >= p->end)
 		return 0;
+	key = p->cie->signal_frame ? 0 : state_key(&p->state);
+	/* An odd constant of no meaning. */
+	seen = &p->seen[key * 0x9e3779b97f4a7c15 >> (64 - PROGRAM_SEEN_SHIFT)];
+	if (key != 0 && seen->key == key)
+		return cfi_rows_add_number(p->rows, p->pc, seen->rule);
 	rule = state_rule(&p->state, p->cie->signal_frame, p->r);
-	return cfi_rows_add(p->rows, p->pc, &rule);
+	if (key == 0)
+		return cfi_rows_add(p->rows, p->pc, &rule);
+	r = cfi_rows_number(p->rows, &rule, &seen->rule);
+	if (r < 0)
+		return r;
+	seen->key = key;
+	return cfi_rows_add_number(p->rows, p->pc, seen->rule);
 }
 
 static int advance(struct program *p, uint64_t delta)

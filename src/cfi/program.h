@@ -19,6 +19,14 @@ struct program_cie {
 /* remember_state nests; gcc's goes 2 deep. */
 #define PROGRAM_DEPTH_MAX 16
 
+/* Of states that a few numbers tell, which nearly all are: what rule they come to. */
+#define PROGRAM_SEEN_SHIFT 8
+
+struct program_seen {
+	uint64_t key; /* state_key(); 0: none */
+	uint16_t rule;
+};
+
 struct program {
 	struct reader *r;
 	const struct program_cie *cie;
@@ -29,6 +37,7 @@ struct program {
 	struct state state;
 	struct state stack[PROGRAM_DEPTH_MAX];
 	unsigned int depth;
+	struct program_seen seen[1u << PROGRAM_SEEN_SHIFT]; /* of all programs of one table */
 };
 
 /*

@@ -252,3 +252,22 @@ struct cprof_rule state_rule(const struct state *s, bool signal_frame, struct re
 		rule = (struct cprof_rule){ .cfa = CPROF_CFA_UNSUPPORTED };
 	return rule;
 }
+
+uint64_t state_key(const struct state *s)
+{
+	const struct state_reg *fp = &s->regs[STATE_FP], *ra = &s->regs[STATE_RA];
+	uint64_t key = 1;
+
+	if (s->cfa_expression || s->cfa_reg >= CPROF_REGS_CNT ||
+	    s->cfa_off != (int32_t)s->cfa_off || s->regs[STATE_SP].kind != STATE_SAME ||
+	    ra->kind != STATE_OFFSET || ra->value != -8)
+		return 0;
+	key = key << 8 | s->cfa_reg;
+	key = key << 32 | (uint32_t)s->cfa_off;
+	if (fp->kind == STATE_SAME)
+		return key << 16;
+	/* At the CFA itself is the caller's frame: 0 says that rbp is untouched. */
+	if (fp->kind != STATE_OFFSET || fp->value != (int16_t)fp->value || fp->value == 0)
+		return 0;
+	return key << 16 | (uint16_t)fp->value;
+}

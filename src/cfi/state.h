@@ -41,3 +41,9 @@ enum state_column state_column(uint64_t reg, uint64_t ra_reg);
 
 /* @r is used to read expressions, and is put back to where it was. */
 struct cprof_rule state_rule(const struct state *s, bool signal_frame, struct reader *r);
+
+/*
+ * All that such a state's rule depends on, in one number, which is not 0: the CFA a register and a small offset,
+ * the return address below it, and rbp untouched or near. 0: it is another one.
+ */
+uint64_t state_key(const struct state *s);

@@ -95,30 +95,39 @@ static int reserve(struct rows_builder *b, uint64_t offset, uint64_t end)
 	return r;
 }
 
-int rows_add(struct rows_builder *b, uint64_t offset, uint64_t end, const struct cprof_rule *rule)
+int rows_rule(struct rows_builder *b, const struct cprof_rule *rule)
 {
-	int r, number;
+	return rows_check_rule(rule) ? ruleset_number(&b->ruleset, rule, ROWS_RULES_MAX) : -EINVAL;
+}
 
-	if (offset >= end || offset < b->end || !rows_check_rule(rule))
+int rows_add_number(struct rows_builder *b, uint64_t offset, uint64_t end, uint16_t number)
+{
+	int r;
+
+	if (offset >= end || offset < b->end || number == GAP || number >= b->ruleset.rules.cnt)
 		return -EINVAL;
 	if (end > PLACES_END)
 		return -E2BIG;
 	r = reserve(b, offset, end);
 	if (r < 0)
 		return r;
-	number = ruleset_number(&b->ruleset, rule, ROWS_RULES_MAX);
-	if (number <= 0)
-		return number;
 	if (b->rows.cnt == 0)
 		b->page_first = PAGE_OF(offset);
 	else if (offset > b->end)
 		place_end(b);
-	place(b, offset, (uint32_t)number);
+	place(b, offset, number);
 	for (uint64_t page = PAGE_OF(offset) + 1; page <= PAGE_OF(end - 1); page++)
-		place(b, page << CPROF_PAGE_SHIFT, (uint32_t)number);
+		place(b, page << CPROF_PAGE_SHIFT, number);
 	b->end = end;
 	b->covered += end - offset;
 	return 0;
+}
+
+int rows_add(struct rows_builder *b, uint64_t offset, uint64_t end, const struct cprof_rule *rule)
+{
+	int r = rows_rule(b, rule);
+
+	return r <= 0 ? r : rows_add_number(b, offset, end, (uint16_t)r);
 }
 
 uint64_t rows_covered(const struct rows_builder *b)

@@ -300,15 +300,14 @@ static int search_gap(struct window *w, uint64_t from, uint64_t to, struct known
 static int search_segment(struct window *w, const struct cfi *cfi, struct known_codes *codes)
 {
 	const uint64_t end = segment_end(w->segment);
+	const struct cfi_view v = cfi_view(cfi);
 	uint64_t pos = w->segment->vaddr;
 	int r = 0;
 
 	w->sz = 0;
 	for (size_t i = cfi ? cfi_row_after(cfi, pos) : 0; r == 0 && pos < end; i++) {
-		const struct cprof_rule *rule =
-			i > 0 ? cfi_rule(cfi, cfi_row(cfi, i - 1).rule) : NULL;
-		bool last = !cfi || i >= cfi_rows_cnt(cfi);
-		uint64_t next = last ? end : MIN(cfi_row(cfi, i).addr, end);
+		const struct cprof_rule *rule = i > 0 ? cfi_view_rule(&v, i - 1) : NULL;
+		uint64_t next = i < v.rows_cnt ? MIN(cfi_view_addr(&v, i), end) : end;
 
 		if (is_gap(rule))
 			r = search_gap(w, pos, next, codes);
@@ -335,11 +334,11 @@ static int find_signatures(const struct elf_image *img, const struct symtab_info
 }
 
 int known_codes_find(const struct elf_image *img, const struct symtab_info *info,
-		     const struct cfi *cfi, struct known_codes *ret)
+		     const struct cfi *cfi, bool entry_only, struct known_codes *ret)
 {
 	int r;
 
 	ret->cnt = 0;
 	r = find_entry(img, info, cfi, ret);
-	return r < 0 ? r : find_signatures(img, info, cfi, ret);
+	return r < 0 || entry_only ? r : find_signatures(img, info, cfi, ret);
 }

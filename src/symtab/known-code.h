@@ -20,6 +20,9 @@ struct known_codes {
 	size_t cnt;
 };
 
-/* @cfi is what the file says of itself (NULL: nothing). 0 or -errno. */
+/*
+ * @cfi is what the file says of itself (NULL: nothing). @entry_only: something else tells of all code but
+ * what a program begins with, and nothing is searched for. 0 or -errno.
+ */
 int known_codes_find(const struct elf_image *img, const struct symtab_info *info,
-		     const struct cfi *cfi, struct known_codes *ret);
+		     const struct cfi *cfi, bool entry_only, struct known_codes *ret);

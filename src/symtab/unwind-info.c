@@ -61,12 +61,13 @@ static int load_source(const struct elf_image *img, const struct elf_image *debu
 	if (r < 0)
 		return r;
 	ret->limited |= r == CFI_LIMIT || sections.limited;
-	return known_codes_find(img, info, ret->cfi, &ret->codes);
+	return known_codes_find(img, info, ret->cfi, ret->go.alone && !ret->cfi, &ret->codes);
 }
 
 /* A place in the table while addresses go up. */
 struct cursor {
 	const struct source *source;
+	struct cfi_view rows;	       /* what the file says */
 	size_t row;		       /* the next one */
 	size_t code;		       /* the first that does not end before */
 	const struct cprof_rule *rule; /* what the file says; NULL: nothing */
@@ -82,16 +83,16 @@ static bool is_gap(const struct cprof_rule *rule)
 static const struct cprof_rule *rule_of(struct cursor *c, uint64_t addr, uint64_t *ret_end)
 {
 	const struct known_codes *codes = &c->source->codes;
-	const struct cfi *cfi = c->source->cfi;
+	const struct cfi_view *rows = &c->rows;
 	const struct cprof_rule *rule;
 
-	for (; cfi && c->row < cfi_rows_cnt(cfi) && cfi_row(cfi, c->row).addr <= addr; c->row++)
-		c->rule = cfi_rule(cfi, cfi_row(cfi, c->row).rule);
+	for (; c->row < rows->rows_cnt && cfi_view_addr(rows, c->row) <= addr; c->row++)
+		c->rule = cfi_view_rule(rows, c->row);
 	while (c->code < codes->cnt && codes->v[c->code].to <= addr)
 		c->code++;
 	rule = c->rule;
-	if (cfi && c->row < cfi_rows_cnt(cfi))
-		*ret_end = MIN(*ret_end, cfi_row(cfi, c->row).addr);
+	if (c->row < rows->rows_cnt)
+		*ret_end = MIN(*ret_end, cfi_view_addr(rows, c->row));
 	if (c->go)
 		return c->source->go_first || is_gap(rule) ? c->go : rule;
 	if (c->code < codes->cnt && codes->v[c->code].from <= addr) {
@@ -111,7 +112,25 @@ struct filler {
 	uint64_t end;
 	uint64_t bias;			   /* of the place in the file */
 	const struct cprof_rule *returned; /* ends here, and undoes a signal's frame; NULL: none */
+	uint16_t *numbers; /* of the file's rules those that the builder gave them; 0: not yet */
 };
+
+/* The file's rules come again and again. The number of a rule, or a negative error. */
+static int number_of(struct filler *f, const struct cprof_rule *rule)
+{
+	size_t nth = f->cursor.rows.rules_cnt;
+	int r;
+
+	if (f->cursor.rows.rules && rule >= f->cursor.rows.rules &&
+	    rule < f->cursor.rows.rules + f->cursor.rows.rules_cnt)
+		nth = (size_t)(rule - f->cursor.rows.rules);
+	if (nth < f->cursor.rows.rules_cnt && f->numbers[nth] != 0)
+		return f->numbers[nth];
+	r = rows_rule(f->b, rule);
+	if (r > 0 && nth < f->cursor.rows.rules_cnt)
+		f->numbers[nth] = (uint16_t)r;
+	return r;
+}
 
 /*
  * The way back from a signal handler ends with a system call. A thread that is in it has the pc behind it,
@@ -144,7 +163,9 @@ static int fill(struct filler *f, uint64_t end)
 		next = MIN(next, end);
 		rule = after_return(f, rule, &next);
 		if (!is_gap(rule))
-			r = rows_add(f->b, f->addr + f->bias, next + f->bias, rule);
+			r = number_of(f, rule);
+		if (r > 0)
+			r = rows_add_number(f->b, f->addr + f->bias, next + f->bias, (uint16_t)r);
 		if (r < 0)
 			return r;
 		f->addr = next;
@@ -170,15 +191,19 @@ static int add_segment(struct rows_builder *b, struct source *source,
 {
 	struct filler f = {
 		.b = b,
-		.cursor = { .source = source },
+		.cursor = { .source = source, .rows = cfi_view(source->cfi) },
 		.addr = s->vaddr + (from - s->offset),
 		.end = s->vaddr + s->filesz,
 		.bias = s->offset - s->vaddr,
 	};
 	struct gopclntab_sink sink = { .row = fill_go, .ctx = &f };
+	_cleanup_free_ uint16_t *numbers = calloc(f.cursor.rows.rules_cnt + 1, sizeof(*numbers));
 	struct gopclntab_facts facts;
 	int r = 0;
 
+	if (!numbers)
+		return -ENOMEM;
+	f.numbers = numbers;
 	if (s == source->go.segment)
 		r = gopclntab_walk(&source->go.file, &sink, &facts);
 	if (r < 0)
