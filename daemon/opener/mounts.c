@@ -114,9 +114,10 @@ bool mount_is_overlay(const struct procfs_mount *m)
 
 bool mount_is_local(const struct procfs_mount *m)
 {
-	static const char *const types[] = { "ext2",	 "ext3",  "ext4",    "btrfs",	 "xfs",
-					     "f2fs",	 "tmpfs", "ramfs",   "squashfs", "erofs",
-					     "bcachefs", "zfs",	  "iso9660", "vfat" };
+	static const char *const types[] = { "ext2",	 "ext3",  "ext4",     "btrfs",
+					     "xfs",	 "f2fs",  "tmpfs",    "ramfs",
+					     "squashfs", "erofs", "bcachefs", "zfs",
+					     "iso9660",	 "vfat",  "rootfs",   "hugetlbfs" };
 
 	for (size_t i = 0; i < ELEMENTSOF(types); i++) {
 		if (strcmp(m->type, types[i]) == 0)

@@ -22,8 +22,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/magic.h"
 #include "cprof/procfs.h"
 #include "mounts.h"
 #include "process.h"
@@ -80,27 +82,45 @@ static bool target_same_device(uint32_t major, uint32_t minor, uint32_t kernel_d
 }
 
 /*
+ * Of a mount that only the kernel has, in nobody's list: memory files lie there. What is in no list any more
+ * because it was unmounted meanwhile answers for itself, or has this worker killed.
+ */
+static bool target_is_memory(int handle)
+{
+	struct statfs fs;
+
+	return fstatfs(handle, &fs) == 0 &&
+	       (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
+}
+
+/*
+ * The number of a disk is enough. What has no disk gets the first free number: that of a file system which is gone
+ * may be a FUSE server's by now, who shows any times and numbers of files. So it is believed of file
+ * systems only whose times are the kernel's own (docs/adr/0044-numbers-that-come-again.md).
+ *
  * Where stat does not show the superblock's device, the mount does (btrfs). An overlay shows a device
  * of its own, and the key is of the layer below. It is believed where root mounted it, as a container
  * engine or a service manager does; one that somebody mounted in a user namespace of his own is not:
  * over a FUSE layer it shows any times.
  */
-static bool target_same_superblock(const struct root *root, const struct wire_open *req,
+static bool target_same_superblock(const struct root *root, const struct wire_open *req, int handle,
 				   const struct statx *st)
 {
 	bool same_ino = st->stx_ino == req->key.ino;
+	bool same_dev = target_same_device(st->stx_dev_major, st->stx_dev_minor, req->key.dev);
 	uint32_t id = (uint32_t)st->stx_mnt_id;
 	struct procfs_mount m;
 
-	if (target_same_device(st->stx_dev_major, st->stx_dev_minor, req->key.dev))
+	if (same_dev && st->stx_dev_major != 0)
 		return same_ino;
 	if (!(st->stx_mask & STATX_MNT_ID))
 		return false;
 	if (mount_find(root, 0, id, &m) <= 0 && mount_find(root, req->pid, id, &m) <= 0)
-		return false;
-	if (target_same_device(m.major, m.minor, req->key.dev))
-		return same_ino;
-	return mount_is_overlay(&m) && mount_is_trusted(root, req->pid, &m);
+		return same_dev && same_ino && target_is_memory(handle);
+	if (mount_is_overlay(&m))
+		return (same_ino || !same_dev) && mount_is_trusted(root, req->pid, &m);
+	return same_ino && mount_is_local(&m) &&
+	       (same_dev || target_same_device(m.major, m.minor, req->key.dev));
 }
 
 static enum wire_opened_status target_verify(const struct root *root, const struct wire_open *req,
@@ -111,7 +131,7 @@ static enum wire_opened_status target_verify(const struct root *root, const stru
 	if (statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, TARGET_STATX_MASK, &st) < 0)
 		return WIRE_OPENED_FAILED;
 	if (!target_same_version(&st, &req->key) || !target_same_number(&st, &req->key) ||
-	    !target_same_superblock(root, req, &st))
+	    !target_same_superblock(root, req, handle, &st))
 		return WIRE_OPENED_CHANGED;
 	if (!S_ISREG(st.stx_mode))
 		return WIRE_OPENED_REFUSED;
@@ -253,5 +273,5 @@ bool target_is_exe(const struct root *root, uint32_t pid, const struct cprof_key
 	handle = target_find(root, &req);
 	return handle >= 0 &&
 	       statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, TARGET_STATX_MASK, &st) == 0 &&
-	       st.stx_size == exe->size && target_same_superblock(root, &req, &st);
+	       st.stx_size == exe->size && target_same_superblock(root, &req, handle, &st);
 }

@@ -390,6 +390,74 @@ class OpenerTest(unittest.TestCase):
             self.refuses(wire.CHANGED, key, self.pid, address)
             libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(PAGE))
 
+    def test_memory_file(self):
+        """Its mount is the kernel's own, and in nobody's list."""
+        fd = os.memfd_create("code")
+        os.truncate(fd, PAGE)
+        address = map_file(f"/proc/self/fd/{fd}")
+        self.assertEqual(self.opener.ask(wire.key_of(fd), self.pid, address)[0], wire.OK)
+        os.close(self.opener.file()[3])
+        os.close(fd)
+
+    @contextlib.contextmanager
+    def passing(self):
+        """A file system that root mounts, for its users as trustworthy as any: the file there, and where it was."""
+        where = self.dir / "passing"
+        where.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "passing", where], check=True)
+        try:
+            (where / "a").write_text("x" * PAGE)
+            yield where / "a", where
+        finally:
+            subprocess.run(["umount", where], check=True)
+
+    def recycled(self, again):
+        """
+        The file of a file system that is gone, and another under its number of a device: @again(stat, where) is a
+        context with a file there. (key, address where that is mapped)
+        """
+        for _ in range(100):
+            with self.passing() as (path, where):
+                st, key = path.stat(), wire.key_of(path)
+                address = map_file(path)
+                self.assertEqual(self.opener.ask(key, self.pid, address)[0], wire.OK)
+                os.close(self.opener.file()[3])
+                libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(PAGE))
+            stack = contextlib.ExitStack()
+            path = stack.enter_context(again(st, where))
+            if path.stat().st_dev == st.st_dev:
+                self.addCleanup(stack.close)
+                return st, key, map_file(path, at=address), path
+            stack.close()
+        self.skipTest("NO NUMBER OF A DEVICE CAME AGAIN: that one does not give a file's key away is NOT TESTED")
+
+    def test_recycled_device(self):
+        """A server of files may show any number, size and times: it shows those of a file that is gone."""
+        @contextlib.contextmanager
+        def again(st, where):
+            with fuse.mounted(where, st):
+                yield where / "a"
+
+        st, key, address, path = self.recycled(again)
+        for field in ("st_dev", "st_ino", "st_size", "st_ctime_ns", "st_mtime_ns"):
+            self.assertEqual(getattr(path.stat(), field), getattr(st, field))
+        self.refuses(wire.CHANGED, key, self.pid, address)
+        libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(PAGE))
+
+    def test_recycled_device_of_the_same_kind(self):
+        """Of the file system's own making: all as it was but for the time of the change, which nobody sets."""
+        @contextlib.contextmanager
+        def again(st, _):
+            with self.passing() as (path, _):
+                os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
+                yield path
+
+        st, key, address, path = self.recycled(again)
+        for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns"):
+            self.assertEqual(getattr(path.stat(), field), getattr(st, field))
+        self.refuses(wire.CHANGED, key, self.pid, address)
+        libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(PAGE))
+
     def test_ends(self):
         wire.send(self.opener.control, wire.message(wire.STOP))
         self.assertEqual(self.opener.wait(), 0)
