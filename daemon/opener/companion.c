@@ -164,7 +164,6 @@ enum wire_opened_status companion_open(const struct root *root, const struct com
 		.pid = req->m.pid,
 		.start_ns = req->m.start_ns,
 		.owner = req->m.owner,
-		.readable = true,
 		.from = req->m.from,
 		.cnt = want->kind == WIRE_COMPANION_UNIT ? UNIT_PLACES : SUPPLEMENT_PLACES,
 		.name = name_at,

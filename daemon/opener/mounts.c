@@ -154,6 +154,13 @@ static bool mounts_are_of_our_users(const struct root *root, const struct root *
 	return owner >= 0 && mounts_same_namespace(owner, ours);
 }
 
+bool mounts_are_trusted(const struct root *root, uint32_t pid)
+{
+	_cleanup_close_ int fd = mounts_process(root, pid);
+
+	return fd >= 0 && mounts_are_of_our_users(root, &(struct root){ .fd = fd });
+}
+
 /*
  * The list first: who may enter a namespace of ours after it was read has the rights that are asked
  * about. The other way round, a process could show us ours and then enter its own.

@@ -25,3 +25,5 @@ int mount_find(const struct root *root, uint32_t pid, uint32_t id, struct procfs
  * anybody mounted in a user namespace of his own may be a FUSE server's, below an overlay.
  */
 bool mount_is_trusted(const struct root *root, uint32_t pid, const struct procfs_mount *m);
+/* Whether only an administrator decides what lies where for the process @pid. */
+bool mounts_are_trusted(const struct root *root, uint32_t pid);

@@ -7,9 +7,10 @@
  * nobody else can change it: so nobody says anything of another user's file. No file's bytes are looked at
  * here.
  *
- * Where the stranger's file names the path as it likes, that must not be one that only root may read: what is read
- * of it may be seen by whom the object is shown to. So its owner must be able to get there without us, by his own
- * or by everybody's right; rights by groups and lists of access do not count.
+ * Nor may it be one that only root may read: what is read of it may be seen by whom the object is shown to, and
+ * both its name and what lies where (bind mounts, in a namespace of his own) are for him to choose. So the owner
+ * of the object must be able to get there without us, by his own or by everybody's right, and by everybody's alone
+ * where it is root's and the mounts are not; rights by groups and lists of access do not count.
  */
 
 #include "places.h"
@@ -26,23 +27,27 @@
 
 #include "cprof/base/cleanup.h"
 #include "local.h"
+#include "mounts.h"
 #include "process.h"
 
 /* By the owner of the object: @own is the bit of an owner's right, whose lower twin is everybody's. */
-static bool has_right(const struct places *p, const struct statx *st, unsigned int own)
+static bool has_right(const struct places *p, const struct places_root *r, const struct statx *st,
+		      unsigned int own)
 {
-	if (!p->readable || p->owner == 0)
+	if (st->stx_mode & own >> 6)
 		return true;
-	return (st->stx_mode & own >> 6) || (st->stx_uid == p->owner && (st->stx_mode & own));
+	if (p->owner == 0)
+		return !r->foreign;
+	return st->stx_uid == p->owner && (st->stx_mode & own);
 }
 
-static bool may_enter(const struct places *p, int dir)
+static bool may_enter(const struct places *p, const struct places_root *r, int dir)
 {
 	struct statx st;
 
 	return statx(dir, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MODE | STATX_UID, &st) ==
 		       0 &&
-	       has_right(p, &st, S_IXUSR);
+	       has_right(p, r, &st, S_IXUSR);
 }
 
 /* One name of a path at a time, so that each directory is known to be local before it is asked. */
@@ -54,7 +59,7 @@ static int enter(const struct places *p, const struct places_root *r, const char
 
 	if (dir < 0)
 		return -errno;
-	while (local_is(r->root, r->pid, dir) && may_enter(p, dir)) {
+	while (local_is(r->root, r->pid, dir) && may_enter(p, r, dir)) {
 		size_t skip = strspn(path, "/"), len = strcspn(path + skip, "/");
 		int next;
 
@@ -77,9 +82,9 @@ static int enter(const struct places *p, const struct places_root *r, const char
 	return -EXDEV;
 }
 
-static bool is_trusted(const struct places *p, const struct statx *st)
+static bool is_trusted(const struct places *p, const struct places_root *r, const struct statx *st)
 {
-	if (!S_ISREG(st->stx_mode) || (st->stx_mode & S_IWOTH) || !has_right(p, st, S_IRUSR))
+	if (!S_ISREG(st->stx_mode) || (st->stx_mode & S_IWOTH) || !has_right(p, r, st, S_IRUSR))
 		return false;
 	if (st->stx_uid == 0)
 		return !(st->stx_mode & S_IWGRP) || st->stx_gid == 0;
@@ -100,7 +105,7 @@ static enum wire_opened_status open_in(const struct places *p, const struct plac
 	if (handle < 0 ||
 	    statx(handle, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
 		  STATX_TYPE | STATX_MODE | STATX_UID | STATX_GID | STATX_SIZE, &st) < 0 ||
-	    !is_trusted(p, &st))
+	    !is_trusted(p, r, &st))
 		return WIRE_OPENED_NONE;
 	status = target_reopen(r->root, handle, &fd);
 	if (status != WIRE_OPENED_OK)
@@ -142,6 +147,7 @@ static bool find_root(const struct root *root, uint32_t pid, struct places_root 
 	    (theirs.stx_ino == ours.stx_ino && theirs.stx_mnt_id == ours.stx_mnt_id))
 		return false;
 	n = readlinkat(root->fd, path, ret->prefix, sizeof(ret->prefix) - 1);
+	ret->foreign = !mounts_are_trusted(root, pid);
 	ret->prefix[MAX(n, (ssize_t)0)] = '\0';
 	if (strcmp(ret->prefix, "/") == 0)
 		ret->prefix[0] = '\0';

@@ -12,6 +12,7 @@ struct places_root {
 	const struct root *root; /* ours, for /proc */
 	uint32_t pid;		 /* 0: it is our own */
 	int fd;
+	bool foreign; /* in mounts of somebody's who is not the machine's administrator */
 	char prefix[WIRE_PATH_MAX]; /* where it is for us; "": at the top */
 };
 
@@ -29,7 +30,6 @@ struct places {
 	uint32_t pid; /* the process */
 	uint64_t start_ns;
 	uint32_t owner;	   /* of the mapped file: it made this one too, or root did */
-	bool readable;	   /* and it could read it by itself */
 	unsigned int from; /* the first that is looked at; those of our own root are counted on */
 	unsigned int cnt;  /* in each root */
 	places_name_fn name;

@@ -32,7 +32,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int,
                       ctypes.c_long]
-MAP_FIXED = 0x10
+MAP_FIXED, MS_BIND = 0x10, 0x1000
 MAP_FAILED = ctypes.c_void_p(-1).value
 
 
@@ -532,9 +532,9 @@ class OfAProcess(unittest.TestCase):
 class PerfMapTest(OfAProcess):
     def test_own_map_is_handed_on(self):
         path = self.make()
-        path.chmod(0o600)
-        for owner in (self.UID, 0):
+        for owner, mode in ((self.UID, 0o600), (0, 0o644)):
             os.chown(path, owner, 0)
+            path.chmod(mode)
             self.assertEqual(self.ask(), wire.OK)
             ident, size, _, fd = self.opener.file()
             self.assertEqual((ident, size, self.opener.kind), (5, 10, wire.PERF_MAP))
@@ -558,6 +558,19 @@ class PerfMapTest(OfAProcess):
     def test_of_another_user(self):
         self.make(owner=self.UID + 1)
         self.refuses(wire.REFUSED)
+
+    def test_only_for_root(self):
+        """Its number is the process's own choice, in a namespace of its own: this may be the map of another."""
+        path = self.make(owner=0)
+        for door in (path, self.tmp, self.top):
+            mode = door.stat().st_mode
+            door.chmod(mode & ~0o7)
+            self.refuses(wire.REFUSED)
+            door.chmod(mode)
+        os.chown(self.tmp, self.UID, 0)
+        self.tmp.chmod(0o700)
+        self.assertEqual(self.ask(), wire.OK)
+        os.close(self.opener.file()[3])
 
     def test_link(self):
         secret = self.top / "secret"
@@ -831,9 +844,11 @@ class DebugFileTest(unittest.TestCase):
         self.top.chmod(0o755)
         self.child = self.inside()
 
-    def inside(self):
-        """A process whose root is ours for the test."""
+    def inside(self, *enter):
+        """A process whose root is ours for the test, in namespaces that it entered."""
         def work(tell):
+            for step in enter:
+                step()
             os.chroot(self.top)
             os.chdir("/")
             tell(b"x")
@@ -883,17 +898,44 @@ class DebugFileTest(unittest.TestCase):
         self.finds_none(pid=os.getpid())
 
     def test_whose_it_is(self):
-        """Of root, or of the object's owner, and nobody else may write it."""
+        """Of root, or of the object's owner, who could read it by himself, and nobody else may write it."""
         path = self.make(self.PLACES[1])
-        for owner, group, mode, good in ((0, 0, 0o644, True), (0, 0, 0o664, True), (0, 5, 0o664, False),
-                                         (0, 0, 0o646, False), (self.OWNER, 5, 0o664, True),
-                                         (self.OWNER, 5, 0o602, False), (self.OWNER + 1, 0, 0o644, False)):
+        for owner, group, mode, good in ((0, 0, 0o644, True), (0, 0, 0o640, False), (0, 0, 0o600, False),
+                                         (0, 0, 0o664, True), (0, 5, 0o664, False), (0, 0, 0o646, False),
+                                         (self.OWNER, 5, 0o600, True), (self.OWNER, 5, 0o664, True),
+                                         (self.OWNER, 5, 0o200, False), (self.OWNER, 5, 0o602, False),
+                                         (self.OWNER + 1, 0, 0o644, False)):
             os.chown(path, owner, group)
             path.chmod(mode)
             if good:
                 self.finds(1, self.PLACES[1])
             else:
                 self.finds_none()
+
+    def test_behind_a_door(self):
+        """Everybody could read it who got there: the owner of the object cannot, and so he gets nothing."""
+        path = self.make(self.PLACES[1])
+        for owner, mode, good in ((0, 0o711, True), (0, 0o700, False), (0, 0o750, False), (self.OWNER, 0o700, True),
+                                  (self.OWNER, 0o600, False)):
+            os.chown(path.parent.parent, owner, 0)
+            path.parent.parent.chmod(mode)
+            if good:
+                self.finds(1, self.PLACES[1])
+            else:
+                self.finds_none()
+
+    def test_for_what_is_roots(self):
+        """What root made may have what only root may read, where nobody else says what lies where."""
+        path = self.make(self.PLACES[1])
+        path.chmod(0o600)
+        self.OWNER = 0
+        self.finds(1, self.PLACES[1])
+        top = os.fsencode(self.top)
+        self.child = self.inside(namespaces.root_alone, namespaces.private_mounts,
+                                 lambda: namespaces.call("mount", top, top, None, MS_BIND, None))
+        self.finds_none()
+        path.chmod(0o644)
+        self.finds(1, self.PLACES[1])
 
     def test_what_is_no_file(self):
         path = self.top / self.PLACES[1]
@@ -970,36 +1012,6 @@ class CompanionTest(DebugFileTest):
         self.make("opt/bin/x.dwp")
         self.finds(4, "opt/bin/x.dwp", pid=os.getpid(), path=f"{self.top}/opt/bin/x")
         self.finds_none(pid=os.getpid())
-
-    def test_whose_it_is(self):
-        """As a debug file's, and one that the object's owner could read by himself."""
-        path = self.make(self.PLACES[1])
-        for owner, group, mode, good in ((0, 0, 0o644, True), (0, 0, 0o640, False), (0, 0, 0o600, False),
-                                         (0, 5, 0o664, False), (0, 0, 0o646, False), (self.OWNER, 5, 0o600, True),
-                                         (self.OWNER, 5, 0o200, False), (self.OWNER, 5, 0o602, False),
-                                         (self.OWNER + 1, 0, 0o644, False)):
-            os.chown(path, owner, group)
-            path.chmod(mode)
-            if good:
-                self.finds(1, self.PLACES[1])
-            else:
-                self.finds_none()
-        os.chown(path, 0, 0)
-        path.chmod(0o600)
-        # What root made may say so.
-        self.assertEqual(self.opener.ask_companion(self.child, 0, "/src/out/o/x.dwo")[0], wire.OK)
-
-    def test_behind_a_door(self):
-        """Everybody could read it who got there: the owner of the object cannot, and so he gets nothing."""
-        path = self.make(self.PLACES[1])
-        for owner, mode, good in ((0, 0o711, True), (0, 0o700, False), (0, 0o750, False), (self.OWNER, 0o700, True),
-                                  (self.OWNER, 0o600, False)):
-            os.chown(path.parent.parent, owner, 0)
-            path.parent.parent.chmod(mode)
-            if good:
-                self.finds(1, self.PLACES[1])
-            else:
-                self.finds_none()
 
     def test_secrets(self):
         """What a hostile program may name: it is not opened, and nobody waits."""
