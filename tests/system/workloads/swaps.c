@@ -88,7 +88,10 @@ static void swap_mounts(const char *what, const char *where)
 {
 	begins();
 	for (;;) {
-		if (mount(what, where, NULL, MS_BIND, NULL) < 0 || umount2(where, MNT_DETACH) < 0)
+		if (mount(what, where, NULL, MS_BIND, NULL) < 0)
+			die(where);
+		(void)usleep(100); /* the kernel takes its time for the other half */
+		if (umount2(where, MNT_DETACH) < 0)
 			die(where);
 	}
 }
