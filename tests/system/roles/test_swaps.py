@@ -224,7 +224,7 @@ class PathTest(unittest.TestCase):
                 self.assertEqual(text, self.MINE if status == wire.OK else None)
         tell(self, " ".join(map(str, args)))
         self.assertGreater(self.answers[wire.OK], RACES / 100)
-        self.assertGreater(RACES - self.answers[wire.OK], RACES / 100)
+        self.assertGreater(RACES - self.answers[wire.OK], RACES / 1000)
 
     def test_map_and_link(self):
         self.race(self.ask_map, "exchange", "/tmp/perf-PID.map", "/links/map")

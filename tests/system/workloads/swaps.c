@@ -90,7 +90,7 @@ static void swap_mounts(const char *what, const char *where)
 	for (;;) {
 		if (mount(what, where, NULL, MS_BIND, NULL) < 0)
 			die(where);
-		(void)usleep(100); /* the kernel takes its time for the other half */
+		(void)usleep(1000); /* the kernel takes its time for the other half */
 		if (umount2(where, MNT_DETACH) < 0)
 			die(where);
 	}
