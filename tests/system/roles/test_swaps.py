@@ -20,6 +20,7 @@ import unittest
 import fuse
 import namespaces
 import wire
+from swapping import swapping
 
 LONG = "--long" in sys.argv
 if LONG:
@@ -30,33 +31,6 @@ SWAPS = sys.argv.pop(2) if len(sys.argv) > 2 else None
 import test_opener  # noqa: E402
 
 USER = 54321
-
-
-@contextlib.contextmanager
-def swapping(*args, enter=()):
-    """(pid, address) of a process that swaps; @enter it does before that. PID in @args is its own."""
-    said, theirs = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            program = os.open(SWAPS, os.O_PATH)
-            for step in enter:
-                step()
-            os.dup2(theirs, 1)
-            os.execve(program, ["swaps", *(str(arg).replace("PID", str(os.getpid())) for arg in args)], {})
-        finally:
-            os._exit(1)
-    os.close(theirs)
-    try:
-        word = os.read(said, 64).split()
-        assert word and word[0] == b"swaps", "it does not swap"
-        yield pid, int(word[1], 16)
-        assert os.waitpid(pid, os.WNOHANG) == (0, 0), "it ended"
-    finally:
-        os.close(said)
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(pid, 9)
-            os.waitpid(pid, 0)
 
 
 def libc_path():
@@ -95,7 +69,7 @@ class MappingTest(unittest.TestCase):
 
     def race(self, what, key, good, mine, enter=(), both=True):
         """libc's key is never given to another file; @good: what may be handed on."""
-        with swapping("map", libc_path(), mine, enter=enter) as (pid, address):
+        with swapping(SWAPS, "map", libc_path(), mine, enter=enter) as (pid, address):
             for _ in range(RACES):
                 status, _ = self.opener.ask(key, pid, address)
                 self.answers[status] += 1
@@ -217,7 +191,7 @@ class PathTest(unittest.TestCase):
         return status, text
 
     def race(self, ask, *args):
-        with swapping(*args, enter=[self.enter]) as (pid, _):
+        with swapping(SWAPS, *args, enter=[self.enter]) as (pid, _):
             for _ in range(RACES):
                 status, text = ask(pid)
                 self.answers[status] += 1

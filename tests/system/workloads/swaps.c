@@ -6,7 +6,7 @@
  * run A B OFFSET...	the same with the whole files, each for some time, in which its code at OFFSET (its own) is called
  * exchange X Y ...	two names for two things, with each pair by turns
  * bind WHAT WHERE	mounted there, and not
- * cut FILE LEAST	the file becomes shorter, at random, and whole again
+ * cut FILE PAUSE_US	the file becomes shorter, at random, and is whole again for at most so long
  * Prints "swaps" and the address when it begins.
  */
 
@@ -96,7 +96,15 @@ static void swap_mounts(const char *what, const char *where)
 	}
 }
 
-static void cut(const char *path, size_t least)
+static void pause_at_most(unsigned int *seed, uint64_t us)
+{
+	uint64_t end = load_now(CLOCK_MONOTONIC) + (uint64_t)rand_r(seed) % (us * NSEC_PER_USEC);
+
+	while (load_now(CLOCK_MONOTONIC) < end)
+		;
+}
+
+static void cut(const char *path, uint64_t pause_us)
 {
 	int fd = open_or_die(path, O_RDWR);
 	unsigned int seed = (unsigned int)getpid();
@@ -108,12 +116,13 @@ static void cut(const char *path, size_t least)
 		die(path);
 	sz = (size_t)st.st_size;
 	bytes = malloc(sz);
-	if (!bytes || least >= sz || pread(fd, bytes, sz, 0) != (ssize_t)sz)
+	if (!bytes || sz == 0 || pread(fd, bytes, sz, 0) != (ssize_t)sz)
 		die(path);
 	begins();
 	for (;;) {
-		size_t at = least + (size_t)rand_r(&seed) % (sz - least);
+		size_t at = (size_t)rand_r(&seed) % sz;
 
+		pause_at_most(&seed, pause_us);
 		if (ftruncate(fd, (off_t)at) < 0 ||
 		    pwrite(fd, bytes + at, sz - at, (off_t)at) != (ssize_t)(sz - at))
 			die(path);
@@ -131,6 +140,6 @@ int main(int argc, char *argv[])
 	if (argc == 4 && strcmp(argv[1], "bind") == 0)
 		swap_mounts(argv[2], argv[3]);
 	if (argc == 4 && strcmp(argv[1], "cut") == 0)
-		cut(argv[2], strtoul(argv[3], NULL, 0));
+		cut(argv[2], strtoul(argv[3], NULL, 10));
 	return 2;
 }
