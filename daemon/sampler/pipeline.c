@@ -238,6 +238,12 @@ static void take_cgroup(struct stream *st, const struct cprof_cgroup *c)
 		st->opts.on_cgroup(c, st->opts.ctx);
 }
 
+static void take_announce(struct stream *st, const struct cprof_announce *a)
+{
+	st->announced = true;
+	symbolize_announce(st->sampler->symbolize, a, clock_mono_ns());
+}
+
 int pipeline_on_event(const void *bytes, size_t sz, void *ctx)
 {
 	struct stream *st = ctx;
@@ -246,7 +252,7 @@ int pipeline_on_event(const void *bytes, size_t sz, void *ctx)
 	if (decode_record(bytes, sz, &rec) < 0)
 		st->counters.v[COUNTER_events_malformed]++;
 	else if (rec.type == CPROF_RECORD_OBJECT || rec.type == CPROF_RECORD_EXEC)
-		symbolize_announce(st->sampler->symbolize, rec.announce, clock_mono_ns());
+		take_announce(st, rec.announce);
 	else if (rec.type == CPROF_RECORD_CGROUP)
 		take_cgroup(st, rec.cgroup);
 	else

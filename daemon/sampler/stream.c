@@ -4,9 +4,13 @@
  * stream — a collection from its first run to its last, by timers and readable rings.
  *
  * Every 100 ms the rings are consumed and names are asked for; at random times the rates are drawn
- * anew (not in step with the consumption, or our own work would never be hit by a tick). On a machine
- * where nothing runs that would be most of what does: after some looks in vain the stream sleeps, looks
- * once a second, leaves the rates alone, and is woken by the next sample.
+ * anew (not in step with the consumption, or our own work would never be hit by a tick).
+ *
+ * A wake-up costs more than the samples that it fetches. So the daemon's stream is calm while it meets
+ * no file that is new: then the rings are consumed when the rates are drawn, just before it, and
+ * names are asked for every other second, at a time of their own: what runs just after a rate is drawn is never
+ * hit either. On a machine where nothing runs even that would be most of what does: after some looks in
+ * vain the stream sleeps, looks once a second, leaves the rates alone, and is woken by the next sample.
  */
 
 #include <errno.h>
@@ -25,6 +29,7 @@
 /* A question wakes the symbolizer, which looks a whole unit of debugging information through for it. */
 #define NAMES_NS (400 * NSEC_PER_MSEC)	    /* while somebody watches, or files are new */
 #define NAMES_SETTLED_NS (2 * NSEC_PER_SEC) /* below the time that a file is held for its lines */
+#define STIRRED_NS NSEC_PER_SEC		    /* after a new file, before it is calm again */
 #define QUIET_TICKS 3			    /* in vain, then it sleeps */
 #define EXITS_LATE_NS (150 * NSEC_PER_MSEC)
 #define RING_PER_CPU (512u << 10)
@@ -86,11 +91,39 @@ static void maintain_events(struct stream *st)
 	st->counters.v[COUNTER_events_reopened] += opened;
 }
 
+static void arm(struct stream *st)
+{
+	loop_timer_set(st->tick, MIN(st->look_ns, st->redraw_ns));
+}
+
+/* Something is new: short processes are to be looked at soon. */
+static void stir(struct stream *st, uint64_t now_ns)
+{
+	st->calm_ns = now_ns + STIRRED_NS;
+	if (!st->running || st->asleep)
+		return;
+	st->look_ns = MIN(st->look_ns, now_ns + TICK_NS);
+	arm(st);
+}
+
+static bool is_calm(const struct stream *st, uint64_t now_ns)
+{
+	return st->opts.may_sleep && now_ns >= st->calm_ns && !collect_walk_is_off(st->collect);
+}
+
+static int consume_events(struct stream *st)
+{
+	st->announced = false;
+	(void)collect_consume_events(st->collect);
+	return st->announced;
+}
+
 static int on_events(struct loop_source *src, uint32_t events, void *ctx)
 {
 	struct stream *st = ctx;
 
-	(void)collect_consume_events(st->collect);
+	if (consume_events(st))
+		stir(st, clock_mono_ns());
 	return 0;
 }
 
@@ -100,8 +133,9 @@ static void wake(struct stream *st, uint64_t now_ns)
 	if (!st->asleep)
 		return;
 	st->asleep = false;
-	loop_timer_set(st->tick, now_ns + TICK_NS);
-	loop_timer_set(st->redraw, collect_next_redraw(st->collect, now_ns));
+	st->look_ns = now_ns + TICK_NS;
+	st->redraw_ns = collect_next_redraw(st->collect, now_ns);
+	arm(st);
 }
 
 /* The ring fills faster than the timer fetches, or the first sample came after a while. */
@@ -115,63 +149,89 @@ static int on_samples(struct loop_source *src, uint32_t events, void *ctx)
 	return 0;
 }
 
-/* When to look again; @fetched samples were there now. */
-static uint64_t next_tick(struct stream *st, int fetched, uint64_t now_ns)
+/* @fetched samples were there now. */
+static void sleep_or_wake(struct stream *st, int fetched, uint64_t now_ns)
 {
 	if (collect_walk_is_off(st->collect))
-		return now_ns + TICK_PROC_NS;
+		return;
 	if (fetched != 0)
 		wake(st, now_ns);
 	else
 		st->quiet++;
 	if (st->opts.may_sleep && st->quiet >= QUIET_TICKS)
 		st->asleep = collect_sleep(st->collect) == 0;
-	return now_ns + (st->asleep ? SLEEP_NS : TICK_NS);
+	if (st->asleep)
+		st->redraw_ns = UINT64_MAX;
+}
+
+static uint64_t next_look(const struct stream *st, uint64_t now_ns)
+{
+	if (collect_walk_is_off(st->collect))
+		return now_ns + TICK_PROC_NS;
+	if (st->asleep)
+		return now_ns + SLEEP_NS;
+	return now_ns + (is_calm(st, now_ns) ? NAMES_SETTLED_NS : TICK_NS);
 }
 
 /* Of what comes without end nobody waits for a name; new files may be of processes that soon are gone. */
-static uint64_t names_pause(struct stream *st)
+static void ask_for_names(struct stream *st, uint64_t now_ns)
 {
-	uint32_t cnt = objects_cnt(st->sampler->objects);
-	bool settled = st->opts.may_sleep && cnt == st->names_objects;
+	const uint64_t pause = is_calm(st, now_ns) ? NAMES_SETTLED_NS : NAMES_NS;
 
-	st->names_objects = cnt;
-	return settled ? NAMES_SETTLED_NS : NAMES_NS;
+	if (st->names_wait || now_ns < st->names_ns + pause) {
+		interval_tick_places(st->open, now_ns);
+	} else {
+		interval_tick(st->open, now_ns);
+		st->names_ns = now_ns;
+	}
+}
+
+static bool has_new_objects(struct stream *st)
+{
+	const uint32_t before = st->objects;
+
+	st->objects = objects_cnt(st->sampler->objects);
+	return st->objects != before;
+}
+
+/* What is in the rings, and what follows from it. */
+static void look(struct stream *st, bool is_due, uint64_t now_ns)
+{
+	const bool announced = consume_events(st); /* those that woke nobody */
+	const int fetched = collect_consume(st->collect);
+	const bool is_new = has_new_objects(st);
+
+	if (announced || is_new)
+		stir(st, now_ns);
+	naming_tick(st->sampler, now_ns);
+	if (is_due || is_new)
+		ask_for_names(st, now_ns);
+	else
+		interval_tick_places(st->open, now_ns);
+	if (is_due && now_ns >= st->maintain_ns) {
+		maintain_events(st);
+		st->maintain_ns = now_ns + NSEC_PER_SEC;
+	}
+	sleep_or_wake(st, fetched, now_ns);
 }
 
 static int on_tick(struct loop_source *src, uint64_t now_ns, void *ctx)
 {
 	struct stream *st = ctx;
-	int fetched;
+	const bool is_due = now_ns >= st->look_ns;
 
 	if (!st->running)
 		return 0;
 	tell_walk(st);
-	(void)collect_consume_events(st->collect); /* those that woke nobody */
-	fetched = collect_consume(st->collect);
-	naming_tick(st->sampler, now_ns);
-	if (st->names_wait || now_ns < st->names_ns) {
-		interval_tick_places(st->open, now_ns);
-	} else {
-		interval_tick(st->open, now_ns);
-		st->names_ns = now_ns + names_pause(st);
+	if (is_due || is_calm(st, now_ns))
+		look(st, is_due, now_ns);
+	if (is_due)
+		st->look_ns = next_look(st, now_ns);
+	if (now_ns >= st->redraw_ns) {
+		collect_redraw(st->collect);
+		st->redraw_ns = collect_next_redraw(st->collect, now_ns);
 	}
-	if (now_ns >= st->maintain_ns) {
-		maintain_events(st);
-		st->maintain_ns = now_ns + NSEC_PER_SEC;
-	}
-	loop_timer_set(src, next_tick(st, fetched, now_ns));
-	return 0;
-}
-
-static int on_redraw(struct loop_source *src, uint64_t now_ns, void *ctx)
-{
-	struct stream *st = ctx;
-
-	if (!st->running || st->asleep)
-		return 0;
-	collect_redraw(st->collect);
-	loop_timer_set(src, collect_next_redraw(st->collect, now_ns));
+	arm(st);
 	return 0;
 }
 
@@ -188,6 +248,7 @@ static int open_collect(struct stream *st, struct collect_failure *failure)
 		.tree = o->tree,
 		.groups = o->groups,
 		.keep_all = o->keep_all,
+		.steady = o->may_sleep,
 		.check_every = CPROF_CHECK_EVERY,
 		.walk_off = CPROF_WALK_OFF,
 		.walk_trusted = CPROF_WALK_TRUSTED,
@@ -220,8 +281,7 @@ static int arm_loop(struct stream *st)
 			st, &st->samples);
 	if (r < 0)
 		return r;
-	r = loop_add_timer(loop, PRIORITY_TICK, on_tick, st, &st->tick);
-	return r < 0 ? r : loop_add_timer(loop, PRIORITY_TICK, on_redraw, st, &st->redraw);
+	return loop_add_timer(loop, PRIORITY_TICK, on_tick, st, &st->tick);
 }
 
 static int take_slot(struct stream *st)
@@ -286,7 +346,6 @@ struct stream *stream_free(struct stream *st)
 	st->events = loop_remove(st->events);
 	st->samples = loop_remove(st->samples);
 	st->tick = loop_remove(st->tick);
-	st->redraw = loop_remove(st->redraw);
 	st->open = interval_free(st->open);
 	leave_intervals(st);
 	st->collect = collect_free(st->collect);
@@ -328,8 +387,9 @@ int stream_start(struct stream *st, struct collect_failure *failure)
 		return r;
 	st->running = true;
 	st->maintain_ns = st->open->begun_ns + NSEC_PER_SEC;
-	loop_timer_set(st->tick, st->open->begun_ns + TICK_NS);
-	loop_timer_set(st->redraw, collect_next_redraw(st->collect, st->open->begun_ns));
+	st->redraw_ns = collect_next_redraw(st->collect, st->open->begun_ns);
+	st->look_ns = UINT64_MAX;
+	stir(st, st->open->begun_ns);
 	return 0;
 }
 
@@ -352,6 +412,7 @@ int stream_cut(struct stream *st, struct interval **ret)
 	st->open = next;
 	fetch(st);
 	interval_end(last, next, next->begun_ns);
+	stir(st, next->begun_ns); /* records of it may still come */
 	*ret = last;
 	return 0;
 }

@@ -28,8 +28,9 @@ struct stream_opts {
 	size_t ring_bytes;	/* 0: by the number of CPUs */
 	bool all, tree, groups; /* as of struct collect_opts */
 	bool keep_all;		/* the memory of every stack, for on_memory */
-	bool may_sleep;		/* without samples it looks less often: exits are heard of later */
-	bool is_small;		/* its windows have a part of the room that is of all small ones */
+	/* It looks less often where nothing is new, or nothing runs: exits are heard of later. */
+	bool may_sleep;
+	bool is_small; /* its windows have a part of the room that is of all small ones */
 	/* Only samples that this user may see: those of others are discard_forbidden. */
 	bool own_only;
 	uint32_t uid;
@@ -62,13 +63,16 @@ struct stream {
 	unsigned int quiet; /* ticks in a row without a sample */
 	bool asleep;
 	uint64_t maintain_ns;
-	uint64_t names_ns;	/* names are not asked for before */
-	uint32_t names_objects; /* that were known when they were last asked for */
+	uint64_t calm_ns;   /* nothing is new from then on; all CLOCK_MONOTONIC */
+	uint64_t look_ns;   /* names and all else are looked after */
+	uint64_t redraw_ns; /* the rates are drawn anew; UINT64_MAX: asleep */
+	uint64_t names_ns;  /* names were last asked for */
+	uint32_t objects;   /* that were known at the last look */
 	struct loop_source *events;
 	struct loop_source *samples;
-	struct loop_source *tick; /* consume, names: every 100 ms, or every second while asleep */
-	struct loop_source *redraw;
-	uint64_t drop_count; /* of the build that loses one in N on purpose */
+	struct loop_source *tick; /* the sooner of look_ns and redraw_ns */
+	bool announced;		  /* the events that were just read had a file that is new */
+	uint64_t drop_count;	  /* of the build that loses one in N on purpose */
 };
 
 /* Loads and attaches, samples nothing yet: 0, or -errno with @failure. */

@@ -4,9 +4,9 @@
 /*
  * collect — the live source: a perf event on every CPU, the BPF programs, the two rings.
  *
- * The only module that calls libbpf. It hands out raw records by callback and knows nothing of what
- * is in them. Knows no event loop: the owner polls collect_event_fd() and collect_sample_fd(), calls
- * collect_consume() every 100 to 200 ms all the same, and collect_redraw() at times it draws at random.
+ * The only module that calls libbpf. It hands out raw records by callback and knows nothing of what is in
+ * them. Knows no event loop: the owner polls collect_event_fd() and collect_sample_fd(), calls
+ * collect_consume() now and then all the same, and collect_redraw() at times drawn at random.
  */
 
 #include <stdbool.h>
@@ -36,6 +36,7 @@ struct collect_opts {
 	bool tree;	      /* those added are recorded with their descendants */
 	bool groups;	      /* control groups are added */
 	bool keep_all;	      /* a record KEPT behind every sample of a user stack */
+	bool steady;	      /* for long: periods are drawn anew less often */
 	bool walk_off;	      /* begin with the walk of the mapping tree switched off */
 	uint32_t check_every; /* one sample in so many is compared with bpf_find_vma(); 0: none */
 	/* For tests: no comparison at the start; a walk that looks so many bytes beside the slots. */
@@ -49,9 +50,8 @@ struct collect_opts {
 	void *ctx;
 };
 
-/* What could not be done and what to do about it, for one line to the user. */
 struct collect_failure {
-	char text[512];
+	char text[512]; /* what could not be done, and what to do about it: one line for the user */
 };
 
 /*
@@ -124,14 +124,14 @@ typedef void (*collect_ksym_fn)(const struct collect_ksym *k, void *ctx);
 /* Tells what did since the last call. */
 void collect_consume_ksyms(struct collect *c, collect_ksym_fn fn, void *ctx);
 
-/* Draws each CPU's period anew around the mean, so that no rhythm of a program meets ours. Clocks. */
+/* Draws each CPU's period anew around the mean: no rhythm of a program meets ours. Clocks. */
 void collect_redraw(struct collect *c);
 /* When to do so next, CLOCK_MONOTONIC, given now; UINT64_MAX: never. */
 uint64_t collect_next_redraw(struct collect *c, uint64_t now_ns);
 
 /* Tells BPF the id of a file: from now on frames in it carry the id. 0, -E2BIG when full. */
 int collect_learn_object(struct collect *c, const struct cprof_key *key, struct cprof_known known);
-/* Takes the id back: the file is announced again when it is next seen. */
+/* Takes the id back: it is announced again when next seen. */
 void collect_forget_object(struct collect *c, const struct cprof_key *key);
 
 /*

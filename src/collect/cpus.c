@@ -19,6 +19,7 @@
 #define DRAW_WIDTH 0.8
 #define REDRAW_PERIODS 20.0
 #define REDRAW_MIN_NS (200 * NSEC_PER_MSEC)
+#define REDRAW_STEADY_NS (500 * NSEC_PER_MSEC)
 
 static bool is_clock(const struct collect *c)
 {
@@ -27,7 +28,9 @@ static bool is_clock(const struct collect *c)
 
 static double redraw_mean_ns(const struct collect *c)
 {
-	return MAX((double)REDRAW_MIN_NS, REDRAW_PERIODS * 1e9 / perf_event_clock_hz(c));
+	const uint64_t least = c->opts.steady ? REDRAW_STEADY_NS : REDRAW_MIN_NS;
+
+	return MAX((double)least, REDRAW_PERIODS * 1e9 / perf_event_clock_hz(c));
 }
 
 static uint64_t draw_period(struct collect *c, struct cpu_event *ev)
