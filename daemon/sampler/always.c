@@ -160,7 +160,7 @@ static void begin(struct always *a)
 	a->phase = ALWAYS_SAMPLING;
 	a->begun_ns = clock_mono_ns();
 	a->from_boot_ns = always_stream(a)->open->window->from_boot_ns;
-	a->second_ns = a->begun_ns + NSEC_PER_SEC;
+	a->second_ns = clock_next_second(a->begun_ns);
 	allow(a);
 	choose_names(a);
 	send_state(WIRE_STATE_SAMPLING, "");
@@ -357,9 +357,7 @@ static void each_second(struct always *a, uint64_t now_ns)
 {
 	const struct wire_head progress = { .size = sizeof(progress), .type = WIRE_PROGRESS };
 
-	a->second_ns += NSEC_PER_SEC;
-	if (a->second_ns <= now_ns)
-		a->second_ns = now_ns + NSEC_PER_SEC;
+	a->second_ns = clock_next_second(now_ns);
 	if (a->phase == ALWAYS_SAMPLING) {
 		status_measure(a, now_ns);
 		set_rate(a);

@@ -130,8 +130,8 @@ void naming_meet(struct sampler *s, struct neighbour *who, uint32_t pid)
 		(void)procfs_waited_ns(&s->root, pid, &who->waited_ns);
 }
 
-/* How long it waited for a CPU since this was asked; 0 where the kernel does not tell. */
-static uint64_t waited_since(const struct sampler *s, struct neighbour *who)
+/* How long it waited for a CPU since this was asked, @most; 0 where the kernel does not tell. */
+static uint64_t waited_since(const struct sampler *s, struct neighbour *who, uint64_t most)
 {
 	uint64_t waited_ns, since_ns;
 
@@ -139,19 +139,25 @@ static uint64_t waited_since(const struct sampler *s, struct neighbour *who)
 		return 0;
 	since_ns = waited_ns > who->waited_ns ? waited_ns - who->waited_ns : 0;
 	who->waited_ns = waited_ns;
-	return since_ns;
+	return MIN(since_ns, most);
+}
+
+static bool is_owed(const struct sampler *s)
+{
+	return symbolize_owes(s->symbolize) || maps_owed_ns(s, NULL) < UINT64_MAX;
 }
 
 /*
  * Who is ready to run and gets no CPU does not hang. To ask takes longer than most ticks do, so it is done now and
- * then, and always before somebody is replaced.
+ * then while somebody owes something, and always before one is replaced. How long it waited before it owed is no excuse.
  */
 static void excuse_waiting(struct sampler *s, uint64_t now_ns)
 {
-	s->excuse_ns = now_ns + EXCUSE_NS;
-	uint64_t opener_ns = waited_since(s, &s->opener_at);
+	const uint64_t most = now_ns - MIN(s->excused_ns, now_ns);
+	const uint64_t opener_ns = waited_since(s, &s->opener_at, most);
 
-	symbolize_waited(s->symbolize, waited_since(s, &s->symbolizer_at), opener_ns);
+	s->excused_ns = now_ns;
+	symbolize_waited(s->symbolize, waited_since(s, &s->symbolizer_at, most), opener_ns);
 	for (size_t i = 0; i < s->intervals.cnt; i++) {
 		if (s->intervals.v[i]->remap)
 			remap_opener_waited(s->intervals.v[i]->remap, opener_ns);
@@ -165,7 +171,15 @@ static bool symbolizer_is_stuck(const struct sampler *s, uint64_t now_ns)
 
 static void replace_stuck(struct sampler *s, uint64_t now_ns)
 {
-	if (now_ns >= s->excuse_ns || symbolizer_is_stuck(s, now_ns) || opener_is_stuck(s, now_ns))
+	const bool begins = !s->owed;
+
+	s->owed = is_owed(s);
+	if (!s->owed) {
+		s->excused_ns = now_ns;
+		return;
+	}
+	if (begins || now_ns >= s->excused_ns + EXCUSE_NS || symbolizer_is_stuck(s, now_ns) ||
+	    opener_is_stuck(s, now_ns))
 		excuse_waiting(s, now_ns);
 	if (symbolizer_is_stuck(s, now_ns)) {
 		s->counters.v[COUNTER_symbolizer_lost]++;

@@ -102,7 +102,9 @@ struct sampler {
 	struct loop_source *opener;
 	struct loop_source *symbolizer;
 	struct neighbour opener_at, symbolizer_at;
-	uint64_t excuse_ns; /* they are not asked how long they waited for a CPU before */
+	uint64_t
+		excused_ns; /* how long they waited for a CPU is known up to then, or they owed nothing */
+	bool owed;	    /* at the last look */
 
 	struct objects *objects;
 	struct names *names;

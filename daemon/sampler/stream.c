@@ -7,9 +7,9 @@
  * anew (not in step with the consumption, or our own work would never be hit by a tick).
  *
  * A wake-up costs more than the samples that it fetches. So the daemon's stream is calm while it meets
- * no file that is new: then the rings are consumed when the rates are drawn, just before it, and
- * names are asked for every other second, at a time of their own: what runs just after a rate is drawn is never
- * hit either. On a machine where nothing runs even that would be most of what does: after some looks in
+ * no file that is new: then the rings are consumed when the rates are drawn, just before it, and all else
+ * is looked after once a second, at another time: what runs just after a rate is drawn is never hit
+ * either. On a machine where nothing runs even that would be most of what does: after some looks in
  * vain the stream sleeps, looks once a second, leaves the rates alone, and is woken by the next sample.
  */
 
@@ -25,12 +25,13 @@
 
 #define TICK_NS (100 * NSEC_PER_MSEC)
 #define TICK_PROC_NS (20 * NSEC_PER_MSEC) /* where /proc is asked: while a process lives */
-#define SLEEP_NS (1000 * NSEC_PER_MSEC)
 /* A question wakes the symbolizer, which looks a whole unit of debugging information through for it. */
-#define NAMES_NS (400 * NSEC_PER_MSEC)	    /* while somebody watches, or files are new */
-#define NAMES_SETTLED_NS (2 * NSEC_PER_SEC) /* below the time that a file is held for its lines */
-#define STIRRED_NS NSEC_PER_SEC		    /* after a new file, before it is calm again */
-#define QUIET_TICKS 3			    /* in vain, then it sleeps */
+#define NAMES_NS (400 * NSEC_PER_MSEC) /* while somebody watches, or files are new */
+#define NAMES_SETTLED_NS \
+	(1900 * NSEC_PER_MSEC) /* below the time that a file is held for its lines */
+#define MAINTAIN_NS (900 * NSEC_PER_MSEC)
+#define STIRRED_NS NSEC_PER_SEC /* after a new file, before it is calm again */
+#define QUIET_TICKS 3		/* in vain, then it sleeps */
 #define EXITS_LATE_NS (150 * NSEC_PER_MSEC)
 #define RING_PER_CPU (512u << 10)
 #define RING_MIN (1u << 20)
@@ -168,9 +169,10 @@ static uint64_t next_look(const struct stream *st, uint64_t now_ns)
 {
 	if (collect_walk_is_off(st->collect))
 		return now_ns + TICK_PROC_NS;
-	if (st->asleep)
-		return now_ns + SLEEP_NS;
-	return now_ns + (is_calm(st, now_ns) ? NAMES_SETTLED_NS : TICK_NS);
+	/* With what else is due once a second: always.c. */
+	if (st->asleep || is_calm(st, now_ns))
+		return clock_next_second(now_ns);
+	return now_ns + TICK_NS;
 }
 
 /* Of what comes without end nobody waits for a name; new files may be of processes that soon are gone. */
@@ -210,7 +212,7 @@ static void look(struct stream *st, bool is_due, uint64_t now_ns)
 		interval_tick_places(st->open, now_ns);
 	if (is_due && now_ns >= st->maintain_ns) {
 		maintain_events(st);
-		st->maintain_ns = now_ns + NSEC_PER_SEC;
+		st->maintain_ns = now_ns + MAINTAIN_NS;
 	}
 	sleep_or_wake(st, fetched, now_ns);
 }

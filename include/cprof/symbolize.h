@@ -137,6 +137,8 @@ uint64_t symbolize_answers(const struct symbolize *s);
 bool symbolize_is_stuck(struct symbolize *s, uint64_t now_ns, uint64_t limit_ns);
 /* How long the symbolizer is waited for now. */
 uint64_t symbolize_patience(const struct symbolize *s, uint64_t limit_ns);
+/* Does the opener or the symbolizer owe an answer? */
+bool symbolize_owes(const struct symbolize *s);
 /* They waited for a CPU for so long: that was no silence. */
 void symbolize_waited(struct symbolize *s, uint64_t symbolizer_ns, uint64_t opener_ns);
 bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns);

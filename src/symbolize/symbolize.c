@@ -312,10 +312,19 @@ void symbolize_waited(struct symbolize *s, uint64_t symbolizer_ns, uint64_t open
 	s->opener_heard_ns += opener_ns;
 }
 
+static bool opener_owes(const struct symbolize *s)
+{
+	return s->opening > 0 || s->debugs.finding || s->companions.finding;
+}
+
 bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns)
 {
-	return (s->opening > 0 || s->debugs.finding || s->companions.finding) &&
-	       is_silent(s->opener_heard_ns, now_ns, limit_ns);
+	return opener_owes(s) && is_silent(s->opener_heard_ns, now_ns, limit_ns);
+}
+
+bool symbolize_owes(const struct symbolize *s)
+{
+	return opener_owes(s) || symbolize_is_owed(s);
 }
 
 int symbolize_dispatch_symbolizer(struct symbolize *s, uint64_t now_ns)

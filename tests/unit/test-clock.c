@@ -26,4 +26,11 @@ TEST(clocks)
 	check_near(clock_real_ns(), CLOCK_REALTIME);
 }
 
+TEST(a_whole_second_comes_after)
+{
+	CHECK_EQ(clock_next_second(0), NSEC_PER_SEC);
+	CHECK_EQ(clock_next_second(NSEC_PER_SEC - 1), NSEC_PER_SEC);
+	CHECK_EQ(clock_next_second(NSEC_PER_SEC), 2 * NSEC_PER_SEC);
+}
+
 CHECK_MAIN

@@ -287,6 +287,24 @@ TEST(who_does_not_answer_is_stuck)
 	end(&b);
 }
 
+TEST(who_was_asked_owes)
+{
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	CHECK(!symbolize_owes(b.s));
+	object = announce(&b, 807, EXT4_SUPER_MAGIC, S_IFREG);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	CHECK(symbolize_owes(b.s)); /* the opener */
+	say_opened(&b, object, WIRE_OPENED_GONE);
+	CHECK(!symbolize_owes(b.s));
+	object = announce(&b, 808, EXT4_SUPER_MAGIC, S_IFREG);
+	say_opened(&b, object, WIRE_OPENED_OK);
+	CHECK(symbolize_owes(b.s)); /* the symbolizer */
+	end(&b);
+}
+
 TEST(who_waits_for_a_cpu_is_not_stuck)
 {
 	struct bench b;
