@@ -73,7 +73,13 @@ static void places(size_t *of)
 
 void sort_u64(uint64_t *v, size_t cnt)
 {
-	uint64_t bits = differences(v, cnt);
+	sort_u64_placed(v, cnt, 0);
+}
+
+/* Numbers that agree in what is sorted by stay as they stand. */
+void sort_u64_placed(uint64_t *v, size_t cnt, unsigned int placed)
+{
+	uint64_t bits = differences(v, cnt) >> placed << placed;
 	_cleanup_free_ struct counts *c = bits != 0 && cnt > FEW ? calloc(1, sizeof(*c)) : NULL;
 	_cleanup_free_ uint64_t *other = c ? malloc(cnt * sizeof(*v)) : NULL;
 	uint64_t *from = v, *to = other;

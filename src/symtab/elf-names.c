@@ -37,7 +37,6 @@ static void sources_done(struct sources *s)
 	plt_names_done(&s->plt);
 }
 
-/* Opens and counts it. */
 static int open_table(const struct elf_image *img, enum symtab_source source, struct gather *g,
 		      struct symbol_table *ret)
 {
@@ -50,11 +49,14 @@ static int open_table(const struct elf_image *img, enum symtab_source source, st
 static int open_beside(const struct elf_image *img, enum symtab_source source, struct gather *g,
 		       struct symbol_table *ret)
 {
+	const uint32_t cnt = g->cnt;
 	int r = open_table(img, source, g, ret);
 
 	if (r != SYMTAB_BAD)
 		return r;
 	ret->cnt = 0;
+	g->cnt = cnt;
+	g->counts[source] = 0;
 	return SYMTAB_OK;
 }
 
@@ -97,20 +99,6 @@ static int open_all(const struct elf_image *img, const struct elf_image *debug, 
 	return r == SYMTAB_OK ? open_plt(img, g, s) : r;
 }
 
-static int add_all(const struct sources *s, struct gather *g)
-{
-	const struct symbol_table *const tables[] = { &s->own, &s->debug, &s->mini, &s->dynamic };
-	int r = gather_keep(g);
-
-	for (size_t i = 0; r == SYMTAB_OK && i < ELEMENTSOF(tables); i++) {
-		if (tables[i]->cnt > 0)
-			r = symbol_table_add(tables[i], g);
-	}
-	if (r == SYMTAB_OK)
-		r = plt_names_add(&s->plt, g);
-	return r == SYMTAB_OK ? go_names_add(&s->go, g) : r;
-}
-
 static uint32_t sources_bits(const struct gather *g)
 {
 	uint32_t bits = 0;
@@ -132,7 +120,7 @@ static int gather_all(const struct elf_image *img, const struct elf_image *debug
 		g->strings.tail = ".abi0";
 	r = open_all(img, debug, g, &s);
 	*ret_cut = s.cut;
-	return r == SYMTAB_OK ? add_all(&s, g) : r;
+	return r == SYMTAB_OK ? g->outcome : r;
 }
 
 int elf_names_load(const struct elf_image *img, const struct elf_image *debug,

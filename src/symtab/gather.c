@@ -4,14 +4,13 @@
  * A frame is known by its offset in the file, so functions are turned from link addresses into file
  * offsets here, once, by the executable PT_LOAD that holds them; p_vaddr and p_offset may differ by
  * anything (prelinked libraries, ET_EXEC, large pages).
- *
- * They come twice: most symbols of a large file may be data, so the room for functions is asked for when
- * their number is known.
  */
 
 #include "gather.h"
 
 #include <errno.h>
+
+#define FIRST_CNT 256u
 
 /* Offsets are kept in 32 bits. */
 int gather_init(struct gather *g, const struct symtab_info *info,
@@ -54,20 +53,34 @@ static const struct object_segment *find_segment(const struct symtab_info *info,
 	return NULL;
 }
 
+/* Most symbols of a large file may be data, so the room grows with what are none. */
+static int grow(struct gather *g)
+{
+	uint32_t cap = MIN(MAX(2 * g->cap, FIRST_CNT), SYMTAB_FUNCTIONS_MAX);
+	struct candidate *v;
+
+	if (g->cap == SYMTAB_FUNCTIONS_MAX)
+		return SYMTAB_LIMIT;
+	v = realloc(g->v, cap * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	g->v = v;
+	g->cap = cap;
+	return SYMTAB_OK;
+}
+
 void gather_add(struct gather *g, const struct gather_function *f)
 {
 	const struct object_segment *seg = find_segment(g->info, f->vaddr);
 	uint64_t room, offset;
 
-	if (!seg || !(g->only & 1u << (f->rank & CANDIDATE_SOURCE)))
+	if (!seg || !(g->only & 1u << (f->rank & CANDIDATE_SOURCE)) || g->outcome != SYMTAB_OK)
 		return;
-	if (!g->v) {
-		g->cnt++;
-		g->counts[f->rank & CANDIDATE_SOURCE]++;
-		return;
-	}
 	if (g->cnt == g->cap)
-		return; /* the file has changed since they were counted */
+		g->outcome = grow(g);
+	if (g->outcome != SYMTAB_OK)
+		return;
+	g->counts[f->rank & CANDIDATE_SOURCE]++;
 	room = MIN(f->room, seg->filesz - (f->vaddr - seg->vaddr));
 	offset = seg->offset + (f->vaddr - seg->vaddr) - g->base;
 	g->v[g->cnt++] = (struct candidate){
@@ -76,18 +89,6 @@ void gather_add(struct gather *g, const struct gather_function *f)
 		.string = f->string,
 		.rank = f->rank,
 	};
-}
-
-int gather_keep(struct gather *g)
-{
-	if (g->cnt > SYMTAB_FUNCTIONS_MAX)
-		return SYMTAB_LIMIT;
-	g->v = malloc(MAX(g->cnt, 1u) * sizeof(*g->v));
-	if (!g->v)
-		return -ENOMEM;
-	g->cap = g->cnt;
-	g->cnt = 0;
-	return SYMTAB_OK;
 }
 
 int gather_strings(struct gather *g, enum symtab_source source, uint64_t sz)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* gather — the functions of one file from all sources: counted first, then kept. */
+/* gather — the functions of one file from all sources. */
 
 #include "ranges.h"
 
@@ -11,9 +11,10 @@ struct gather {
 	uint32_t only;			/* of these sources, a bit each */
 	uint64_t symbols_left;		/* how much more there may be */
 	size_t strings_left;
-	struct candidate *v; /* NULL: they are counted only */
+	struct candidate *v;
 	uint32_t cnt, cap;
-	uint32_t counts[SYMTAB_SOURCE_MAX]; /* what was counted */
+	uint32_t counts[SYMTAB_SOURCE_MAX]; /* of each source */
+	int outcome; /* SYMTAB_OK, SYMTAB_LIMIT: there are too many; or -ENOMEM */
 	struct candidate_strings strings;
 };
 
@@ -29,10 +30,8 @@ int gather_init(struct gather *g, const struct symtab_info *info,
 		const struct symtab_limits *limits);
 void gather_done(struct gather *g);
 
-/* What lies in no executable segment is no function; nor is what was not there when they were counted. */
+/* What lies in no executable segment is no function. What went wrong is kept, and nothing after that. */
 void gather_add(struct gather *g, const struct gather_function *f);
-/* All were counted, and come once more. SYMTAB_OK, SYMTAB_LIMIT or -ENOMEM. */
-int gather_keep(struct gather *g);
 
 /* Room for the strings of a source, which are then to be read. SYMTAB_OK, SYMTAB_LIMIT or -ENOMEM. */
 int gather_strings(struct gather *g, enum symtab_source source, uint64_t sz);

@@ -30,10 +30,8 @@ static int add_func(void *ctx, const struct gopclntab_func *f)
 	if (f->start < s->vaddr || f->start >= end || f->name >= names->sz[SYMTAB_SOURCE_GO] ||
 	    names->v[SYMTAB_SOURCE_GO][f->name] == '\0')
 		return 0;
-	if (n->gather->cnt > SYMTAB_FUNCTIONS_MAX)
-		return SYMTAB_LIMIT;
 	gather_add(n->gather, &function);
-	return 0;
+	return n->gather->outcome;
 }
 
 int go_names_add(const struct go_names *n, struct gather *g)

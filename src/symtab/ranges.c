@@ -69,7 +69,7 @@ static void sort_candidates(struct candidate *c, uint32_t cnt)
 	}
 	for (uint32_t i = 0; i < cnt; i++)
 		keys[i] = (uint64_t)c[i].from << 32 | (uint64_t)c[i].rank << KEY_PLACE_BITS | i;
-	sort_u64(keys, cnt);
+	sort_u64_placed(keys, cnt, KEY_PLACE_BITS);
 	for (uint32_t i = 0; i < cnt; i++) {
 		const struct candidate first = c[i];
 		uint32_t to = i, from = keys[i] & KEY_PLACE_MASK;
@@ -162,7 +162,7 @@ static struct candidate choose(const struct builder *b, uint32_t first, uint32_t
 
 		if (!(c->rank & CANDIDATE_UNSIZED))
 			to = MAX(to, c->to);
-		if (is_better(b, c, &best))
+		if (i > first && is_better(b, c, &best))
 			best = *c;
 	}
 	if (to > 0) {

@@ -59,4 +59,25 @@ TEST(in_order_and_backwards)
 	check_sort(v, ELEMENTSOF(v));
 }
 
+/* Numbers whose lowest bits are their places, for which those need not be looked at. */
+TEST(placed)
+{
+	static const uint64_t masks[] = { 0, 0xff, 0xfffff, 0xffffffffff };
+	static const size_t cnts[] = { 0, 3, 256, 257, 70000 };
+	_cleanup_free_ uint64_t *v = calloc(70000, sizeof(*v)), *w = calloc(70000, sizeof(*w));
+	struct rng rng = { .state = 2 };
+
+	CHECK(v && w);
+	for (size_t m = 0; m < ELEMENTSOF(masks); m++) {
+		for (size_t c = 0; c < ELEMENTSOF(cnts); c++) {
+			for (size_t i = 0; i < cnts[c]; i++)
+				v[i] = (rng_next(&rng) & masks[m]) << 24 | i;
+			memcpy(w, v, cnts[c] * sizeof(*v));
+			sort_u64_placed(v, cnts[c], 24);
+			qsort(w, cnts[c], sizeof(*w), compare);
+			CHECK(memcmp(v, w, cnts[c] * sizeof(*v)) == 0);
+		}
+	}
+}
+
 CHECK_MAIN

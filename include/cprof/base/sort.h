@@ -8,3 +8,5 @@
 
 /* Ascending. Takes as much memory again for a while; without it, it only takes longer. */
 void sort_u64(uint64_t *v, size_t cnt);
+/* The same of numbers whose lowest @bits ascend as they stand, as those of their places do: what is sorted by is above. */
+void sort_u64_placed(uint64_t *v, size_t cnt, unsigned int bits);
