@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "cprof/object_source.h"
+#include "cprof/symtab_lean.h"
 #include "cprof/base/str.h"
 
 /* What reading a larger file leaves free in the heap is given back. */
@@ -43,7 +44,7 @@ static int load_file(int fd, const struct wire_file *m, struct symtab_limits lim
 		return symtab_load_jit(owned, (uint64_t)st.st_size, &limits, ret);
 	}
 	r = elf_file_open(TAKE_FD(owned), MIN(m->file_sz, (uint64_t)st.st_size), ret_elf);
-	return r == SYMTAB_OK ? symtab_read(*ret_elf, NULL, &limits, ret) : r;
+	return r == SYMTAB_OK ? symtab_read_lean(*ret_elf, &limits, ret) : r;
 }
 
 /* Of an outcome or -errno. */
@@ -139,6 +140,18 @@ int answer_file(struct tables *t, const struct wire_file *m, int fd, union answe
 	r = conclude(t, &table, r, ret);
 	if (cut && ret->object.status == WIRE_OBJECT_READY)
 		ret->object.status = WIRE_OBJECT_CUT;
+	return r;
+}
+
+int answer_release(struct tables *t, uint32_t object)
+{
+	const struct table *table = tables_get(t, object);
+	int r;
+
+	if (!table || !table->symtab || !symtab_is_lean(table->symtab))
+		return 0;
+	r = tables_fill(t, object);
+	(void)malloc_trim(0);
 	return r;
 }
 

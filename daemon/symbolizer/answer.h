@@ -24,6 +24,9 @@ union answer {
 int answer_file(struct tables *t, const struct wire_file *m, int fd, union answer *ret,
 		struct elf_file **ret_elf);
 
+/* The file is to be closed: what stayed in it is read. 0 or -ENOMEM. */
+int answer_release(struct tables *t, uint32_t object);
+
 /* Makes the message ROWS of an open file; 0 or -errno. */
 int answer_rows(struct tables *t, struct file *file, struct rows_answer *ret);
 /* Takes the descriptor. NULL: it is no debug file of this one. */

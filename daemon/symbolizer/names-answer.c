@@ -16,6 +16,7 @@
 
 #include "cprof/base/arena.h"
 #include "cprof/base/str.h"
+#include "cprof/symtab_lean.h"
 
 #define PLACES_CNT 64
 /* Texts of so many places, beyond which the others have the names of their symbols. */
@@ -208,25 +209,16 @@ static bool add_places(struct naming *n, struct wire_named_writer *writer, const
 	return true;
 }
 
-int answer_names(struct tables *t, struct lines *lines, const struct wire_names *m, uint64_t now_ns,
-		 union answer *ret)
+/* Up to where there is room for them; 0 or -ENOMEM. */
+static int answer_all(const struct table *table, struct lines *lines, const struct wire_names *m,
+		      uint64_t now_ns, union answer *ret)
 {
 	const uint64_t *offsets = (const uint64_t *)(m + 1);
-	const struct table *table = tables_get(t, m->object);
-	enum lines_state state = lines_state(lines, m->object);
-	_cleanup_free_ struct naming *n = NULL;
+	const bool open = lines_state(lines, m->object) == LINES_OPEN;
+	_cleanup_free_ struct naming *n = calloc(1, sizeof(*n));
 	struct wire_named_writer writer;
 	bool goes_on = true;
 
-	ret->named = (struct wire_named){
-		.head = { .size = sizeof(ret->named), .type = WIRE_NAMED, .id = m->head.id },
-		.object = m->object,
-		.status = table ? table->status : WIRE_OBJECT_BAD,
-		.closed = table && state == LINES_CLOSED,
-	};
-	if (ret->named.status == WIRE_OBJECT_BAD)
-		return 0;
-	n = calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
 	n->table = table;
@@ -237,7 +229,7 @@ int answer_names(struct tables *t, struct lines *lines, const struct wire_names 
 		cnt = MIN(m->cnt - from, (uint32_t)PLACES_CNT);
 		memset(n->places, 0, sizeof(n->places));
 		/* What cannot be read, for whatever reason, leaves names of symbols. */
-		if (state == LINES_OPEN)
+		if (open)
 			(void)lines_find(lines, m->object,
 					 &(struct lines_question){
 						 .offsets = chunk.offsets,
@@ -249,6 +241,37 @@ int answer_names(struct tables *t, struct lines *lines, const struct wire_names 
 		goes_on = add_places(n, &writer, chunk.offsets, cnt);
 		arena_done(&n->arena);
 	}
-	ret->named.wants = state == LINES_OPEN && lines_wants(lines, m->object);
 	return 0;
+}
+
+/* *ret, as far as it is known before anything is looked up; NULL: nothing is to be. */
+static const struct table *begin(struct tables *t, const struct lines *lines,
+				 const struct wire_names *m, union answer *ret)
+{
+	const struct table *table = tables_get(t, m->object);
+
+	ret->named = (struct wire_named){
+		.head = { .size = sizeof(ret->named), .type = WIRE_NAMED, .id = m->head.id },
+		.object = m->object,
+		.status = table ? table->status : WIRE_OBJECT_BAD,
+		.closed = table && lines_state(lines, m->object) == LINES_CLOSED,
+	};
+	return ret->named.status != WIRE_OBJECT_BAD ? table : NULL;
+}
+
+int answer_names(struct tables *t, struct lines *lines, const struct wire_names *m, uint64_t now_ns,
+		 union answer *ret)
+{
+	const struct table *table = begin(t, lines, m, ret);
+	int r = table ? answer_all(table, lines, m, now_ns, ret) : 0;
+
+	/* All of it once more, with all names read. */
+	if (r == 0 && table && table->symtab && symtab_is_misled(table->symtab)) {
+		r = tables_fill(t, m->object);
+		table = r == 0 ? begin(t, lines, m, ret) : NULL;
+		r = table ? answer_all(table, lines, m, now_ns, ret) : r;
+	}
+	ret->named.wants = table && lines_state(lines, m->object) == LINES_OPEN &&
+			   lines_wants(lines, m->object);
+	return r;
 }

@@ -23,6 +23,7 @@
 #include "confine.h"
 #include "explain.h"
 #include "cprof/object_source.h"
+#include "cprof/symtab_lean.h"
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
@@ -237,9 +238,20 @@ static int symbolizer_lines(struct symbolizer *s, const struct wire_file *m, int
 	s->answer.object = (struct wire_object){
 		.head = { .size = sizeof(s->answer.object), .type = WIRE_OBJECT, .id = m->head.id },
 		.status = WIRE_OBJECT_READY,
-		.lined = lines_state(&s->lines, (uint32_t)m->head.id) == LINES_OPEN,
+		.lined = lines_state(&s->lines, (uint32_t)m->head.id) == LINES_OPEN
+				 ? WIRE_LINED
+				 : WIRE_LINED_NOT,
 	};
 	return r == -ENOMEM ? r : symbolizer_send(s);
+}
+
+/* Of a file that tells no lines. */
+static enum wire_lined symbolizer_lean(struct symbolizer *s, uint32_t object)
+{
+	const struct table *table = tables_get(&s->tables, object);
+
+	return table && table->symtab && symtab_is_lean(table->symtab) ? WIRE_LINED_NAMES
+								       : WIRE_LINED_NOT;
 }
 
 /* Takes the descriptor. */
@@ -253,7 +265,7 @@ static int symbolizer_file(struct symbolizer *s, const struct wire_file *m, int 
 		  (unsigned int)s->answer.object.status);
 	if (r == 0 && elf && elf_file_bytes(elf) <= FILES_HEADERS_MAX)
 		r = lines_add(&s->lines, (uint32_t)m->head.id, elf, NULL);
-	s->answer.object.lined = r > 0;
+	s->answer.object.lined = r > 0 ? WIRE_LINED : symbolizer_lean(s, (uint32_t)m->head.id);
 	if (r > 0)
 		s->answer.object.sources |= lines_are_go(&s->lines, (uint32_t)m->head.id)
 						    ? OBJECT_SOURCE_LINES_GO
@@ -353,7 +365,7 @@ static int symbolizer_told(struct symbolizer *s, int type, uint32_t object)
 		return 0;
 	case WIRE_RELEASE:
 		lines_release(&s->lines, object);
-		return 0;
+		return answer_release(&s->tables, object);
 	case WIRE_FORGET:
 		files_close(&s->files, object);
 		lines_forget(&s->lines, object);

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+#include "cprof/symtab_lean.h"
+
 #define NONE UINT32_MAX
 
 /* Which ones may be pushed out. */
@@ -56,7 +58,7 @@ static void drop(struct tables *t, uint32_t i)
 	struct table *table = &t->v.v[i];
 	uint32_t last = (uint32_t)t->v.cnt - 1;
 
-	shares_give_back(&t->shares, table->owner, table_bytes(table));
+	shares_give_back(&t->shares, table->owner, table->bytes);
 	symtab_free(table->symtab);
 	(void)map_remove(&t->map, object_hash(table->object), i);
 	if (i != last) {
@@ -88,6 +90,11 @@ static bool is_of_users(const struct table *table, uint32_t owner)
 static bool is_any(const struct table *table, uint32_t owner)
 {
 	return true;
+}
+
+static bool is_lean(const struct table *table, uint32_t owner)
+{
+	return table->symtab && symtab_is_lean(table->symtab);
 }
 
 static uint32_t oldest(const struct tables *t, tables_match_fn match, uint32_t owner)
@@ -135,7 +142,7 @@ static int make_room(struct tables *t, uint32_t owner, size_t sz)
 	return r < 0 ? r : map_reserve(&t->map, 1);
 }
 
-int tables_put(struct tables *t, const struct table *table)
+static int put(struct tables *t, const struct table *table)
 {
 	_cleanup_(symtab_freep) struct symtab *owned = table->symtab;
 	size_t sz = table_bytes(table);
@@ -148,9 +155,53 @@ int tables_put(struct tables *t, const struct table *table)
 	(void)map_add(&t->map, object_hash(table->object), (uint32_t)t->v.cnt);
 	t->v.v[t->v.cnt] = *table;
 	t->v.v[t->v.cnt].symtab = TAKE_PTR(owned);
+	t->v.v[t->v.cnt].bytes = sz;
 	t->v.v[t->v.cnt++].used = ++t->used;
 	shares_take(&t->shares, table->owner, sz);
 	return 0;
+}
+
+int tables_fill(struct tables *t, uint32_t object)
+{
+	uint32_t i = find(t, object);
+	struct symtab_limits limits = SYMTAB_LIMITS_DEFAULT;
+	struct table table;
+	int r;
+
+	if (i == NONE || !is_lean(&t->v.v[i], 0))
+		return 0;
+	table = t->v.v[i];
+	t->v.v[i].symtab = NULL;
+	drop(t, i);
+	limits.bytes = MIN(limits.bytes, tables_room(t, table.owner));
+	if (symtab_fill(table.symtab, &limits) != SYMTAB_OK) {
+		symtab_free(table.symtab);
+		return 0;
+	}
+	r = put(t, &table);
+	return r == -ENOSPC ? 0 : r;
+}
+
+/* Before one more comes. */
+static int fill_oldest(struct tables *t)
+{
+	size_t cnt = 0;
+
+	for (size_t i = 0; i < t->v.cnt; i++)
+		cnt += is_lean(&t->v.v[i], 0);
+	return cnt < TABLES_LEAN_MAX ? 0 : tables_fill(t, t->v.v[oldest(t, is_lean, 0)].object);
+}
+
+int tables_put(struct tables *t, const struct table *table)
+{
+	_cleanup_(symtab_freep) struct symtab *owned = table->symtab;
+	struct table copy = *table;
+	int r = is_lean(table, 0) ? fill_oldest(t) : 0;
+
+	if (r < 0)
+		return r;
+	copy.symtab = TAKE_PTR(owned);
+	return put(t, &copy);
 }
 
 size_t tables_room(const struct tables *t, uint32_t owner)

@@ -25,6 +25,7 @@
 struct table {
 	struct symtab *symtab; /* NULL: only the status is known */
 	uint64_t used;	       /* counts up with every use */
+	size_t bytes;	       /* that it counts for; of tables_put() */
 	uint32_t object;
 	uint32_t owner; /* uid of the file's owner */
 	enum wire_object_status status;
@@ -38,6 +39,9 @@ struct tables {
 	size_t bytes_max;
 };
 
+/* Lean ones that are open at once; beyond, the least lately used one is filled (symtab.h). */
+#define TABLES_LEAN_MAX 64
+
 /* NULL when nothing is known of this object, or no more. Counts as a use; valid until the next call. */
 const struct table *tables_get(struct tables *t, uint32_t object);
 /*
@@ -46,6 +50,8 @@ const struct table *tables_get(struct tables *t, uint32_t object);
  */
 int tables_put(struct tables *t, const struct table *table);
 void tables_forget(struct tables *t, uint32_t object);
+/* Closes the file of a lean one: all names are read. One that cannot be read is forgotten. 0 or -ENOMEM. */
+int tables_fill(struct tables *t, uint32_t object);
 /* What one table of this owner may take at most. */
 size_t tables_room(const struct tables *t, uint32_t owner);
 void tables_done(struct tables *t);

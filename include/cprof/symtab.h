@@ -58,12 +58,12 @@ struct symtab_limits {
 	uint32_t symbols; /* in the file, of all tables */
 	size_t bytes;	  /* of the finished table */
 	size_t plain;	  /* names that are more bytes than this are packed */
-	uint32_t
-		only; /* of an ELF file: from these sources alone, bits (1 << enum symtab_source); 0: all */
+	uint32_t only;	  /* of an ELF file's sources, bits (1 << enum symtab_source); 0: all */
+	uint32_t lean;	  /* tables of fewer bytes of symbols are never lean */
 };
 
 #define SYMTAB_LIMITS_DEFAULT \
-	((struct symtab_limits){ .symbols = 2000000, .bytes = 32 << 20, .plain = 256 << 10 })
+	((struct symtab_limits){ 2000000, 32 << 20, .plain = 256 << 10, .lean = 128 << 10 })
 
 /* Of an ELF file, from all sources. With these and the limits a load takes at most 112 MiB until it is done. */
 #define SYMTAB_STRINGS_MAX (64ULL << 20)

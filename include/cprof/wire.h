@@ -328,6 +328,13 @@ enum wire_object_status {
 	WIRE_OBJECT_MAX,
 };
 
+enum wire_lined {
+	WIRE_LINED_NOT,
+	WIRE_LINED, /* it tells lines */
+	WIRE_LINED_NAMES, /* it tells none; names are read from it as they are asked for, and all of them at RELEASE */
+	WIRE_LINED_MAX,
+};
+
 /*
  * id: the object index. For the kernel only status and text_start count, for the vDSO only status. Comes once
  * more before the ROWS that answer DEBUG_FILE, when that file has more names: then only status and sources count. READY: what
@@ -343,14 +350,14 @@ struct wire_object {
 	uint32_t build_id_sz;
 	struct object_segment segments[OBJECT_SEGMENTS_MAX];
 	uint8_t build_id[OBJECT_BUILD_ID_MAX];
-	uint32_t lined; /* 1: it tells lines, and stays open for them until RELEASE */
+	uint32_t lined; /* enum wire_lined; but for NOT it stays open until RELEASE */
 	uint32_t
 		sources; /* of its names, and of its lines if it is lined: bits of enum object_source */
 };
 
 /*
- * RELEASE has a bare head too: nobody samples the file any more, so it is closed, though it tells lines. When
- * it is sampled again it comes as a FILE of kind WIRE_FILE_LINES, and of
+ * RELEASE has a bare head too: nobody samples the file any more, so it is closed. When one that tells lines
+ * is sampled again it comes as a FILE of kind WIRE_FILE_LINES, and of
  * the OBJECT that answers it only this counts: whether it is open. One whose debug file tells them is read anew.
  */
 

@@ -7,6 +7,9 @@
  * When one is sampled again at a place that nobody asked about before, the process that was met there last has
  * it mapped, so the opener finds it there. Its names wait for that, but not for long: they are in the
  * symbolizer's table, and only the lines are not.
+ *
+ * Large files are open for their names as well, of which the symbolizer then reads those that it is asked for. It
+ * reads all of them when it has to let go of one, so that nothing is opened for them again.
  */
 
 #include "symbolize-internal.h"
@@ -26,18 +29,18 @@ static void settle(struct symbolize *s, struct work *w)
 	views_ready(s, w);
 }
 
-void lines_told(struct symbolize *s, uint32_t object, bool lined, uint64_t now_ns)
+void lines_told(struct symbolize *s, uint32_t object, enum wire_lined lined, uint64_t now_ns)
 {
 	struct object *o = objects_get(s->opts.objects, object);
 	struct work *w = symbolize_work(s, object);
 
 	if (!o || !w)
 		return;
-	o->lined = lined;
+	o->lined = lined == WIRE_LINED;
 	w->lined_by_debug = false;
 	w->lines_used_ns = now_ns;
 	settle(s, w);
-	if (!lined || w->held)
+	if (lined == WIRE_LINED_NOT || w->held)
 		return;
 	w->held = vec_push(&s->held, object) ==
 		  0; /* without memory until it is forgotten, or many others come */
@@ -69,7 +72,7 @@ void lines_debug(struct symbolize *s, uint32_t object, uint64_t now_ns)
 {
 	struct work *w = symbolize_work(s, object);
 
-	lines_told(s, object, true, now_ns);
+	lines_told(s, object, WIRE_LINED, now_ns);
 	if (!w)
 		return;
 	w->lined_by_debug = true;

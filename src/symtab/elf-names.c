@@ -90,6 +90,8 @@ static int open_all(const struct elf_image *img, const struct elf_image *debug, 
 {
 	int r = open_table(img, SYMTAB_SOURCE_SYMTAB, g, &s->own);
 
+	if (r == SYMTAB_OK && g->strings.in_file && (g->cnt == 0 || g->outcome != SYMTAB_OK))
+		return -E2BIG;
 	if (r == SYMTAB_OK && debug)
 		r = open_beside(debug, SYMTAB_SOURCE_DEBUG, g, &s->debug);
 	if (r == SYMTAB_OK && g->cnt == 0)
@@ -123,6 +125,13 @@ static int gather_all(const struct elf_image *img, const struct elf_image *debug
 	return r == SYMTAB_OK ? g->outcome : r;
 }
 
+static void set_facts(const struct gather *g, struct symtab_info *info, struct ranges *ranges)
+{
+	ranges->base = g->base;
+	info->sources = sources_bits(g);
+	info->go = g->strings.tail || g->counts[SYMTAB_SOURCE_GO] > 0;
+}
+
 int elf_names_load(const struct elf_image *img, const struct elf_image *debug,
 		   struct symtab_info *info, const struct symtab_limits *limits, struct ranges *ret)
 {
@@ -135,10 +144,54 @@ int elf_names_load(const struct elf_image *img, const struct elf_image *debug,
 	r = gather_all(img, debug, &g, &info->cut);
 	if (r == SYMTAB_OK)
 		r = ranges_build(g.v, g.cnt, &g.strings, limits, ret);
-	if (r != SYMTAB_OK)
-		return r;
-	ret->base = g.base;
-	info->sources = sources_bits(&g);
-	info->go = g.strings.tail || g.counts[SYMTAB_SOURCE_GO] > 0;
-	return SYMTAB_OK;
+	if (r == SYMTAB_OK)
+		set_facts(&g, info, ret);
+	return r;
+}
+
+/* Where it stays within the limits in any case, and is worth it. */
+static bool may_stay(const struct elf_image *img, const struct symtab_limits *limits)
+{
+	uint64_t symbols = 0, strings = 0;
+
+	for (uint32_t i = 0; i < img->shdrs_cnt; i++) {
+		const Elf64_Shdr *s = &img->shdrs[i];
+
+		if (s->sh_type == SHT_SYMTAB)
+			symbols = s->sh_size;
+		if (s->sh_type == SHT_SYMTAB || s->sh_type == SHT_DYNSYM)
+			strings += s->sh_link < img->shdrs_cnt ? img->shdrs[s->sh_link].sh_size : 0;
+		if (strings > limits->bytes / 2 || symbols > limits->bytes)
+			return false;
+	}
+	return symbols > 0 && symbols >= limits->lean;
+}
+
+int elf_names_leave(const struct elf_file *f, struct symtab_info *info,
+		    const struct symtab_limits *limits, struct ranges *ret,
+		    struct file_names **ret_names)
+{
+	_cleanup_(gather_done) struct gather g = { 0 };
+	struct ranges made = { 0 };
+	struct file_texts texts = { .img = &f->img,
+				    .strings = &g.strings,
+				    .reads_left = &g.reads_left };
+	int r = gather_init(&g, info, limits);
+	bool cut;
+
+	if (r != SYMTAB_OK || info->segments_cnt == 0 || !may_stay(&f->img, limits))
+		return -E2BIG;
+	g.strings.in_file = true;
+	r = gather_all(&f->img, NULL, &g, &cut);
+	if (r == SYMTAB_OK)
+		r = ranges_build_in_file(g.v, g.cnt, &texts, limits, &made);
+	if (r == SYMTAB_OK)
+		r = file_names_new(f, &g.strings, &texts.ties, ret_names);
+	vec_done(&texts.ties.v);
+	set_facts(&g, info, &made);
+	if (r == SYMTAB_OK)
+		*ret = made;
+	else
+		ranges_done(&made);
+	return r;
 }

@@ -27,6 +27,19 @@ static const Elf64_Shdr *find_section(const struct elf_image *img, uint32_t type
 	return NULL;
 }
 
+/* They are looked at no further than to see that they end. */
+static int leave_strings(const struct elf_image *img, const Elf64_Shdr *s,
+			 enum symtab_source source, struct gather *g)
+{
+	char last;
+	int r = elf_image_read(img, s->sh_offset + s->sh_size - 1, &last, 1);
+
+	if (r != SYMTAB_OK)
+		return r;
+	return last == '\0' ? gather_strings_in_file(g, source, s->sh_offset, s->sh_size)
+			    : SYMTAB_BAD;
+}
+
 static int read_strings(const struct elf_image *img, const Elf64_Shdr *s, enum symtab_source source,
 			struct gather *g)
 {
@@ -35,6 +48,8 @@ static int read_strings(const struct elf_image *img, const Elf64_Shdr *s, enum s
 
 	if (s->sh_size == 0 || !elf_image_holds(img, s->sh_offset, s->sh_size))
 		return SYMTAB_BAD;
+	if (g->strings.in_file)
+		return leave_strings(img, s, source, g);
 	r = gather_strings(g, source, s->sh_size);
 	if (r != SYMTAB_OK)
 		return r;
@@ -78,17 +93,23 @@ int symbol_table_open(const struct elf_image *img, enum symtab_source source, st
 	return SYMTAB_OK;
 }
 
-static bool is_function_name(const struct candidate_strings *strings, enum symtab_source source,
-			     uint32_t name)
+bool symbol_name_is_function(const char *s)
 {
-	const char *s;
-
-	if (name >= strings->sz[source] || strings->v[source][name] == '\0')
-		return false;
-	s = strings->v[source] + name;
-	if (s[0] == '.' && s[1] == 'L')
+	if (s[0] == '\0' || (s[0] == '.' && s[1] == 'L'))
 		return false;
 	return !(s[0] == '$' && (s[1] == '\0' || s[2] == '\0' || s[2] == '.'));
+}
+
+int candidate_strings_read(const struct candidate_strings *s, const struct elf_image *img,
+			   uint32_t name, char *dst, size_t sz)
+{
+	const unsigned int source = name >> NAME_SOURCE_SHIFT;
+	const uint32_t at = name & NAME_PLACE_MASK;
+
+	if (!s->v[source])
+		return elf_image_read(img, s->at[source] + at, dst, sz);
+	memcpy(dst, s->v[source] + at, sz);
+	return SYMTAB_OK;
 }
 
 /* The rank of a function, or -1: not one. */
@@ -134,6 +155,41 @@ struct pass {
 	struct gather *gather;
 };
 
+/*
+ * Names in the file are read when they are asked for, and what is no function is found then (file-names.h). But
+ * for labels: few of those are functions, and one that is none may be the end of the function before it.
+ */
+static bool is_named_in_file(const struct pass *pass, uint32_t name, int rank)
+{
+	struct gather *g = pass->gather;
+	const size_t sz = g->strings.sz[pass->table->source];
+	char text[4] = { 0 };
+
+	if (name == 0 || name >= sz)
+		return false;
+	if (!(rank & CANDIDATE_NOTYPE))
+		return true;
+	if (g->reads_left == 0) {
+		g->outcome = -E2BIG;
+		return false;
+	}
+	g->reads_left--;
+	return candidate_strings_read(&g->strings, pass->table->img,
+				      (uint32_t)pass->table->source << NAME_SOURCE_SHIFT | name,
+				      text, MIN(sizeof(text) - 1, sz - name)) == SYMTAB_OK &&
+	       symbol_name_is_function(text);
+}
+
+static bool is_named(const struct pass *pass, uint32_t name, int rank)
+{
+	const struct candidate_strings *s = &pass->gather->strings;
+	const enum symtab_source source = pass->table->source;
+
+	if (s->in_file)
+		return is_named_in_file(pass, name, rank);
+	return name < s->sz[source] && symbol_name_is_function(s->v[source] + name);
+}
+
 static void add_symbol(const Elf64_Sym *sym, void *ctx)
 {
 	const struct pass *pass = ctx;
@@ -141,10 +197,10 @@ static void add_symbol(const Elf64_Sym *sym, void *ctx)
 	struct gather_function f = { .vaddr = sym->st_value, .string = sym->st_name };
 	int rank = symbol_rank(sym);
 
-	if (rank < 0 || !is_function_name(&pass->gather->strings, t->source, sym->st_name))
+	if (rank < 0)
 		return;
 	f.room = room_in_section(t->img, sym);
-	if (f.room == 0)
+	if (f.room == 0 || !is_named(pass, sym->st_name, rank))
 		return;
 	if (sym->st_size > 0)
 		f.room = MIN(f.room, sym->st_size);

@@ -23,6 +23,12 @@ int symbol_table_open(const struct elf_image *img, enum symtab_source source, st
 /* Adds its functions. SYMTAB_OK, SYMTAB_BAD (cut meanwhile) or -errno. */
 int symbol_table_add(const struct symbol_table *t, struct gather *g);
 
+/* May a function be called so? What assemblers make for themselves is no name of one. */
+bool symbol_name_is_function(const char *s);
+/* @sz bytes from a name (a source, and a place in its strings, wherever these are) on: SYMTAB_OK, SYMTAB_BAD or -errno. */
+int candidate_strings_read(const struct candidate_strings *s, const struct elf_image *img,
+			   uint32_t name, char *dst, size_t sz);
+
 /* All its symbols, in the file's order. As symbol_table_add(). */
 typedef void (*elf_symbol_fn)(const Elf64_Sym *sym, void *ctx);
 int symbol_table_each(const struct symbol_table *t, elf_symbol_fn fn, void *ctx);

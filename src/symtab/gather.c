@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #define FIRST_CNT 256u
+#define READS_MAX 8192
 
 /* Offsets are kept in 32 bits. */
 int gather_init(struct gather *g, const struct symtab_info *info,
@@ -23,6 +24,7 @@ int gather_init(struct gather *g, const struct symtab_info *info,
 		.only = limits->only != 0 ? limits->only : UINT32_MAX,
 		.symbols_left = limits->symbols,
 		.strings_left = SYMTAB_STRINGS_MAX,
+		.reads_left = READS_MAX,
 		.strings = { .version_mark = '@' },
 	};
 	for (uint32_t i = 0; i < info->segments_cnt; i++) {
@@ -103,6 +105,28 @@ int gather_strings(struct gather *g, enum symtab_source source, uint64_t sz)
 	s->sz[source] = (size_t)sz;
 	g->strings_left -= (size_t)sz;
 	return SYMTAB_OK;
+}
+
+int gather_strings_in_file(struct gather *g, enum symtab_source source, uint64_t offset,
+			   uint64_t sz)
+{
+	if (sz > g->strings_left)
+		return SYMTAB_LIMIT;
+	g->strings.at[source] = offset;
+	g->strings.sz[source] = (size_t)sz;
+	g->strings_left -= (size_t)sz;
+	return SYMTAB_OK;
+}
+
+int gather_strings_made(struct gather *g, enum symtab_source source, char *strings, size_t sz)
+{
+	int r = gather_strings_in_file(g, source, 0, sz);
+
+	if (r == SYMTAB_OK)
+		g->strings.v[source] = strings;
+	else
+		free(strings);
+	return r;
 }
 
 void gather_drop_strings(struct gather *g, enum symtab_source source)

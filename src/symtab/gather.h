@@ -11,10 +11,11 @@ struct gather {
 	uint32_t only;			/* of these sources, a bit each */
 	uint64_t symbols_left;		/* how much more there may be */
 	size_t strings_left;
+	uint32_t reads_left; /* of names that stay in the file */
 	struct candidate *v;
 	uint32_t cnt, cap;
 	uint32_t counts[SYMTAB_SOURCE_MAX]; /* of each source */
-	int outcome; /* SYMTAB_OK, SYMTAB_LIMIT: there are too many; or -ENOMEM */
+	int outcome; /* SYMTAB_OK, SYMTAB_LIMIT: there are too many; -ENOMEM; -E2BIG: no reads are left */
 	struct candidate_strings strings;
 };
 
@@ -35,5 +36,9 @@ void gather_add(struct gather *g, const struct gather_function *f);
 
 /* Room for the strings of a source, which are then to be read. SYMTAB_OK, SYMTAB_LIMIT or -ENOMEM. */
 int gather_strings(struct gather *g, enum symtab_source source, uint64_t sz);
+/* The same of strings that stay in the file, at @offset, and of those that are here, on the heap (taken). */
+int gather_strings_in_file(struct gather *g, enum symtab_source source, uint64_t offset,
+			   uint64_t sz);
+int gather_strings_made(struct gather *g, enum symtab_source source, char *strings, size_t sz);
 /* They were no strings: there are none. */
 void gather_drop_strings(struct gather *g, enum symtab_source source);

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "cprof/base/cleanup.h"
+#include "cprof/base/vec.h"
 
 #define SECTION_BYTES_MAX (1u << 20) /* of one section of stubs */
 #define RELOCATIONS_MAX (4ULL << 20) /* that are looked at */
@@ -235,53 +236,89 @@ static int name_resolvers(const struct symbol_table *const *tables, size_t cnt, 
 	return MIN(r, 0);
 }
 
-/* The length of what a stub is called without the suffix; 0: it has no name. */
-static size_t name_of(const struct plt_stub *s, const struct candidate_strings *strings,
-		      const char **ret)
+/* Names of stubs on their way to be strings. */
+struct making {
+	const struct elf_image *img;
+	struct gather *gather;
+	VEC(char) text;
+	char name[NAME_MAX_LEN + sizeof(SUFFIX)];
+};
+
+/* The length of what a stub is called, without the suffix, which is then in m->name; 0: it has no name. */
+static size_t name_of(struct making *m, const struct plt_stub *s)
 {
-	size_t len;
+	const struct candidate_strings *strings = &m->gather->strings;
+	size_t most, len;
 	const char *mark;
 
 	if (s->source == SYMTAB_SOURCE_MAX || s->string >= strings->sz[s->source])
 		return 0;
-	*ret = strings->v[s->source] + s->string;
-	len = strnlen(*ret, MIN(strings->sz[s->source] - s->string, NAME_MAX_LEN));
-	mark = len > 1 ? memchr(*ret + 1, '@', len - 1) : NULL;
-	return mark ? (size_t)(mark - *ret) : len;
+	most = MIN(strings->sz[s->source] - s->string, NAME_MAX_LEN);
+	if (strings->v[s->source])
+		most = strnlen(strings->v[s->source] + s->string, most);
+	if (candidate_strings_read(strings, m->img, s->source << NAME_SOURCE_SHIFT | s->string,
+				   m->name, most) != SYMTAB_OK)
+		return 0;
+	len = strnlen(m->name, most);
+	mark = len > 1 ? memchr(m->name + 1, '@', len - 1) : NULL;
+	return mark ? (size_t)(mark - m->name) : len;
+}
+
+/* 0 or -errno; -EFBIG: they are more than may be. */
+static int make_string(struct making *m, struct plt_stub *s, size_t len)
+{
+	size_t sz = len + sizeof(SUFFIX);
+	int r;
+
+	if (m->text.cnt + sz > m->gather->strings_left)
+		return -EFBIG;
+	r = vec_reserve(&m->text, sz);
+	if (r < 0)
+		return r;
+	memcpy(m->name + len, SUFFIX, sizeof(SUFFIX));
+	memcpy(m->text.v + m->text.cnt, m->name, sz);
+	s->string = (uint32_t)m->text.cnt;
+	m->text.cnt += sz;
+	return 0;
 }
 
 /* Those that have a name, with it as strings of their own. */
-static int make_strings(struct gather *g, struct plt_names *n)
+static int make_strings(struct making *m, struct plt_names *n)
 {
-	size_t sz = 0, len, kept = 0;
-	const char *name = NULL;
-	char *to;
-	int r;
+	size_t kept = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < n->cnt; i++) {
-		len = name_of(&n->v[i], &g->strings, &name);
+	for (size_t i = 0; i < n->cnt && r == 0; i++) {
+		size_t len = name_of(m, &n->v[i]);
+
 		if (len == 0)
 			continue;
-		sz += len + sizeof(SUFFIX);
+		r = make_string(m, &n->v[i], len);
 		n->v[kept++] = n->v[i];
 	}
-	n->cnt = kept;
-	if (kept == 0)
-		return SYMTAB_OK;
-	r = gather_strings(g, SYMTAB_SOURCE_PLT, sz);
-	if (r != SYMTAB_OK) {
-		n->cnt = 0;
-		return MIN(r, 0); /* beyond the limits there are none */
-	}
-	to = g->strings.v[SYMTAB_SOURCE_PLT];
-	for (size_t i = 0; i < n->cnt; i++) {
-		len = name_of(&n->v[i], &g->strings, &name);
-		memcpy(to, name, len);
-		memcpy(to + len, SUFFIX, sizeof(SUFFIX));
-		n->v[i].string = (uint32_t)(to - g->strings.v[SYMTAB_SOURCE_PLT]);
-		to += len + sizeof(SUFFIX);
-	}
-	return SYMTAB_OK;
+	n->cnt = r == 0 ? kept : 0;
+	if (r < 0)
+		return r == -EFBIG ? SYMTAB_OK : r; /* beyond the limits there are none */
+	return kept > 0 ? gather_strings_made(m->gather, SYMTAB_SOURCE_PLT, TAKE_PTR(m->text.v),
+					      m->text.cnt)
+			: SYMTAB_OK;
+}
+
+/* Of names that stay in the file so many may be read. */
+static int name_stubs(const struct elf_image *img, struct gather *g, struct plt_names *n)
+{
+	_cleanup_free_ struct making *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	if (g->strings.in_file && n->cnt > g->reads_left)
+		return -E2BIG;
+	m->img = img;
+	m->gather = g;
+	r = make_strings(m, n);
+	vec_done(&m->text);
+	return r;
 }
 
 int plt_names_open(const struct elf_image *img, const struct symbol_table *const *tables,
@@ -305,7 +342,7 @@ int plt_names_open(const struct elf_image *img, const struct symbol_table *const
 		r = name_symbols(tables[0], ret);
 	if (r == SYMTAB_OK)
 		r = name_resolvers(tables, tables_cnt, ret);
-	return r == SYMTAB_OK ? make_strings(g, ret) : r;
+	return r == SYMTAB_OK ? name_stubs(img, g, ret) : r;
 }
 
 int plt_names_add(const struct plt_names *n, struct gather *g)

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "cprof/base/sort.h"
+#include "file-names.h"
 
 /* How much text names may be: so many times that of the strings, and this. */
 #define NAMES_PER_STRINGS 4
@@ -29,7 +30,8 @@
 struct builder {
 	struct candidate *c;
 	uint32_t cnt;
-	struct candidate_strings *strings;
+	const struct candidate_strings *strings; /* NULL: names are in the file */
+	struct file_texts *texts;
 	struct range *v;
 	uint32_t v_cnt;
 	uint32_t *stack; /* of indexes of open candidates */
@@ -89,13 +91,10 @@ static const char *candidate_text(const struct builder *b, const struct candidat
 	return b->strings->v[c->rank & CANDIDATE_SOURCE] + c->string;
 }
 
-static const char *candidate_name(const struct builder *b, const struct candidate *c,
-				  size_t *ret_len)
+size_t candidate_name_len(const struct candidate_strings *s, unsigned int source, const char *name,
+			  size_t most)
 {
-	const struct candidate_strings *s = b->strings;
-	const unsigned int source = c->rank & CANDIDATE_SOURCE;
-	const char *name = candidate_text(b, c);
-	size_t len = strnlen(name, MIN(s->sz[source] - c->string, (size_t)SYMTAB_NAME_MAX));
+	size_t len = strnlen(name, most);
 	const char *mark;
 
 	if (s->version_mark != 0 && source != SYMTAB_SOURCE_GO && source != SYMTAB_SOURCE_PLT &&
@@ -107,7 +106,18 @@ static const char *candidate_name(const struct builder *b, const struct candidat
 	if (s->tail && len > strlen(s->tail) &&
 	    memcmp(name + len - strlen(s->tail), s->tail, strlen(s->tail)) == 0)
 		len -= strlen(s->tail);
-	*ret_len = len;
+	return len;
+}
+
+static const char *candidate_name(const struct builder *b, const struct candidate *c,
+				  size_t *ret_len)
+{
+	const unsigned int source = c->rank & CANDIDATE_SOURCE;
+	const char *name = candidate_text(b, c);
+
+	*ret_len = candidate_name_len(
+		b->strings, source, name,
+		MIN(b->strings->sz[source] - c->string, (size_t)SYMTAB_NAME_MAX));
 	return name;
 }
 
@@ -139,49 +149,121 @@ bool name_is_better(const char *a, size_t a_len, const char *b, size_t b_len)
 	return memcmp(a, b, a_len) < 0;
 }
 
-static bool is_better(const struct builder *b, const struct candidate *x, const struct candidate *y)
-{
-	size_t x_len, y_len;
-	const char *x_name, *y_name;
-
-	if (x->rank != y->rank)
-		return x->rank < y->rank;
-	x_name = candidate_name(b, x, &x_len);
-	y_name = candidate_name(b, y, &y_len);
-	return name_is_better(x_name, x_len, y_name, y_len);
-}
-
-/* Of those at one address the best one's name, with the longest size that any of them gives. */
-static struct candidate choose(const struct builder *b, uint32_t first, uint32_t end)
+/* The one with the best name. */
+static struct candidate best_named(const struct builder *b, uint32_t first, uint32_t end)
 {
 	struct candidate best = b->c[first];
-	uint32_t to = 0;
+	size_t best_len, len;
+	const char *best_name = NULL;
+
+	for (uint32_t i = first + 1; i < end; i++) {
+		const char *name = candidate_name(b, &b->c[i], &len);
+
+		if (!best_name)
+			best_name = candidate_name(b, &best, &best_len);
+		if (!name_is_better(name, len, best_name, best_len))
+			continue;
+		best = b->c[i];
+		best_name = name;
+		best_len = len;
+	}
+	return best;
+}
+
+static int compare_strings(const void *pa, const void *pb)
+{
+	const uint32_t *a = pa, *b = pb;
+
+	return CMP(*a, *b);
+}
+
+/* Where their names are, each once. */
+static uint32_t list_names(const struct builder *b, uint32_t first, uint32_t end, uint32_t *v)
+{
+	uint32_t cnt = 0;
+
+	for (uint32_t i = first; i < end; i++)
+		v[i - first] = b->c[i].string;
+	qsort(v, end - first, sizeof(*v), compare_strings);
+	for (uint32_t i = 0; i < end - first; i++) {
+		if (cnt == 0 || v[cnt - 1] != v[i])
+			v[cnt++] = v[i];
+	}
+	return cnt;
+}
+
+/* So many that the best one is chosen now: its name. */
+static int choose_now(struct builder *b, uint32_t first, uint32_t end, uint32_t *ret)
+{
+	_cleanup_free_ uint32_t *v = malloc((end - first) * sizeof(*v));
+	int r;
+
+	if (!v)
+		return -ENOMEM;
+	r = file_texts_choose(b->texts, b->c[first].rank & CANDIDATE_SOURCE, v,
+			      list_names(b, first, end, v));
+	*ret = v[0];
+	return r;
+}
+
+/* All that compete, for whoever asks; of very many the best one. */
+static int tie_up(struct builder *b, uint32_t first, uint32_t end, struct candidate *ret)
+{
+	uint32_t v[FILE_NAMES_TIES_MAX], cnt = 1;
+	int r = 0;
+
+	*ret = b->c[first];
+	if (end - first > FILE_NAMES_TIES_MAX)
+		r = choose_now(b, first, end, &ret->string);
+	else if (end - first > 1)
+		cnt = list_names(b, first, end, v);
+	if (cnt > 1) {
+		ret->string = NAME_TIED | (uint32_t)b->texts->ties.v.cnt;
+		r = vec_push(&b->texts->ties.v, cnt);
+	}
+	for (uint32_t i = 0; r == 0 && cnt > 1 && i < cnt; i++)
+		r = vec_push(&b->texts->ties.v, v[i]);
+	ret->string |= (uint32_t)(ret->rank & CANDIDATE_SOURCE) << NAME_SOURCE_SHIFT;
+	return r;
+}
+
+/* Of those at one address, sorted by rank, the best one's name, with the longest size that any of them gives. */
+static int choose(struct builder *b, uint32_t first, uint32_t end, struct candidate *ret)
+{
+	uint32_t best_end = first, to = 0;
+	int r = 0;
 
 	for (uint32_t i = first; i < end; i++) {
 		const struct candidate *c = &b->c[i];
 
 		if (!(c->rank & CANDIDATE_UNSIZED))
 			to = MAX(to, c->to);
-		if (i > first && is_better(b, c, &best))
-			best = *c;
+		if (c->rank == b->c[first].rank)
+			best_end = i + 1;
 	}
+	if (b->strings)
+		*ret = best_named(b, first, best_end);
+	else
+		r = tie_up(b, first, best_end, ret);
 	if (to > 0) {
-		best.to = to;
-		best.rank &= (uint8_t)~CANDIDATE_UNSIZED;
+		ret->to = to;
+		ret->rank &= (uint8_t)~CANDIDATE_UNSIZED;
 	}
-	return best;
+	return r;
 }
 
-static void choose_all(struct builder *b)
+static int choose_all(struct builder *b)
 {
 	uint32_t kept = 0, end;
+	int r = 0;
 
-	for (uint32_t i = 0; i < b->cnt; i = end) {
+	for (uint32_t i = 0; r == 0 && i < b->cnt; i = end) {
 		for (end = i + 1; end < b->cnt && b->c[end].from == b->c[i].from;)
 			end++;
-		b->c[kept++] = choose(b, i, end);
+		r = choose(b, i, end, &b->c[kept++]);
 	}
 	b->cnt = kept;
+	return r;
 }
 
 /*
@@ -309,8 +391,9 @@ int ranges_build(struct candidate *candidates, uint32_t cnt, struct candidate_st
 		return SYMTAB_OK;
 	}
 	sort_candidates(candidates, cnt);
-	choose_all(&b);
-	r = gather_names(&b, limits, &made.names);
+	r = choose_all(&b);
+	if (r == 0)
+		r = gather_names(&b, limits, &made.names);
 	candidate_strings_done(strings);
 	if (r != SYMTAB_OK)
 		return r;
@@ -322,14 +405,29 @@ int ranges_build(struct candidate *candidates, uint32_t cnt, struct candidate_st
 	return SYMTAB_OK;
 }
 
-bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *ret)
+int ranges_build_in_file(struct candidate *candidates, uint32_t cnt, struct file_texts *texts,
+			 const struct symtab_limits *limits, struct ranges *ret)
+{
+	struct builder b = { .c = candidates, .cnt = cnt, .texts = texts };
+	struct ranges made = { 0 };
+	int r;
+
+	sort_candidates(candidates, cnt);
+	r = choose_all(&b);
+	if (r == 0)
+		r = make_ranges(&b, limits, &made);
+	if (r == SYMTAB_OK)
+		*ret = made;
+	return r;
+}
+
+const struct range *ranges_at(const struct ranges *r, uint64_t place)
 {
 	uint32_t lo = 0, hi = r->cnt;
-	const char *name;
 	uint64_t at;
 
 	if (place < r->base || place - r->base > UINT32_MAX)
-		return false;
+		return NULL;
 	at = place - r->base;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
@@ -339,14 +437,19 @@ bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *r
 		else
 			hi = mid;
 	}
-	if (lo == r->cnt || r->v[lo].from > at)
-		return false;
-	name = texts_get(&r->names, r->v[lo].name);
+	return lo < r->cnt && r->v[lo].from <= at ? &r->v[lo] : NULL;
+}
+
+bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *ret)
+{
+	const struct range *range = ranges_at(r, place);
+	const char *name = range ? texts_get(&r->names, range->name) : NULL;
+
 	if (!name)
 		return false;
 	*ret = (struct symtab_symbol){
 		.name = name,
-		.start = r->base + r->v[lo].start,
+		.start = r->base + range->start,
 	};
 	return true;
 }

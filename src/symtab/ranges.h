@@ -14,8 +14,22 @@ struct range {
 	uint32_t from;
 	uint32_t to;
 	uint32_t start; /* where the function begins: before @from where another one nests in it */
-	uint32_t name;	/* in the names */
+	uint32_t
+		name; /* in the names; of a table whose names are in the file: NAME_TIED and so on */
 };
+
+/* What a name in the file is: its source's strings, and where in these; or where in the ties. */
+#define NAME_TIED (1u << 31)
+#define NAME_SOURCE_SHIFT 28
+#define NAME_PLACE_MASK ((1u << NAME_SOURCE_SHIFT) - 1)
+_Static_assert(SYMTAB_STRINGS_MAX <= NAME_PLACE_MASK, "a place in strings fits beside a source");
+
+/* Names that compete for one address: how many there are, and that many places in strings. */
+struct name_ties {
+	VEC(uint32_t) v;
+};
+
+struct file_texts;
 
 struct ranges {
 	uint64_t base; /* what from, to and start are counted from */
@@ -43,8 +57,10 @@ struct candidate {
 
 /* Where candidates' names are, by the source of each; on the heap. */
 struct candidate_strings {
-	char *v[SYMTAB_SOURCE_MAX];
+	char *v[SYMTAB_SOURCE_MAX]; /* NULL: there are none, or they are in the file */
 	size_t sz[SYMTAB_SOURCE_MAX];
+	uint64_t at[SYMTAB_SOURCE_MAX]; /* in the file */
+	bool in_file;
 	char version_mark; /* a symbol's name ends before it ("@": symbol versions); 0: none */
 	const char *tail;  /* is left off a name that ends with it; NULL: none */
 };
@@ -57,9 +73,17 @@ void candidate_strings_done(struct candidate_strings *s);
  */
 int ranges_build(struct candidate *candidates, uint32_t cnt, struct candidate_strings *strings,
 		 const struct symtab_limits *limits, struct ranges *ret);
+/* The same with names that stay in the file; as file_texts_choose(), too. */
+int ranges_build_in_file(struct candidate *candidates, uint32_t cnt, struct file_texts *texts,
+			 const struct symtab_limits *limits, struct ranges *ret);
+/* The one that covers the place; NULL: none. */
+const struct range *ranges_at(const struct ranges *r, uint64_t place);
 bool ranges_find(const struct ranges *r, uint64_t place, struct symtab_symbol *ret);
 size_t ranges_bytes(const struct ranges *r);
 void ranges_done(struct ranges *r);
 
+/* How much of the @most bytes from @name on is a name of this source: without versions and tails. */
+size_t candidate_name_len(const struct candidate_strings *s, unsigned int source, const char *name,
+			  size_t most);
 /* True when @a is the more natural of two names for one place: the vDSO's, fewer underscores, shorter. */
 bool name_is_better(const char *a, size_t a_len, const char *b, size_t b_len);

@@ -9,7 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cprof/symtab.h"
+#include "cprof/elf_file.h"
+#include "cprof/symtab_lean.h"
 #include "fuzz.h"
 
 static void ask(const struct symtab *t, uint64_t place)
@@ -36,6 +37,40 @@ static int load(const uint8_t *bytes, size_t sz, const struct symtab_limits *lim
 	return r;
 }
 
+static bool is_same(const struct symtab *x, const struct symtab *y, uint64_t place)
+{
+	struct symtab_symbol a = { 0 }, b = { 0 };
+	bool found = symtab_find(x, place, &a);
+
+	return symtab_find(y, place, &b) == found &&
+	       (!found || (a.start == b.start && strcmp(a.name, b.name) == 0));
+}
+
+/* One whose names stay in the file never crashes, whatever it finds; and is as @t in the end. */
+static void load_lean(const uint8_t *bytes, size_t sz, const struct symtab_limits *limits,
+		      const struct symtab *t)
+{
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	struct symtab *lean = NULL;
+	struct elf_file *f = NULL;
+	struct symtab_symbol s;
+
+	FUZZ_CHECK(fd >= 0 && write(fd, bytes, sz) == (ssize_t)sz);
+	FUZZ_CHECK(elf_file_open(fd, sz, &f) == SYMTAB_OK);
+	FUZZ_CHECK(symtab_read_lean(f, limits, &lean) <= SYMTAB_LIMIT && lean);
+	elf_file_close(f);
+	for (uint64_t place = 0; place < sz; place += 1 + sz / 509) {
+		if (symtab_find(lean, place, &s))
+			FUZZ_CHECK(s.start <= place && strlen(s.name) <= SYMTAB_NAME_MAX);
+	}
+	if (symtab_fill(lean, limits) == SYMTAB_OK) {
+		FUZZ_CHECK(!symtab_is_lean(lean));
+		for (uint64_t place = 0; place < sz; place += 1 + sz / 509)
+			FUZZ_CHECK(is_same(lean, t, place));
+	}
+	symtab_free(lean);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sz)
 {
 	struct symtab_limits limits = { .symbols = 10000, .bytes = 1 << 20 };
@@ -58,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sz)
 		ask(t, info->segments[i].vaddr);
 		ask(t, info->segments[i].offset + info->segments[i].filesz - 1);
 	}
+	load_lean(bytes, sz, &limits, t);
 	symtab_free(t);
 	return 0;
 }

@@ -293,10 +293,10 @@ static inline bool is_open(int other)
 }
 
 /* One that may still be opened by nobody else; its own descriptor is *ret_other. */
-static inline int private_copy(int *ret_other)
+static inline int private_copy_of(const char *from, int *ret_other)
 {
 	char path[] = "/tmp/test-role-XXXXXX", buf[4096];
-	int in_fd = open_file("/proc/self/exe"), fd = mkstemp(path);
+	int in_fd = open_file(from), fd = mkstemp(path);
 	ssize_t n;
 
 	CHECK(fd >= 0);
@@ -308,6 +308,11 @@ static inline int private_copy(int *ret_other)
 	*ret_other = open(path, O_RDWR | O_CLOEXEC);
 	CHECK(*ret_other >= 0 && unlink(path) == 0);
 	return fd;
+}
+
+static inline int private_copy(int *ret_other)
+{
+	return private_copy_of("/proc/self/exe", ret_other);
 }
 
 /* Its lines are not wanted any more; the role has heard it when it answers what follows. */

@@ -86,6 +86,66 @@ TEST(lines_are_told_while_the_file_is_open)
 	stop(&role);
 }
 
+/* A library of 6000 functions, without lines. */
+static void build_many(char *path)
+{
+	static const char text[] =
+		".altmacro\n.macro f n\n.type many_\\n,@function\nmany_\\n: ret\n"
+		".size many_\\n,.-many_\\n\n.endm\n.set i,0\n"
+		".rept 6000\nf %i\n.set i,i+1\n.endr\n";
+	char command[128];
+	int fd = mkstemps(path, 2);
+	FILE *source = fd >= 0 ? fdopen(fd, "w") : NULL;
+
+	CHECK(source && fputs(text, source) >= 0 && fclose(source) == 0);
+	snprintf(command, sizeof(command), "cc -shared -nostdlib -o %s.so %s", path, path);
+	CHECK_EQ(system(command), 0);
+	CHECK_EQ(unlink(path), 0);
+	strcat(path, ".so");
+}
+
+static void expect_function(struct role *role, uint32_t object, uint64_t place, const char *name)
+{
+	struct wire_line_view line;
+	struct wire_name_view v;
+	size_t pos = 0;
+
+	ask(role, 7, object, &place, 1);
+	expect_named(role, 7, WIRE_OBJECT_READY, 1);
+	CHECK_EQ(in.named.closed, 0);
+	CHECK_EQ(wire_named_next(&in.named, &pos, &v), 1);
+	CHECK_EQ(v.lines_cnt, 1);
+	wire_named_line(&v, 0, &line);
+	CHECK(line.name_len == strlen(name) && memcmp(line.name, name, line.name_len) == 0);
+}
+
+TEST(names_are_read_from_a_large_file_while_it_is_open)
+{
+	char path[64] = "/tmp/test-role-XXXXXX.s";
+	struct role role = start();
+	uint64_t place;
+	int fd, other;
+
+	build_many(path);
+	place = offset_of(path, "many_4321");
+	fd = private_copy_of(path, &other);
+	CHECK_EQ(unlink(path), 0);
+	send_file(&role, 49, fd);
+	close(fd);
+	expect_object_alone(&role, 49, WIRE_OBJECT_READY);
+	CHECK_EQ(in.object.lined, WIRE_LINED_NAMES);
+	make_rows(&role, 49, WIRE_ROWS_NONE);
+	expect_function(&role, 49, place, "many_4321");
+	send_head(role.sampler, WIRE_CLOSE, 49, -EBADF);
+	expect_function(&role, 49, place - 1, "many_4320");
+	CHECK(is_open(other));
+	release(&role, 49);
+	CHECK(!is_open(other));
+	expect_function(&role, 49, place + 1, "many_4322");
+	close(other);
+	stop(&role);
+}
+
 TEST(a_debug_file_tells_lines)
 {
 	struct role role = start();

@@ -214,6 +214,47 @@ TEST(a_table_that_another_found_gone)
 	end(&b);
 }
 
+/* What the symbolizer says in the second after that. */
+static int released_at(struct bench *b, uint64_t now_ns)
+{
+	int type;
+
+	CHECK_EQ(symbolize_window(b->v, now_ns), 0);
+	do
+		type = next(b, b->symbolizer);
+	while (type == WIRE_NAMES);
+	return type;
+}
+
+/* A file that is open for its names alone is let go of as one for lines, and never asked for again. */
+TEST(a_file_that_is_open_for_its_names)
+{
+	struct wire_object m = { .head = { .size = sizeof(m), .type = WIRE_OBJECT },
+				 .lined = WIRE_LINED_NAMES,
+				 .elf = OBJECT_ELF_DYN };
+	struct bench b;
+
+	begin(&b);
+	m.head.id = announce(&b, 1, EXT4_SUPER_MAGIC, S_IFREG | 0755);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	say_opened(&b, (uint32_t)m.head.id, WIRE_OPENED_OK);
+	CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), 0);
+	CHECK(!objects_get(b.objects, (uint32_t)m.head.id)->lined);
+	symbolize_use(b.s, (uint32_t)m.head.id, 7, 1);
+	CHECK_EQ(released_at(&b, 2 * SECOND), 0);
+	CHECK_EQ(released_at(&b, 5 * SECOND), 0);
+	CHECK_EQ(released_at(&b, 7 * SECOND), WIRE_RELEASE);
+	CHECK_EQ(((struct wire_head *)b.buf)->id, m.head.id);
+	symbolize_use(b.s, (uint32_t)m.head.id, 7, 1);
+	add_stack(&b, (uint32_t)m.head.id, 1);
+	CHECK_EQ(symbolize_window(b.v, 8 * SECOND), 0);
+	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
+	CHECK_EQ(next(&b, b.opener), 0);
+	CHECK_EQ(released_at(&b, 20 * SECOND), 0);
+	end(&b);
+}
+
 TEST(there_is_an_end_to_views)
 {
 	struct symbolize_view *views[SYMBOLIZE_VIEWS_MAX - 1], *more;
