@@ -17,6 +17,19 @@ uint64_t cost_cpu_ns(pid_t pid);
  */
 uint64_t cost_pss_bytes(pid_t pid, bool has_maps);
 
+/* That of one process, as it was last asked for. */
+struct cost_memory {
+	pid_t pid;
+	uint64_t again_ns, pause_ns;
+	uint64_t own_bytes, pss_bytes;
+};
+
+/*
+ * The same for who asks again and again: asked of the kernel once a minute, of a young process more often, and when
+ * memory of no file moved by more than a quarter; between that carried on by it.
+ */
+uint64_t cost_memory_bytes(struct cost_memory *m, pid_t pid, bool has_maps, uint64_t now_ns);
+
 /* CPU time of what it started and saw ending, in ticks of 10 ms; 0 when it cannot be told. */
 uint64_t cost_reaped_ns(pid_t pid);
 /* What it started and what lives: how many, at most @max. */

@@ -44,6 +44,7 @@ struct guard {
 	struct service service;
 	struct loop_source *silence;   /* of the sampler */
 	struct loop_source *costs;     /* the next time to measure */
+	struct cost_memory memory;     /* our own */
 	struct loop_source *reloading; /* the sampler is to say that it took the configuration */
 	struct loop_source *tried;     /* the directory: how it went; NULL: it can be written */
 	struct loop_source *trying;    /* that takes too long */
@@ -128,21 +129,22 @@ static bool guard_may_speak(struct guard *g, uint64_t now_ns)
 /* The sampler tells it to who asks for its status. */
 static void guard_tell_sampler(struct guard *g)
 {
+	const uint64_t now_ns = clock_mono_ns();
 	struct wire_roles m = {
 		.head = { .size = sizeof(m), .type = WIRE_ROLES },
 		.cnt = 1,
 		.costs = { { .cpu_ns = cost_cpu_ns(getpid()),
-			     .pss_bytes = cost_pss_bytes(getpid(), false),
+			     .pss_bytes = cost_memory_bytes(&g->memory, getpid(), false, now_ns),
 			     .role = 0,
 			     .pid = (uint32_t)getpid() } },
 	};
 	char text[WIRE_PROBLEM_SZ];
 
 	for (int i = 0; i < ROLES_CNT; i++) {
-		const struct role *role = crew_role(g->crew, role_specs[i].number);
+		struct role *role = crew_role(g->crew, role_specs[i].number);
 
 		if (role)
-			role_cost(role, &m.costs[m.cnt++]);
+			role_cost(role, now_ns, &m.costs[m.cnt++]);
 	}
 	if (!g->problem_is_told) {
 		m.problem_len = (uint32_t)str_clean(text, sizeof(text), g->problem,

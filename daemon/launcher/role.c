@@ -25,7 +25,6 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/seqpacket.h"
-#include "cost.h"
 #include "crew.h"
 #include "daemon.h"
 #include "guard.h"
@@ -393,7 +392,7 @@ bool role_count_violation(struct role *role, int status)
  * Of what a role started itself the CPU time counts when it has ended, for then it is told whole.
  * Of an abandoned process the CPU time comes when it is reaped, and its memory is gone but for pages.
  */
-void role_cost(const struct role *role, struct wire_cost *ret)
+void role_cost(struct role *role, uint64_t now_ns, struct wire_cost *ret)
 {
 	pid_t children[ROLE_CHILDREN_MAX];
 	size_t cnt;
@@ -409,7 +408,8 @@ void role_cost(const struct role *role, struct wire_cost *ret)
 	if (role->pid == 0)
 		return;
 	ret->cpu_ns += cost_cpu_ns(role->pid) + cost_reaped_ns(role->pid);
-	ret->pss_bytes = cost_pss_bytes(role->pid, role->spec->number == WIRE_ROLE_SAMPLER);
+	ret->pss_bytes = cost_memory_bytes(&role->memory, role->pid,
+					   role->spec->number == WIRE_ROLE_SAMPLER, now_ns);
 	cnt = cost_children(role->pid, children, ELEMENTSOF(children));
 	for (size_t i = 0; i < cnt; i++)
 		ret->pss_bytes += cost_pss_bytes(children[i], false);

@@ -14,6 +14,7 @@
 
 #include "cprof/base/log.h"
 #include "cprof/base/loop.h"
+#include "cost.h"
 #include "roles.h"
 
 #define ROLE_ABANDONED_MAX 4
@@ -38,6 +39,7 @@ struct role {
 	uint16_t layers;     /* of the sandbox, as it said; none: it did not */
 	uint16_t missing;
 	uint64_t dead_cpu_ns; /* of its processes that are no more */
+	struct cost_memory memory;
 	struct log_limit deaths;
 	bool ready;
 	bool given_up;
@@ -69,7 +71,7 @@ void role_reaped(struct role *role, int status);
 bool role_is_slow(const struct role *role);
 
 /* What all its processes have cost so far. */
-void role_cost(const struct role *role, struct wire_cost *ret);
+void role_cost(struct role *role, uint64_t now_ns, struct wire_cost *ret);
 void role_count_cpu(struct role *role, const struct rusage *used);
 /* A process of it ended; @status is waitpid(2)'s. True: for a call that it may not make. */
 bool role_count_violation(struct role *role, int status);
