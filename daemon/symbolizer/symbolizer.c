@@ -238,20 +238,17 @@ static int symbolizer_lines(struct symbolizer *s, const struct wire_file *m, int
 	s->answer.object = (struct wire_object){
 		.head = { .size = sizeof(s->answer.object), .type = WIRE_OBJECT, .id = m->head.id },
 		.status = WIRE_OBJECT_READY,
-		.lined = lines_state(&s->lines, (uint32_t)m->head.id) == LINES_OPEN
-				 ? WIRE_LINED
-				 : WIRE_LINED_NOT,
+		.lined =
+			lines_state(&s->lines, (uint32_t)m->head.id) == LINES_OPEN ? WIRE_LINED : 0,
 	};
 	return r == -ENOMEM ? r : symbolizer_send(s);
 }
 
-/* Of a file that tells no lines. */
-static enum wire_lined symbolizer_lean(struct symbolizer *s, uint32_t object)
+static uint32_t symbolizer_lean(struct symbolizer *s, uint32_t object)
 {
 	const struct table *table = tables_get(&s->tables, object);
 
-	return table && table->symtab && symtab_is_lean(table->symtab) ? WIRE_LINED_NAMES
-								       : WIRE_LINED_NOT;
+	return table && table->symtab && symtab_is_lean(table->symtab) ? WIRE_LINED_NAMES : 0;
 }
 
 /* Takes the descriptor. */
@@ -265,7 +262,8 @@ static int symbolizer_file(struct symbolizer *s, const struct wire_file *m, int 
 		  (unsigned int)s->answer.object.status);
 	if (r == 0 && elf && elf_file_bytes(elf) <= FILES_HEADERS_MAX)
 		r = lines_add(&s->lines, (uint32_t)m->head.id, elf, NULL);
-	s->answer.object.lined = r > 0 ? WIRE_LINED : symbolizer_lean(s, (uint32_t)m->head.id);
+	s->answer.object.lined =
+		(r > 0 ? WIRE_LINED : 0) | symbolizer_lean(s, (uint32_t)m->head.id);
 	if (r > 0)
 		s->answer.object.sources |= lines_are_go(&s->lines, (uint32_t)m->head.id)
 						    ? OBJECT_SOURCE_LINES_GO

@@ -72,6 +72,8 @@ uint64_t symbolize_opener_owes_ns(struct symbolize *s);
 
 /* A stack of this process has frames of it: its rows, if they are due, are worth more, and its file is there. */
 void symbolize_use(struct symbolize *s, uint32_t object, uint32_t pid, uint64_t start_ns);
+/* That process has ended, or is another program by now. */
+void symbolize_gone(struct symbolize *s, uint32_t pid);
 /* There is little CPU time: rows are asked for slowly from now on, or as they come again. */
 void symbolize_defer(struct symbolize *s, bool deferred);
 

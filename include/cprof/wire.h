@@ -329,10 +329,10 @@ enum wire_object_status {
 };
 
 enum wire_lined {
-	WIRE_LINED_NOT,
-	WIRE_LINED, /* it tells lines */
-	WIRE_LINED_NAMES, /* it tells none; names are read from it as they are asked for, and all of them at RELEASE */
-	WIRE_LINED_MAX,
+	WIRE_LINED = 1, /* it tells lines */
+	WIRE_LINED_NAMES =
+		2, /* names are read from it as they are asked for, and all of them at RELEASE */
+	WIRE_LINED_ALL = 3,
 };
 
 /*
@@ -350,7 +350,7 @@ struct wire_object {
 	uint32_t build_id_sz;
 	struct object_segment segments[OBJECT_SEGMENTS_MAX];
 	uint8_t build_id[OBJECT_BUILD_ID_MAX];
-	uint32_t lined; /* enum wire_lined; but for NOT it stays open until RELEASE */
+	uint32_t lined; /* bits of enum wire_lined; not 0: it stays open until RELEASE */
 	uint32_t
 		sources; /* of its names, and of its lines if it is lined: bits of enum object_source */
 };

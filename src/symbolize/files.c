@@ -281,7 +281,7 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 	if (!o || debugs_on_object(s, m, now_ns))
 		return 0; /* forgotten meanwhile, or told once more */
 	if (o->state == OBJECT_READY && o->lined) {
-		lines_told(s, object, (enum wire_lined)m->lined, now_ns); /* it came again */
+		lines_told(s, object, m->lined, now_ns); /* it came again */
 		return 0;
 	}
 	if (o->state != OBJECT_OPENED && o->state != OBJECT_ASKED)
@@ -291,7 +291,7 @@ int symbolize_on_object(struct symbolize *s, const struct wire_object *m, uint64
 		return 0;
 	}
 	take_facts(s, object, m);
-	lines_told(s, object, (enum wire_lined)m->lined, now_ns);
+	lines_told(s, object, m->lined, now_ns);
 	symbolize_set_state(s, object, state_of(s, m), now_ns);
 	s->opts.on_object(object, s->opts.ctx);
 	if (s->opts.on_rows)

@@ -9,12 +9,14 @@
  * symbolizer's table, and only the lines are not.
  *
  * Large files are open for their names as well, of which the symbolizer then reads those that it is asked for. It
- * reads all of them when it has to let go of one, so that nothing is opened for them again.
+ * reads all of them when it has to let go of one, so that nothing is opened for them again. That is much, and so
+ * it waits while the process that was met there last lives, or for a minute.
  */
 
 #include "symbolize-internal.h"
 
-#define HOLD_NS 4000000000ull /* with a look each second, five at most */
+#define HOLD_NS 4000000000ull	    /* with a look each second, five at most */
+#define HOLD_LEAN_NS 60000000000ull /* while a process has it */
 #define AWAIT_LINES_NS 1000000000ull
 #define LINES_COST_NS 5000000ull /* of a user's bucket of openings */
 #define TICK_NS 1000000000ull
@@ -29,18 +31,19 @@ static void settle(struct symbolize *s, struct work *w)
 	views_ready(s, w);
 }
 
-void lines_told(struct symbolize *s, uint32_t object, enum wire_lined lined, uint64_t now_ns)
+void lines_told(struct symbolize *s, uint32_t object, uint32_t lined, uint64_t now_ns)
 {
 	struct object *o = objects_get(s->opts.objects, object);
 	struct work *w = symbolize_work(s, object);
 
 	if (!o || !w)
 		return;
-	o->lined = lined == WIRE_LINED;
+	o->lined = (lined & WIRE_LINED) != 0;
+	w->lean = (lined & WIRE_LINED_NAMES) != 0;
 	w->lined_by_debug = false;
 	w->lines_used_ns = now_ns;
 	settle(s, w);
-	if (lined == WIRE_LINED_NOT || w->held)
+	if (lined == 0 || w->held)
 		return;
 	w->held = vec_push(&s->held, object) ==
 		  0; /* without memory until it is forgotten, or many others come */
@@ -129,7 +132,24 @@ void lines_closed(struct symbolize *s, uint32_t object)
 	if (!w)
 		return;
 	w->held = false;
+	w->lean = false;
 	settle(s, w);
+}
+
+/* A process that still has it mapped keeps its file system as it is anyhow. */
+static uint64_t hold_ns(const struct work *w)
+{
+	return w->lean && w->user_pid != 0 && !w->user_gone ? HOLD_LEAN_NS : HOLD_NS;
+}
+
+void symbolize_gone(struct symbolize *s, uint32_t pid)
+{
+	for (size_t i = 0; i < s->held.cnt; i++) {
+		struct work *w = symbolize_work(s, s->held.v[i]);
+
+		if (w && w->user_pid == pid)
+			w->user_gone = true;
+	}
 }
 
 void lines_tick(struct symbolize *s, uint64_t now_ns)
@@ -150,7 +170,7 @@ void lines_tick(struct symbolize *s, uint64_t now_ns)
 			w->met = false;
 		if (w && w->lines_await_ns > 0 && now_ns >= w->lines_await_ns)
 			settle(s, w);
-		if (w && w->held && now_ns < w->lines_used_ns + HOLD_NS) {
+		if (w && w->held && now_ns < w->lines_used_ns + hold_ns(w)) {
 			i++;
 			continue;
 		}

@@ -236,6 +236,7 @@ void symbolize_use(struct symbolize *s, uint32_t object, uint32_t pid, uint64_t 
 	if (!w)
 		return;
 	w->met = true;
+	w->user_gone = false;
 	w->user_pid = pid;
 	w->user_start_ns = start_ns;
 	if (w->rows_due)

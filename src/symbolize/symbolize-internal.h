@@ -40,6 +40,8 @@ struct work {
 	uint64_t views;	   /* those in whose list of files it is, a bit each */
 	uint64_t missed;   /* those whose stacks wanted its names and are not looked at any more */
 	bool held;	   /* the symbolizer has it open for its lines or names */
+	bool lean;	   /* and to read its names */
+	bool user_gone;	   /* the process that was met last with it */
 	bool lined_by_debug;	 /* which its debug file tells */
 	uint64_t reread_ns;	 /* then it may be read once more for them, not before */
 	bool met;		 /* by a new stack, since that was looked at last */
@@ -306,8 +308,8 @@ void views_ready(struct symbolize *s, struct work *w);
 /* lines.c */
 /* Its debug file tells lines. */
 void lines_debug(struct symbolize *s, uint32_t object, uint64_t now_ns);
-/* The symbolizer's word on a file: whether it tells lines, and is open. */
-void lines_told(struct symbolize *s, uint32_t object, enum wire_lined lined, uint64_t now_ns);
+/* The symbolizer's word on a file: what it is open for, bits of enum wire_lined. */
+void lines_told(struct symbolize *s, uint32_t object, uint32_t lined, uint64_t now_ns);
 /* A place of it is to be asked for; true: not yet, the file is on its way. */
 bool lines_want(struct symbolize_view *v, uint32_t object, uint64_t now_ns);
 void lines_opened(struct symbolize *s, uint32_t object, const struct wire_opened *m);

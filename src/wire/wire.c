@@ -154,7 +154,7 @@ static bool check_object(const void *msg, size_t sz)
 
 	return sz == sizeof(*m) && m->status < WIRE_OBJECT_MAX && m->elf <= OBJECT_ELF_DYN &&
 	       m->segments_cnt <= OBJECT_SEGMENTS_MAX && m->build_id_sz <= OBJECT_BUILD_ID_MAX &&
-	       m->lined < WIRE_LINED_MAX && (m->sources & ~(uint32_t)OBJECT_SOURCE_ALL) == 0;
+	       m->lined <= WIRE_LINED_ALL && (m->sources & ~(uint32_t)OBJECT_SOURCE_ALL) == 0;
 }
 
 bool wire_link_is_valid(const char *name, size_t len)

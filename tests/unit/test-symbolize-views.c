@@ -243,15 +243,41 @@ TEST(a_file_that_is_open_for_its_names)
 	CHECK(!objects_get(b.objects, (uint32_t)m.head.id)->lined);
 	symbolize_use(b.s, (uint32_t)m.head.id, 7, 1);
 	CHECK_EQ(released_at(&b, 2 * SECOND), 0);
-	CHECK_EQ(released_at(&b, 5 * SECOND), 0);
-	CHECK_EQ(released_at(&b, 7 * SECOND), WIRE_RELEASE);
+	CHECK_EQ(released_at(&b, 61 * SECOND), 0);
+	symbolize_use(b.s, (uint32_t)m.head.id, 8, 1);
+	CHECK_EQ(released_at(&b, 62 * SECOND), 0);
+	symbolize_gone(b.s, 7);
+	CHECK_EQ(released_at(&b, 121 * SECOND), 0);
+	CHECK_EQ(released_at(&b, 122 * SECOND), WIRE_RELEASE);
 	CHECK_EQ(((struct wire_head *)b.buf)->id, m.head.id);
 	symbolize_use(b.s, (uint32_t)m.head.id, 7, 1);
 	add_stack(&b, (uint32_t)m.head.id, 1);
-	CHECK_EQ(symbolize_window(b.v, 8 * SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, 123 * SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(next(&b, b.opener), 0);
-	CHECK_EQ(released_at(&b, 20 * SECOND), 0);
+	CHECK_EQ(released_at(&b, 200 * SECOND), 0);
+	end(&b);
+}
+
+TEST(a_file_whose_process_is_gone_is_not_held_for_its_names)
+{
+	struct wire_object m = { .head = { .size = sizeof(m), .type = WIRE_OBJECT },
+				 .lined = WIRE_LINED_ALL,
+				 .elf = OBJECT_ELF_DYN };
+	struct bench b;
+
+	begin(&b);
+	m.head.id = announce(&b, 1, EXT4_SUPER_MAGIC, S_IFREG | 0755);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	say_opened(&b, (uint32_t)m.head.id, WIRE_OPENED_OK);
+	CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), 0);
+	CHECK(objects_get(b.objects, (uint32_t)m.head.id)->lined);
+	symbolize_use(b.s, (uint32_t)m.head.id, 7, 1);
+	CHECK_EQ(released_at(&b, 2 * SECOND), 0);
+	symbolize_gone(b.s, 7);
+	CHECK_EQ(released_at(&b, 5 * SECOND), 0);
+	CHECK_EQ(released_at(&b, 6 * SECOND), WIRE_RELEASE);
 	end(&b);
 }
 
