@@ -27,8 +27,9 @@
 #define TICK_PROC_NS (20 * NSEC_PER_MSEC) /* where /proc is asked: while a process lives */
 /* A question wakes the symbolizer, which looks a whole unit of debugging information through for it. */
 #define NAMES_NS (400 * NSEC_PER_MSEC) /* while somebody watches, or files are new */
-#define NAMES_SETTLED_NS \
-	(1900 * NSEC_PER_MSEC) /* below the time that a file is held for its lines */
+/* Below the time that a file is held for its lines whose process ended; the others come again. */
+#define NAMES_ENDED_NS (1900 * NSEC_PER_MSEC)
+#define NAMES_SETTLED_NS (7900 * NSEC_PER_MSEC)
 #define MAINTAIN_NS (900 * NSEC_PER_MSEC)
 #define STIRRED_NS NSEC_PER_SEC /* after a new file, before it is calm again */
 #define QUIET_TICKS 3		/* in vain, then it sleeps */
@@ -175,12 +176,17 @@ static uint64_t next_look(const struct stream *st, uint64_t now_ns)
 	return now_ns + TICK_NS;
 }
 
+static uint64_t names_pause(const struct stream *st, uint64_t now_ns)
+{
+	if (!is_calm(st, now_ns))
+		return NAMES_NS;
+	return symbolize_lets_go(st->sampler->symbolize) ? NAMES_ENDED_NS : NAMES_SETTLED_NS;
+}
+
 /* Of what comes without end nobody waits for a name; new files may be of processes that soon are gone. */
 static void ask_for_names(struct stream *st, uint64_t now_ns)
 {
-	const uint64_t pause = is_calm(st, now_ns) ? NAMES_SETTLED_NS : NAMES_NS;
-
-	if (st->names_wait || now_ns < st->names_ns + pause) {
+	if (st->names_wait || now_ns < st->names_ns + names_pause(st, now_ns)) {
 		interval_tick_places(st->open, now_ns);
 	} else {
 		interval_tick(st->open, now_ns);

@@ -66,17 +66,16 @@ void symbolize_announce(struct symbolize *s, const struct cprof_announce *a, uin
 
 /* Sends somebody else's question over the same socket; 0, -EBADF: there is none, or -errno: not now. */
 int symbolize_send_opener(struct symbolize *s, const struct wire_maps *m);
-
 /* Since when the opener owes the file that it was asked for first; UINT64_MAX: it owes none. */
 uint64_t symbolize_opener_owes_ns(struct symbolize *s);
-
 /* A stack of this process has frames of it: its rows, if they are due, are worth more, and its file is there. */
 void symbolize_use(struct symbolize *s, uint32_t object, uint32_t pid, uint64_t start_ns);
 /* That process has ended, or is another program by now. */
 void symbolize_gone(struct symbolize *s, uint32_t pid);
+/* Is a file let go of soon that nobody may have any more? What it tells is to be asked for now. */
+bool symbolize_lets_go(struct symbolize *s);
 /* There is little CPU time: rows are asked for slowly from now on, or as they come again. */
 void symbolize_defer(struct symbolize *s, bool deferred);
-
 /* Its file is to be read once more, for what else came of it, as soon as a process has it. */
 void symbolize_read_again(struct symbolize *s, uint32_t object, uint64_t now_ns);
 /* Its unwinding rows are on their way: the file is being opened or read. */

@@ -152,6 +152,17 @@ void symbolize_gone(struct symbolize *s, uint32_t pid)
 	}
 }
 
+bool symbolize_lets_go(struct symbolize *s)
+{
+	for (size_t i = 0; i < s->held.cnt; i++) {
+		const struct work *w = symbolize_work(s, s->held.v[i]);
+
+		if (w && w->user_gone)
+			return true;
+	}
+	return false;
+}
+
 void lines_tick(struct symbolize *s, uint64_t now_ns)
 {
 	struct wire_head m = { .size = sizeof(m), .type = WIRE_RELEASE };
