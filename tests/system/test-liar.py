@@ -305,6 +305,11 @@ def names(spool, since_ns):
     return found
 
 
+def lies_ended(spool):
+    newest = max(profile.time_ns for _, profile in spool.read())
+    return not any("a_lie" in n for n in names(spool, newest))
+
+
 def lie_with_care(launcher, seconds, bad=()):
     """Answers all, at once: @bad are of the files that it was given the places that it says are bad."""
     end, given = time.monotonic() + seconds, 0
@@ -333,6 +338,8 @@ def with_care(args, checks, tmp, name, end, bad=()):
         end(launcher)
         launcher.honest()
         harness.wait_until(lambda: "hot3" in names(spool, 0), 30, "names by the honest one")
+        # They serve until the next one has read the file, of which some take longer than the workload's.
+        harness.wait_until(lambda: lies_ended(spool), 30, "a window without a lie")
         since = time.time_ns()
         time.sleep(3.5)
         later = names(spool, since)
