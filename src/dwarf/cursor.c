@@ -8,20 +8,18 @@
 #include "cursor.h"
 
 #define LEB_BYTES_MAX 10
+#define PIECE_FIRST ((size_t)4 << 10)
+#define GROWTH 4
 
-int cursor_init(struct cursor *c, size_t cap)
+void cursor_init(struct cursor *c, size_t cap)
 {
-	*c = (struct cursor){ .buf_cap = cap, .buf = malloc(cap) };
-	if (!c->buf)
-		return -ENOMEM;
-	c->p = c->limit = c->buf;
-	return 0;
+	*c = (struct cursor){ .buf_cap = cap };
 }
 
-void cursor_done(struct cursor *c)
+void cursor_rest(struct cursor *c)
 {
 	free(c->buf);
-	*c = (struct cursor){ 0 };
+	cursor_init(c, c->buf_cap);
 }
 
 /* Stands at @pos, of which nothing is here. */
@@ -59,6 +57,14 @@ void cursor_fail(struct cursor *c, int error)
 	stand(c, c->end);
 }
 
+/* Who jumps to and fro needs little of each place; who goes on needs more of it. */
+static size_t next_piece(const struct cursor *c, uint64_t pos)
+{
+	if (c->buf_cnt > 0 && pos == c->buf_start + c->buf_cnt)
+		return MIN(GROWTH * c->piece, c->buf_cap);
+	return MIN(PIECE_FIRST, c->buf_cap);
+}
+
 /* There is nothing left here: the next piece, of which at least a byte is here then. */
 static bool fill(struct cursor *c)
 {
@@ -70,8 +76,14 @@ static bool fill(struct cursor *c)
 		cursor_fail(c, -EBADMSG);
 		return false;
 	}
+	c->buf = c->buf ? c->buf : malloc(c->buf_cap);
+	if (!c->buf) {
+		cursor_fail(c, -ENOMEM);
+		return false;
+	}
+	c->piece = next_piece(c, pos);
 	/* Also what lies behind the end: the next unit's head. */
-	cnt = (size_t)MIN(c->section->size - pos, (uint64_t)c->buf_cap);
+	cnt = (size_t)MIN(c->section->size - pos, (uint64_t)c->piece);
 	c->buf_cnt = 0;
 	r = section_read(c->section, pos, c->buf, cnt);
 	if (r < 0) {

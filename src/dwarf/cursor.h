@@ -20,12 +20,14 @@ struct cursor {
 	uint64_t buf_start;
 	size_t buf_cnt;
 	size_t buf_cap;
-	uint8_t *buf;
+	size_t piece; /* what was read at once last */
+	uint8_t *buf; /* NULL: none yet */
 };
 
-/* With a buffer of @cap bytes: what is read at once. 0 or -ENOMEM. */
-int cursor_init(struct cursor *c, size_t cap);
-void cursor_done(struct cursor *c);
+/* With a buffer of @cap bytes, when it is needed: what is read at once at most. */
+void cursor_init(struct cursor *c, size_t cap);
+/* Without it until it is needed again. */
+void cursor_rest(struct cursor *c);
 
 /* Goes to [@pos, @end) of the section; what was wrong before is forgotten. */
 void cursor_seek(struct cursor *c, struct section *s, uint64_t pos, uint64_t end);

@@ -9,40 +9,33 @@
 
 #include "cprof/base/sort.h"
 
-#define PIECE_LARGE ((size_t)64 << 10)
+#define PIECE_LARGE ((size_t)48 << 10)
 #define PIECE_SMALL ((size_t)1 << 10)
 #define PIECE_TEXT 256
 /* Of the memory that is allowed: for names and paths. */
 #define TEXTS_SHARE 4
 
-static int readers_init(struct readers *rd)
+static void readers_init(struct readers *rd)
 {
-	int r = cursor_init(&rd->tree, PIECE_LARGE);
-
-	if (r == 0)
-		r = cursor_init(&rd->line, PIECE_LARGE);
-	if (r == 0)
-		r = cursor_init(&rd->abbrev, 4 * PIECE_SMALL);
-	if (r == 0)
-		r = cursor_init(&rd->die, PIECE_SMALL);
-	if (r == 0)
-		r = cursor_init(&rd->list, PIECE_SMALL);
-	if (r == 0)
-		r = cursor_init(&rd->number, PIECE_TEXT);
-	if (r == 0)
-		r = cursor_init(&rd->text, PIECE_TEXT);
-	return r;
+	cursor_init(&rd->tree, PIECE_LARGE);
+	cursor_init(&rd->line, PIECE_LARGE);
+	cursor_init(&rd->abbrev, 4 * PIECE_SMALL);
+	cursor_init(&rd->die, PIECE_SMALL);
+	cursor_init(&rd->list, PIECE_SMALL);
+	cursor_init(&rd->number, PIECE_TEXT);
+	cursor_init(&rd->text, PIECE_TEXT);
 }
 
-static void readers_done(struct readers *rd)
+/* Of many files that are open one is read at a time. */
+static void readers_rest(struct readers *rd)
 {
-	cursor_done(&rd->tree);
-	cursor_done(&rd->line);
-	cursor_done(&rd->abbrev);
-	cursor_done(&rd->die);
-	cursor_done(&rd->list);
-	cursor_done(&rd->number);
-	cursor_done(&rd->text);
+	cursor_rest(&rd->tree);
+	cursor_rest(&rd->line);
+	cursor_rest(&rd->abbrev);
+	cursor_rest(&rd->die);
+	cursor_rest(&rd->list);
+	cursor_rest(&rd->number);
+	cursor_rest(&rd->text);
 }
 
 int dwarf_outcome_of(int r)
@@ -73,9 +66,8 @@ int dwarf_open(const struct elf_file *f, const struct dwarf_limits *limits, uint
 	d->limits = *limits;
 	d->ledger.bytes_max = limits->bytes - limits->bytes / TEXTS_SHARE;
 	dwarf_allow(d, limits->work);
-	r = readers_init(&d->readers);
-	if (r == 0)
-		r = funcs_init(&d->funcs, &d->readers, limits->bytes / TEXTS_SHARE, seed);
+	readers_init(&d->readers);
+	r = funcs_init(&d->funcs, &d->readers, limits->bytes / TEXTS_SHARE, seed);
 	if (r == 0)
 		r = part_open(&d->main, f, &d->ledger, false);
 	if (r < 0)
@@ -97,7 +89,7 @@ struct dwarf *dwarf_close(struct dwarf *d)
 	index_done(&d->index, &d->ledger);
 	funcs_done(&d->funcs);
 	part_done(&d->main, &d->ledger);
-	readers_done(&d->readers);
+	readers_rest(&d->readers);
 	vec_done(&d->too_large);
 	free(d);
 	return NULL;
@@ -105,8 +97,7 @@ struct dwarf *dwarf_close(struct dwarf *d)
 
 size_t dwarf_bytes(const struct dwarf *d)
 {
-	return sizeof(*d) + d->ledger.bytes + funcs_bytes(&d->funcs) + 2 * PIECE_LARGE +
-	       6 * PIECE_SMALL + 2 * PIECE_TEXT;
+	return sizeof(*d) + d->ledger.bytes + funcs_bytes(&d->funcs);
 }
 
 void dwarf_allow(struct dwarf *d, uint64_t work)
@@ -207,5 +198,6 @@ int dwarf_find(struct dwarf *d, const uint64_t *addrs, size_t cnt, dwarf_place_f
 		r = unit_list_build(&d->readers, d->supplement, &d->ledger);
 	if (r == 0)
 		r = answer_all(d, addrs, cnt, fn, ctx);
+	readers_rest(&d->readers);
 	return dwarf_outcome_of(r);
 }
