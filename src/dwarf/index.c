@@ -297,9 +297,12 @@ int index_build(struct index *ix, struct readers *rd, struct part *part, struct 
 	if (r == 0)
 		r = settle(ix, ledger);
 	ix->complete = r == 0;
-	if (r == 0)
-		forget_vague(ix, ledger);
-	return r;
+	if (r < 0)
+		return r;
+	forget_vague(ix, ledger);
+	for (size_t i = 0; i < SECTIONS_CNT; i++)
+		section_settle(&part->sections[i]);
+	return 0;
 }
 
 void index_done(struct index *ix, struct ledger *ledger)

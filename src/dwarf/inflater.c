@@ -4,7 +4,7 @@
  * A stream that goes through the section, with check points on its way: copies of its state, some 42 KiB each,
  * from which it can go on at any later time. Where it has not been there is none yet, so that a section
  * that is read in part is unpacked in part. What comes out is kept in chunks, as many as the ledger has room
- * for; those that were not used for longest go first.
+ * for; those that were not used for longest go first, and of what was only gone through nearly all.
  *
  * A stream by zstd looks back megabytes, so there are no copies of it: it begins anew. What it went over on its way is
  * kept, then, while there is room: half of what may be kept at all, for there are other sections. So one of
@@ -25,10 +25,12 @@
 
 #define RATIO_MAX 1032
 #define CHUNK_SZ ((size_t)64 << 10)
-#define CHUNKS_MAX 128
+#define CHUNKS_MAX 48
+#define CHUNKS_SETTLED 16
 #define PIECE_SZ ((size_t)16 << 10)
 #define POINTS_MAX 64
 #define POINT_BYTES ((size_t)48 << 10)
+#define SPACING_MIN ((uint64_t)256 << 10)
 /* A byte that comes out takes as long as so many that are looked at. */
 #define BYTE_WORK 4
 #define BYTE_WORK_ZSTD 1
@@ -81,6 +83,7 @@ int inflater_new(const struct elf_file *f, const struct elf_section *e, struct l
 		 struct inflater **ret)
 {
 	_cleanup_(inflater_freep) struct inflater *in = NULL;
+	uint64_t points;
 	int r;
 
 	if (e->packing == ELF_ZLIB && e->plain_sz / RATIO_MAX > e->sz)
@@ -94,7 +97,9 @@ int inflater_new(const struct elf_file *f, const struct elf_section *e, struct l
 	in->packed = e->sz;
 	in->size = e->plain_sz;
 	in->packing = e->packing;
-	in->spacing = MAX(in->size / POINTS_MAX, (uint64_t)1 << 20);
+	/* Together they leave room for as much again. */
+	points = MAX(MIN(ledger->bytes_max / 2 / POINT_BYTES, (size_t)POINTS_MAX), (size_t)1);
+	in->spacing = MAX(in->size / points, SPACING_MIN);
 	r = keep(in, sizeof(*in));
 	if (r < 0)
 		return r;
@@ -151,8 +156,11 @@ static void maybe_add_point(struct inflater *in)
 	uint64_t last = in->points.cnt > 0 ? in->points.v[in->points.cnt - 1]->out : 0;
 	_cleanup_free_ struct point *p = NULL;
 
+	/* What comes out needs room, too. */
 	if (in->packing != ELF_ZLIB || in->out < last + in->spacing ||
-	    in->points.cnt == POINTS_MAX || vec_reserve(&in->points, 1) < 0)
+	    in->points.cnt == POINTS_MAX ||
+	    in->ledger->bytes_max - in->ledger->bytes < POINT_BYTES + CHUNK_SZ ||
+	    vec_reserve(&in->points, 1) < 0)
 		return;
 	p = malloc(sizeof(*p));
 	if (!p || keep(in, POINT_BYTES) < 0)
@@ -314,6 +322,25 @@ static int find_chunk(struct inflater *in, uint64_t number, struct chunk **ret)
 		}
 	}
 	return load_chunk(in, number, ret);
+}
+
+static int compare_used(const void *pa, const void *pb)
+{
+	const struct chunk *a = pa, *b = pb;
+
+	return CMP(b->used, a->used);
+}
+
+void inflater_settle(struct inflater *in)
+{
+	if (in->packing != ELF_ZLIB || in->chunks.cnt <= CHUNKS_SETTLED)
+		return;
+	qsort(in->chunks.v, in->chunks.cnt, sizeof(*in->chunks.v), compare_used);
+	while (in->chunks.cnt > CHUNKS_SETTLED) {
+		free(in->chunks.v[--in->chunks.cnt].bytes);
+		ledger_drop(in->ledger, CHUNK_SZ);
+		in->bytes -= CHUNK_SZ;
+	}
 }
 
 int inflater_read(struct inflater *in, uint64_t offset, void *dst, size_t sz)

@@ -51,6 +51,12 @@ void section_done(struct section *s)
 	s->size = 0;
 }
 
+void section_settle(struct section *s)
+{
+	if (s->packed)
+		inflater_settle(s->packed);
+}
+
 int section_read(struct section *s, uint64_t offset, void *dst, size_t sz)
 {
 	int r;
