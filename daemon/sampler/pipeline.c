@@ -169,7 +169,7 @@ static void take_exit(const struct stream *st, const struct cprof_exit *e)
 	const struct interval *iv = interval_at(st, e->time_ns);
 
 	if (st->sampler->symbolize)
-		symbolize_gone(st->sampler->symbolize, e->pid);
+		symbolize_gone(st->sampler->symbolize, e->pid, e->start_ns);
 	if (iv->settled || (iv->window->to_boot_ns > 0 && e->time_ns > iv->window->to_boot_ns))
 		return;
 	fold_exit(iv->window, e);

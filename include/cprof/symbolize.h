@@ -70,8 +70,8 @@ int symbolize_send_opener(struct symbolize *s, const struct wire_maps *m);
 uint64_t symbolize_opener_owes_ns(struct symbolize *s);
 /* A stack of this process has frames of it: its rows, if they are due, are worth more, and its file is there. */
 void symbolize_use(struct symbolize *s, uint32_t object, uint32_t pid, uint64_t start_ns);
-/* That process has ended, or is another program by now. */
-void symbolize_gone(struct symbolize *s, uint32_t pid);
+/* That process has ended; @pid 0: by its start alone it is known which. */
+void symbolize_gone(struct symbolize *s, uint32_t pid, uint64_t start_ns);
 /* Is a file let go of soon that nobody may have any more? What it tells is to be asked for now. */
 bool symbolize_lets_go(struct symbolize *s);
 /* There is little CPU time: rows are asked for slowly from now on, or as they come again. */

@@ -146,12 +146,12 @@ static uint64_t hold_ns(const struct work *w)
 	return w->lean ? HOLD_LEAN_NS : HOLD_MAPPED_NS;
 }
 
-void symbolize_gone(struct symbolize *s, uint32_t pid)
+void symbolize_gone(struct symbolize *s, uint32_t pid, uint64_t start_ns)
 {
 	for (size_t i = 0; i < s->held.cnt; i++) {
 		struct work *w = symbolize_work(s, s->held.v[i]);
 
-		if (w && w->user_pid == pid)
+		if (w && w->user_start_ns == start_ns && (pid == 0 || w->user_pid == pid))
 			w->user_gone = true;
 	}
 }

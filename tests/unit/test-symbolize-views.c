@@ -246,7 +246,8 @@ TEST(a_file_that_is_open_for_its_names)
 	CHECK_EQ(released_at(&b, 61 * SECOND), 0);
 	symbolize_use(b.s, (uint32_t)m.head.id, 8, 1);
 	CHECK_EQ(released_at(&b, 62 * SECOND), 0);
-	symbolize_gone(b.s, 7);
+	symbolize_gone(b.s, 7, 1);
+	symbolize_gone(b.s, 0, 2);
 	CHECK_EQ(released_at(&b, 121 * SECOND), 0);
 	CHECK_EQ(released_at(&b, 122 * SECOND), WIRE_RELEASE);
 	CHECK_EQ(((struct wire_head *)b.buf)->id, m.head.id);
@@ -275,7 +276,7 @@ TEST(a_file_whose_process_is_gone_is_not_held_for_its_names)
 	CHECK(objects_get(b.objects, (uint32_t)m.head.id)->lined);
 	symbolize_use(b.s, (uint32_t)m.head.id, 7, 1);
 	CHECK_EQ(released_at(&b, 2 * SECOND), 0);
-	symbolize_gone(b.s, 7);
+	symbolize_gone(b.s, 0, 1);
 	CHECK_EQ(released_at(&b, 5 * SECOND), 0);
 	CHECK_EQ(released_at(&b, 6 * SECOND), WIRE_RELEASE);
 	end(&b);
