@@ -30,6 +30,7 @@
 #define MERGE_MEMORY_MAX ((size_t)32 << 20)
 #define OVERDUE_NS (2 * NSEC_PER_SEC)
 #define TELL_EVERY_NS (60 * NSEC_PER_SEC)
+#define MAPS_AGAIN_NS (60 * NSEC_PER_SEC)
 /* After STOP: sampling goes on for so long at most, and the disk has until then. */
 #define ENDING_NS (1500 * NSEC_PER_MSEC)
 #define END_NS (2500 * NSEC_PER_MSEC)
@@ -125,6 +126,7 @@ static int begin_stream(struct always *a, struct collect_failure *failure)
 	a->cut = (struct always_losses){ 0 };
 	a->first = true;
 	a->rotate_ns = now_ns + a->config.window_ns;
+	a->maps_ns = 0;
 	loop_timer_set(a->timer, now_ns);
 	return 0;
 }
@@ -281,11 +283,21 @@ int always_set_spool(struct always *a, int dir_fd)
 	return 0;
 }
 
+/* They hardly grow: most have all their memory from the start. */
+static uint64_t maps_bytes(struct always *a, uint64_t now_ns)
+{
+	if (now_ns >= a->maps_ns) {
+		a->maps_bytes = status_maps_bytes(a);
+		a->maps_ns = now_ns + MAPS_AGAIN_NS;
+	}
+	return a->maps_bytes;
+}
+
 void always_set_roles(struct always *a, const struct wire_roles *m)
 {
 	a->roles = *m;
 	a->roles_windows = intervals_bytes(a->sampler);
-	a->bpf_bytes = status_bpf_bytes(a);
+	a->bpf_bytes = maps_bytes(a, clock_mono_ns()) + unwinding_bytes(a->sampler);
 }
 
 /* How long nothing was sampled before this run: known when the spool was opened. */

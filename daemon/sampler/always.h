@@ -102,7 +102,9 @@ struct always {
 	uint64_t untold_ns; /* not sampled, and no file that was made since says so */
 	struct wire_roles roles;
 	size_t roles_windows; /* what windows took when that came */
-	uint64_t bpf_bytes;   /* of maps, when that came */
+	uint64_t maps_bytes;  /* of the collections' maps, as of some time before maps_ns */
+	uint64_t maps_ns;     /* they are asked for again then */
+	uint64_t bpf_bytes;   /* of all maps, when that came */
 	struct ceiling ceiling;
 	unsigned int shift;		/* of the rate in force */
 	char problem[CONTROL_TEXT_SZ];	/* of the latest change that could not be made */
@@ -147,8 +149,8 @@ void status_settled(struct always *a, const struct interval *iv, uint32_t cpus);
 /* What works less well than it should, but for what the launcher told us; how many. */
 unsigned int status_degraded(struct always *a, char texts[CONTROL_DEGRADED_MAX][CONTROL_TEXT_SZ]);
 void status_measure(struct always *a, uint64_t now_ns);
-/* What the maps of its collections take now. */
-uint64_t status_bpf_bytes(const struct always *a);
+/* What the maps of its collections take now, but for those of unwinding rows: a file of /proc for each. */
+uint64_t status_maps_bytes(const struct always *a);
 
 /* filter.c: do Include= and Exclude= want it? @ctx is the struct always. */
 bool filter_wants(const struct window_process *p, void *ctx);

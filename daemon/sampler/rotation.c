@@ -246,6 +246,7 @@ static void drop_streams(struct always *a)
 			a->counters.v[n] += st->counters.v[n];
 		(void)collect_counters(st->collect, &a->counters);
 		(void)stream_free(st);
+		a->maps_ns = 0;
 	}
 	a->streams_cnt = MIN(a->streams_cnt, kept);
 }

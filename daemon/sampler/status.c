@@ -269,9 +269,9 @@ static uint64_t cpu_so_far(const struct always *a, uint64_t bpf_ns)
 	return sum + (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-uint64_t status_bpf_bytes(const struct always *a)
+uint64_t status_maps_bytes(const struct always *a)
 {
-	uint64_t sum = unwinding_bytes(a->sampler);
+	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < a->streams_cnt; i++)
 		sum += collect_map_bytes(a->streams[i]->collect);
@@ -376,5 +376,5 @@ void status_fill(struct always *a, struct control_status *ret)
 	ret->from_real_ns = st->open ? st->open->window->from_real_ns : 0;
 	ret->hz = st->hz;
 	ret->cpus = st->cpus;
-	ret->bpf_bytes = status_bpf_bytes(a);
+	ret->bpf_bytes = status_maps_bytes(a) + unwinding_bytes(a->sampler);
 }
