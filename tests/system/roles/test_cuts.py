@@ -164,7 +164,7 @@ class CutTest(unittest.TestCase):
         self.symbolizer.file(self.next(), path)
         whole = self.symbolizer.names(self.ident, asked)
         self.symbolizer.forget(self.ident)
-        with swapping(WORKLOADS / "swaps", "cut", path, PAUSE_US):
+        with swapping(WORKLOADS / "swaps", "cut", path, PAUSE_US, 0):
             begun = time.monotonic()
             for i in range(CUTS):
                 try:

@@ -6,7 +6,7 @@
  * run A B OFFSET...	the same with the whole files, each for some time, in which its code at OFFSET (its own) is called
  * exchange X Y ...	two names for two things, with each pair by turns
  * bind WHAT WHERE	mounted there, and not
- * cut FILE PAUSE_US	the file becomes shorter, at random, and is whole again for at most so long
+ * cut FILE PAUSE_US LEAST	the file becomes shorter, at random, but for LEAST bytes, and is whole again for at most so long
  * Prints "swaps" and the address when it begins.
  */
 
@@ -104,7 +104,7 @@ static void pause_at_most(unsigned int *seed, uint64_t us)
 		;
 }
 
-static void cut(const char *path, uint64_t pause_us)
+static void cut(const char *path, uint64_t pause_us, size_t least)
 {
 	int fd = open_or_die(path, O_RDWR);
 	unsigned int seed = (unsigned int)getpid();
@@ -116,11 +116,11 @@ static void cut(const char *path, uint64_t pause_us)
 		die(path);
 	sz = (size_t)st.st_size;
 	bytes = malloc(sz);
-	if (!bytes || sz == 0 || pread(fd, bytes, sz, 0) != (ssize_t)sz)
+	if (!bytes || sz <= least || pread(fd, bytes, sz, 0) != (ssize_t)sz)
 		die(path);
 	begins();
 	for (;;) {
-		size_t at = (size_t)rand_r(&seed) % sz;
+		size_t at = least + (size_t)rand_r(&seed) % (sz - least);
 
 		pause_at_most(&seed, pause_us);
 		if (ftruncate(fd, (off_t)at) < 0 ||
@@ -139,7 +139,7 @@ int main(int argc, char *argv[])
 		exchange(argc - 2, argv + 2);
 	if (argc == 4 && strcmp(argv[1], "bind") == 0)
 		swap_mounts(argv[2], argv[3]);
-	if (argc == 4 && strcmp(argv[1], "cut") == 0)
-		cut(argv[2], strtoul(argv[3], NULL, 10));
+	if (argc == 5 && strcmp(argv[1], "cut") == 0)
+		cut(argv[2], strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 0));
 	return 2;
 }
