@@ -82,15 +82,16 @@ static bool target_same_device(uint32_t major, uint32_t minor, uint32_t kernel_d
 }
 
 /*
- * Of a mount that only the kernel has, in nobody's list: memory files lie there. What is in no list any more
- * because it was unmounted meanwhile answers for itself, or has this worker killed.
+ * Of a mount that only the kernel has, in nobody's list: memory files lie there, and what the first programs were
+ * unpacked to. What is in no list any more because it was unmounted meanwhile answers for itself, or has this
+ * worker killed.
  */
 static bool target_is_memory(int handle)
 {
 	struct statfs fs;
 
-	return fstatfs(handle, &fs) == 0 &&
-	       (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
+	return fstatfs(handle, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ||
+					     fs.f_type == HUGETLBFS_MAGIC);
 }
 
 /*
