@@ -98,6 +98,15 @@ static bool find(struct symbolize *s, const struct debug_want *want, uint32_t fr
 	return true;
 }
 
+/* The symbolizer may be faster than the opener, which tells the path: a debug file is looked for beside it. */
+static bool is_to_come(struct symbolize *s, const struct debug_want *want)
+{
+	const struct object *o = objects_get(s->opts.objects, want->object);
+	const struct work *w = symbolize_work(s, want->object);
+
+	return o && w && w->word_due && !o->path;
+}
+
 /* One that cannot be asked for is left as it is: the file's own rows are there. */
 void debugs_pump(struct symbolize *s, uint64_t now_ns)
 {
@@ -106,6 +115,8 @@ void debugs_pump(struct symbolize *s, uint64_t now_ns)
 	while (d->making.object == 0 && d->cnt > 0 && s->opener_fd >= 0) {
 		const struct debug_want *want = &d->waiting[d->first];
 
+		if (is_to_come(s, want))
+			return;
 		if (!find(s, want, 0, now_ns))
 			limit(s, want->object);
 		d->first = (d->first + 1) % DEBUGS_WAIT_MAX;

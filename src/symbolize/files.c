@@ -59,6 +59,7 @@ bool symbolize_open(struct symbolize *s, uint32_t object, uint64_t now_ns)
 	if (seqpacket_send(s->opener_fd, &m, sizeof(m), -EBADF) < 0)
 		return false;
 	s->opts.counters->v[COUNTER_objects_announced]++;
+	w->word_due = true;
 	symbolize_set_state(s, object, OBJECT_ASKED, now_ns);
 	return true;
 }
@@ -115,10 +116,12 @@ static void on_opened(struct symbolize *s, const struct wire_opened *m, uint64_t
 {
 	uint32_t object = (uint32_t)m->head.id;
 	struct object *o = objects_get(s->opts.objects, object);
+	struct work *w = symbolize_work(s, object);
 	struct counters *c = s->opts.counters;
 
-	if (!o || m->head.id < CPROF_OBJECT_FIRST)
+	if (!o || !w || m->head.id < CPROF_OBJECT_FIRST)
 		return;
+	w->word_due = false;
 	c->v[COUNTER_opens_hung] += m->status == WIRE_OPENED_HUNG;
 	take_path(s, object, m);
 	if (o->lined)
@@ -192,6 +195,7 @@ int symbolize_dispatch_opener(struct symbolize *s, uint64_t now_ns)
 		if (sz == -EAGAIN) {
 			opens_pump(s, now_ns);
 			rows_pump(s, now_ns);
+			debugs_pump(s, now_ns);
 			return 0;
 		}
 		if (sz > 0 && take_message(s, (size_t)sz, now_ns) == 0)

@@ -31,6 +31,7 @@ struct work {
 	bool jit;	   /* in the list of those */
 	bool has_map;	   /* a perf map was read */
 	bool lives;	   /* the opener found its process */
+	bool word_due;	   /* the opener was asked for it, and has not said what became of it */
 	bool gone;	   /* the opener found its process gone: nothing is asked for any more */
 	bool limited;	   /* put off, and counted */
 	bool rows_due;	   /* its rows were not told yet */

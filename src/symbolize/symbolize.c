@@ -196,6 +196,10 @@ void symbolize_set_opener(struct symbolize *s, int fd, uint64_t others_ns, uint6
 		debugs_end(s, now_ns);
 	companions_opener_lost(s, now_ns);
 	while (objects_next(s->opts.objects, &pos, &i)) {
+		struct work *w = symbolize_work(s, i);
+
+		if (w)
+			w->word_due = false; /* of who is gone */
 		if (objects_get(s->opts.objects, i)->state == OBJECT_ASKED)
 			symbolize_set_state(s, i, OBJECT_SEEN, now_ns);
 	}

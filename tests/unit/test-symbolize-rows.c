@@ -398,6 +398,40 @@ TEST(a_debug_file_is_looked_for_until_it_is_the_right_one)
 	end(&b);
 }
 
+TEST(a_debug_file_is_looked_for_when_the_path_was_told)
+{
+	struct {
+		struct wire_opened m;
+		char path[8];
+	} opened = {
+		.m = { .head = { .size = sizeof(opened.m) + 6, .type = WIRE_OPENED },
+		       .status = WIRE_OPENED_OK,
+		       .path_len = 6 },
+		.path = "/opt/x",
+	};
+	const struct wire_open_debug *m;
+	struct bench b;
+	uint32_t object;
+
+	begin(&b);
+	object = announce(&b, 100, EXT4_SUPER_MAGIC, S_IFREG | 0755);
+	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
+	/* The symbolizer is faster than the opener's word. */
+	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	CHECK_EQ(asked(&b), object);
+	b.link = "x.debug";
+	CHECK_EQ(say_block(&b, object, WIRE_ROWS_OK, 1), 0);
+	CHECK_EQ(next(&b, b.opener), 0);
+	opened.m.head.id = object;
+	CHECK_EQ(seqpacket_send(b.opener, &opened, opened.m.head.size, -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_opener(b.s, SECOND), 0);
+	expect_debug(&b, object, 0);
+	m = (const void *)b.buf;
+	CHECK_EQ(m->path_len, 6);
+	CHECK_EQ(b.counters.v[COUNTER_debug_limited], 0);
+	end(&b);
+}
+
 TEST(a_file_without_a_debug_file_is_closed)
 {
 	struct bench b;
