@@ -176,7 +176,8 @@ static int settle_blocks(struct cfi_rows *rows, size_t from)
 		for (size_t k = b->first; k < b->first + b->cnt; k++)
 			out = append(dst, out, from, rows->rows.v[k]);
 	}
-	memcpy(rows->rows.v + from, dst + from, (out - from) * sizeof(*dst));
+	if (out > from)
+		memcpy(rows->rows.v + from, dst + from, (out - from) * sizeof(*dst));
 	rows->rows.cnt = out;
 	return 0;
 }
