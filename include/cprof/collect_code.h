@@ -30,4 +30,7 @@ typedef void (*collect_code_fn)(const struct cprof_code_line *line, void *ctx);
 int collect_code_find(struct collect_code *c, const uint64_t *places, size_t cnt,
 		      collect_code_fn fn, void *ctx);
 
+/* What its maps take, as /proc below @root says; NULL: nothing. */
+uint64_t collect_code_map_bytes(const struct collect_code *c, const struct root *root);
+
 DEFINE_CLEANUP(struct collect_code *, collect_code_free);

@@ -63,7 +63,7 @@ class Entries(int):
 def look(daemon):
     """{figure: value}, all that must not grow."""
     roles = daemon.roles()
-    found = {"all: processes": len(harness.tree_of(daemon.process.pid))}
+    found = {"all: processes": len(harness.roles_of(daemon.process.pid))}
     for role, pid in roles.items():
         found[f"{role}: descriptors"] = whole.descriptors(pid)
         found[f"{role}: threads"] = whole.threads(pid)

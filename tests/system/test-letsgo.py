@@ -116,7 +116,9 @@ def others(daemon):
     for entry in os.listdir("/proc"):
         if entry.isdigit() and int(entry) not in ours:
             with contextlib.suppress(OSError):
-                if os.readlink(f"/proc/{entry}/exe").rsplit("/", 1)[-1].startswith("cprofd-opener"):
+                comm = pathlib.Path(f"/proc/{entry}/comm").read_text(encoding="utf-8", errors="replace").strip()
+                if (comm != harness.LOOKER and
+                        os.readlink(f"/proc/{entry}/exe").rsplit("/", 1)[-1].startswith("cprofd-opener")):
                     found.append(int(entry))
     return found
 

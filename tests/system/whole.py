@@ -60,7 +60,7 @@ class Daemon(cprofd.Daemon):
     def roles(self):
         """{role: pid}; the launcher is cprofd."""
         found = {}
-        for pid in harness.tree_of(self.process.pid):
+        for pid in harness.roles_of(self.process.pid):
             with contextlib.suppress(OSError):
                 name = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
                 found[(name.split("-") + [name])[1] if "-" in name else name] = pid
