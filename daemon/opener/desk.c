@@ -16,6 +16,7 @@
 #include "desk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -223,6 +224,10 @@ static int on_replies(struct loop_source *source, uint32_t events, void *ctx)
 		w->replies = loop_remove(w->replies);
 		return 0;
 	}
+#ifdef CPROF_LEAK_ONE_IN
+	if (d->reply.head.id % CPROF_LEAK_ONE_IN == 0)
+		(void)fcntl(w->p.link, F_DUPFD_CLOEXEC, 0);
+#endif
 	r = w->unwanted ? 0 : d->opts.on_reply(&d->reply.head, d->opts.ctx);
 	if (w->unwanted || now_ns > w->born_ns + LIFE_NS)
 		let_go(w, now_ns);

@@ -83,10 +83,7 @@ static void serve_open(struct server *s, const struct wire_open *req, union repl
 		status = target_open(&s->root, req, &t);
 	if (status == WIRE_OPENED_OK)
 		status = send_file(s, req, &t);
-#ifdef CPROF_LEAK_ONE_IN
-	if (req->head.id % CPROF_LEAK_ONE_IN != 0)
-#endif
-		t.fd = fd_close(t.fd);
+	t.fd = fd_close(t.fd);
 	tell(req, status, &t);
 
 	ret->opened.head = (struct wire_opened){
