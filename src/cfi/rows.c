@@ -16,19 +16,13 @@
 
 #include "cprof/base/sort.h"
 
-static int rule_number(struct cfi_rows *rows, const struct cprof_rule *rule)
-{
-	return ruleset_number(&rows->ruleset, rule, MIN(rows->limits.rules, CFI_RULES_MAX));
-}
-
 int cfi_rows_init(struct cfi_rows *rows, const struct cfi_limits *limits)
 {
 	struct cprof_rule gap = { .cfa = CPROF_CFA_GAP };
-	int r;
+	uint16_t number;
 
 	*rows = (struct cfi_rows){ .limits = *limits };
-	r = rule_number(rows, &gap);
-	return MIN(r, 0);
+	return cfi_rows_number(rows, &gap, &number);
 }
 
 void cfi_rows_done(struct cfi_rows *rows)
@@ -49,7 +43,7 @@ static unsigned int row_rule(uint64_t row)
 }
 
 /* The last place is for the gap behind the row before: else that would go on for ever. */
-static int add_number(struct cfi_rows *rows, uint64_t addr, unsigned int number)
+int cfi_rows_add_number(struct cfi_rows *rows, uint64_t addr, uint16_t number)
 {
 	if (addr > ROWS_ADDR_MAX)
 		return -EBADMSG;
@@ -60,17 +54,12 @@ static int add_number(struct cfi_rows *rows, uint64_t addr, unsigned int number)
 
 int cfi_rows_number(struct cfi_rows *rows, const struct cprof_rule *rule, uint16_t *ret_number)
 {
-	int r = rule_number(rows, rule);
+	int r = ruleset_number(&rows->ruleset, rule, MIN(rows->limits.rules, CFI_RULES_MAX));
 
 	if (r < 0)
 		return r;
 	*ret_number = (uint16_t)r;
 	return 0;
-}
-
-int cfi_rows_add_number(struct cfi_rows *rows, uint64_t addr, uint16_t number)
-{
-	return add_number(rows, addr, number);
 }
 
 int cfi_rows_add(struct cfi_rows *rows, uint64_t addr, const struct cprof_rule *rule)
@@ -83,12 +72,12 @@ int cfi_rows_add(struct cfi_rows *rows, uint64_t addr, const struct cprof_rule *
 	if (rule->cfa == CPROF_CFA_UNSUPPORTED || rule->ra == CPROF_WHERE_UNSUPPORTED ||
 	    rule->fp == CPROF_WHERE_UNSUPPORTED)
 		rows->unsupported++;
-	return add_number(rows, addr, number);
+	return cfi_rows_add_number(rows, addr, number);
 }
 
 int cfi_rows_add_gap(struct cfi_rows *rows, uint64_t addr)
 {
-	return add_number(rows, addr, ROWS_GAP);
+	return cfi_rows_add_number(rows, addr, ROWS_GAP);
 }
 
 int cfi_rows_end_block(struct cfi_rows *rows, size_t first)
