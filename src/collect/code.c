@@ -92,14 +92,5 @@ int collect_code_find(struct collect_code *c, const uint64_t *places, size_t cnt
 
 uint64_t collect_code_map_bytes(const struct collect_code *c, const struct root *root)
 {
-	const struct bpf_map *map;
-	uint64_t sum = 0;
-
-	if (!c)
-		return 0;
-	bpf_object__for_each_map(map, c->bpf->obj)
-	{
-		sum += collect_fd_bytes(root, bpf_map__fd(map));
-	}
-	return sum;
+	return c ? collect_object_bytes(root, c->bpf->obj, NULL) : 0;
 }

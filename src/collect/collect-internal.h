@@ -55,6 +55,9 @@ struct collect {
 
 /* What a map takes of the kernel's memory. */
 uint64_t collect_fd_bytes(const struct root *root, int fd);
+/* All of an object's, but for those whose names begin so (NULL: none). */
+uint64_t collect_object_bytes(const struct root *root, const struct bpf_object *obj,
+			      const char *but);
 /* Maps or programs could not be had. */
 int collect_load_failed(struct collect_failure *failure, int r);
 /* Writes one line into @failure and returns @r. */
