@@ -38,22 +38,14 @@ class Symbolizer:
     """The program, connected on all sides."""
 
     def __init__(self):
-        self.control, theirs = wire.pair()
-        self.pid = os.posix_spawn(SYMBOLIZER, [SYMBOLIZER], {}, file_actions=[
-            (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)])
-        theirs.close()
-        self.control.settimeout(TIMEOUT)
+        self.control, self.pid = wire.start(SYMBOLIZER, TIMEOUT)
         kallsyms = os.open("/proc/kallsyms", os.O_RDONLY)
         wire.send(self.control, wire.message(wire.KALLSYMS), kallsyms)
         os.close(kallsyms)
         self.sampler, self.opener = (self.connect(role) for role in (wire.SAMPLER, wire.OPENER))
 
     def connect(self, role):
-        mine, theirs = wire.pair()
-        mine.settimeout(TIMEOUT)
-        wire.send(self.control, wire.peer(role), theirs.fileno())
-        theirs.close()
-        return mine
+        return wire.connect(self.control, role, TIMEOUT)
 
     def recv(self):
         """(type, id, body); descriptors are closed. EOFError when there is nobody."""

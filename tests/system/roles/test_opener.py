@@ -50,21 +50,13 @@ class Opener:
     """The program, connected on all sides."""
 
     def __init__(self):
-        self.control, theirs = wire.pair()
-        self.pid = os.posix_spawn(OPENER, [OPENER], {}, file_actions=[
-            (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)])
-        theirs.close()
-        self.control.settimeout(TIMEOUT)
+        self.control, self.pid = wire.start(OPENER, TIMEOUT)
         assert wire.head(wire.recv(self.control)[0])[0] == wire.READY
         self.sampler = self.connect(wire.SAMPLER)
         self.symbolizer = self.connect(wire.SYMBOLIZER)
 
     def connect(self, role):
-        mine, theirs = wire.pair()
-        mine.settimeout(TIMEOUT)
-        wire.send(self.control, wire.peer(role), theirs.fileno())
-        theirs.close()
-        return mine
+        return wire.connect(self.control, role, TIMEOUT)
 
     def ask(self, key, pid, start, end=None, owner=0, ident=77):
         wire.send(self.sampler, wire.open_request(ident, key, pid, start, end or start + PAGE, owner))

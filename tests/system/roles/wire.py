@@ -84,6 +84,24 @@ def debug_opened(data):
     return ident, *OPENED_BODY.unpack_from(data, HEAD.size)
 
 
+def start(program, timeout):
+    """A role that the test is the launcher of: (our end of its control socket, its pid)."""
+    control, theirs = pair()
+    pid = os.posix_spawn(program, [program], {}, file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)])
+    theirs.close()
+    control.settimeout(timeout)
+    return control, pid
+
+
+def connect(control, role, timeout):
+    """Gives it a neighbour of that role, whom the test plays: our end."""
+    mine, theirs = pair()
+    mine.settimeout(timeout)
+    send(control, peer(role), theirs.fileno())
+    theirs.close()
+    return mine
+
+
 def pair():
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
