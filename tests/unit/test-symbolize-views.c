@@ -226,33 +226,43 @@ static int released_at(struct bench *b, uint64_t now_ns)
 	return type;
 }
 
+/* The symbolizer read it, and has it open for that. */
+static uint32_t make_held(struct bench *b, uint32_t lined)
+{
+	struct wire_object m = { .head = { .size = sizeof(m), .type = WIRE_OBJECT },
+				 .lined = lined,
+				 .elf = OBJECT_ELF_DYN };
+	uint32_t object = announce(b, 1, EXT4_SUPER_MAGIC, S_IFREG | 0755);
+
+	m.head.id = object;
+	CHECK_EQ(next(b, b->opener), WIRE_OPEN);
+	say_opened(b, object, WIRE_OPENED_OK);
+	CHECK_EQ(seqpacket_send(b->symbolizer, &m, sizeof(m), -EBADF), 0);
+	CHECK_EQ(symbolize_dispatch_symbolizer(b->s, SECOND), 0);
+	return object;
+}
+
 /* A file that is open for its names alone is let go of as one for lines, and never asked for again. */
 TEST(a_file_that_is_open_for_its_names)
 {
-	struct wire_object m = { .head = { .size = sizeof(m), .type = WIRE_OBJECT },
-				 .lined = WIRE_LINED_NAMES,
-				 .elf = OBJECT_ELF_DYN };
 	struct bench b;
+	uint32_t object;
 
 	begin(&b);
-	m.head.id = announce(&b, 1, EXT4_SUPER_MAGIC, S_IFREG | 0755);
-	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
-	say_opened(&b, (uint32_t)m.head.id, WIRE_OPENED_OK);
-	CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
-	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), 0);
-	CHECK(!objects_get(b.objects, (uint32_t)m.head.id)->lined);
-	symbolize_use(b.s, (uint32_t)m.head.id, 7, 1);
+	object = make_held(&b, WIRE_LINED_NAMES);
+	CHECK(!objects_get(b.objects, object)->lined);
+	symbolize_use(b.s, object, 7, 1);
 	CHECK_EQ(released_at(&b, 2 * SECOND), 0);
 	CHECK_EQ(released_at(&b, 61 * SECOND), 0);
-	symbolize_use(b.s, (uint32_t)m.head.id, 8, 1);
+	symbolize_use(b.s, object, 8, 1);
 	CHECK_EQ(released_at(&b, 62 * SECOND), 0);
 	symbolize_gone(b.s, 7, 1);
 	symbolize_gone(b.s, 0, 2);
 	CHECK_EQ(released_at(&b, 121 * SECOND), 0);
 	CHECK_EQ(released_at(&b, 122 * SECOND), WIRE_RELEASE);
-	CHECK_EQ(((struct wire_head *)b.buf)->id, m.head.id);
-	symbolize_use(b.s, (uint32_t)m.head.id, 7, 1);
-	add_stack(&b, (uint32_t)m.head.id, 1);
+	CHECK_EQ(((struct wire_head *)b.buf)->id, object);
+	symbolize_use(b.s, object, 7, 1);
+	add_stack(&b, object, 1);
 	CHECK_EQ(symbolize_window(b.v, 123 * SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(next(&b, b.opener), 0);
@@ -262,19 +272,13 @@ TEST(a_file_that_is_open_for_its_names)
 
 TEST(a_file_whose_process_is_gone_is_not_held_for_its_names)
 {
-	struct wire_object m = { .head = { .size = sizeof(m), .type = WIRE_OBJECT },
-				 .lined = WIRE_LINED_ALL,
-				 .elf = OBJECT_ELF_DYN };
 	struct bench b;
+	uint32_t object;
 
 	begin(&b);
-	m.head.id = announce(&b, 1, EXT4_SUPER_MAGIC, S_IFREG | 0755);
-	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
-	say_opened(&b, (uint32_t)m.head.id, WIRE_OPENED_OK);
-	CHECK_EQ(seqpacket_send(b.symbolizer, &m, sizeof(m), -EBADF), 0);
-	CHECK_EQ(symbolize_dispatch_symbolizer(b.s, SECOND), 0);
-	CHECK(objects_get(b.objects, (uint32_t)m.head.id)->lined);
-	symbolize_use(b.s, (uint32_t)m.head.id, 7, 1);
+	object = make_held(&b, WIRE_LINED_ALL);
+	CHECK(objects_get(b.objects, object)->lined);
+	symbolize_use(b.s, object, 7, 1);
 	CHECK_EQ(released_at(&b, 2 * SECOND), 0);
 	symbolize_gone(b.s, 0, 1);
 	CHECK_EQ(released_at(&b, 5 * SECOND), 0);
