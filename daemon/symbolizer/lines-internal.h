@@ -12,6 +12,7 @@ struct lines_file {
 	struct dwarf *dwarf;	/* NULL, or that is */
 	struct go_lines *go;
 	uint64_t used;
+	uint64_t rest_ns;   /* then it keeps less; UINT64_MAX: it does */
 	uint64_t refill_ns; /* then there is more work */
 	uint64_t work;	    /* that may be done, before it is opened */
 	uint32_t object;

@@ -12,6 +12,7 @@
 #include "lines-internal.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +114,7 @@ static int add(struct lines *l, uint32_t object, struct elf_file *elf, struct el
 	f->debug = debug;
 	f->work = LINES_WORK;
 	f->used = ++l->used;
+	f->rest_ns = UINT64_MAX;
 	r = open_sources(f, l->seed);
 	if (r != SYMTAB_OK)
 		return MIN(r, 0);
@@ -195,6 +197,27 @@ void lines_forget(struct lines *l, uint32_t object)
 
 	if (i < l->v.cnt)
 		drop(l, i);
+}
+
+uint64_t lines_rest(struct lines *l, uint64_t now_ns)
+{
+	uint64_t next = UINT64_MAX;
+	bool rested = false;
+
+	for (size_t i = 0; i < l->v.cnt; i++) {
+		struct lines_file *f = l->v.v[i];
+
+		if (f->rest_ns <= now_ns) {
+			f->rest_ns = UINT64_MAX;
+			if (f->dwarf)
+				dwarf_rest(f->dwarf);
+			rested = true;
+		}
+		next = MIN(next, f->rest_ns);
+	}
+	if (rested)
+		(void)malloc_trim(0);
+	return next;
 }
 
 void lines_done(struct lines *l)
@@ -325,6 +348,7 @@ int lines_find(struct lines *l, uint32_t object, const struct lines_question *q)
 	if (!f)
 		return 0;
 	f->used = ++l->used;
+	f->rest_ns = q->now_ns + LINES_REST_NS;
 	for (; a.from < q->cnt && may_work(f, q->now_ns); a.from += n) {
 		int r = 0;
 

@@ -25,6 +25,12 @@
 #define LINES_WORK (1280ull << 20)
 #define LINES_WORK_NS 600000000000ull
 
+/*
+ * Nothing was asked of a file for so long: what can be had again is let go of. Longer than from one question of
+ * a settled machine to the next.
+ */
+#define LINES_REST_NS 10000000000ull
+
 /* Further files that are open, of all together: RLIMIT_NOFILE is 1024. */
 #define LINES_COMPANIONS_MAX 256
 /* Of headers that are kept of each. */
@@ -57,6 +63,8 @@ int lines_attach(struct lines *l, uint32_t object, int fd, uint64_t file_sz);
 void lines_release(struct lines *l, uint32_t object);
 void lines_forget(struct lines *l, uint32_t object);
 void lines_done(struct lines *l);
+/* Files that nothing is asked of keep less. When to look again; UINT64_MAX: there is no need. */
+uint64_t lines_rest(struct lines *l, uint64_t now_ns);
 
 enum lines_state { LINES_NONE, LINES_CLOSED, LINES_OPEN };
 enum lines_state lines_state(const struct lines *l, uint32_t object);

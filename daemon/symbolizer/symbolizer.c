@@ -54,7 +54,8 @@ struct symbolizer {
 	struct tables tables;
 	struct files files;
 	struct lines lines;
-	struct loop_source *expiry; /* of files */
+	struct loop_source
+		*expiry; /* of files, and of what is remembered of those that tell lines */
 	struct outbox outbox;
 	union answer request; /* any message fits */
 	union answer answer;
@@ -251,6 +252,14 @@ static uint32_t symbolizer_lean(struct symbolizer *s, uint32_t object)
 	return table && table->symtab && symtab_is_lean(table->symtab) ? WIRE_LINED_NAMES : 0;
 }
 
+/* What is not used any more goes, now and later. */
+static void symbolizer_expire(struct symbolizer *s, uint64_t now_ns)
+{
+	uint64_t files_ns = files_expire(&s->files, now_ns);
+
+	loop_timer_set(s->expiry, MIN(files_ns, lines_rest(&s->lines, now_ns)));
+}
+
 /* Takes the descriptor. */
 static int symbolizer_file(struct symbolizer *s, const struct wire_file *m, int fd)
 {
@@ -270,7 +279,7 @@ static int symbolizer_file(struct symbolizer *s, const struct wire_file *m, int 
 						    : OBJECT_SOURCE_LINES_DWARF;
 	if (r >= 0 && m->kind != WIRE_FILE_PERF_MAP) {
 		r = files_put(&s->files, (uint32_t)m->head.id, elf, now_ns);
-		loop_timer_set(s->expiry, files_expire(&s->files, now_ns));
+		symbolizer_expire(s, now_ns);
 	} else {
 		elf = elf_file_close(elf);
 	}
@@ -298,9 +307,8 @@ static int symbolizer_take(struct symbolizer *s, const struct wire_file *m, int 
 
 static int symbolizer_on_expiry(struct loop_source *source, uint64_t now_ns, void *ctx)
 {
-	struct symbolizer *s = ctx;
-
-	loop_timer_set(source, files_expire(&s->files, now_ns));
+	(void)source;
+	symbolizer_expire(ctx, now_ns);
 	return 0;
 }
 
@@ -323,12 +331,14 @@ static int symbolizer_load_special(struct symbolizer *s, uint32_t object)
 
 static int symbolizer_names(struct symbolizer *s, const struct wire_names *m)
 {
+	uint64_t now_ns = clock_mono_ns();
 	int r;
 
 	r = symbolizer_load_special(s, m->object);
 	if (r < 0)
 		return r;
-	r = answer_names(&s->tables, &s->lines, m, clock_mono_ns(), &s->answer);
+	r = answer_names(&s->tables, &s->lines, m, now_ns, &s->answer);
+	symbolizer_expire(s, now_ns);
 	return r < 0 ? r : symbolizer_send(s);
 }
 

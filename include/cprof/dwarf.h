@@ -76,6 +76,12 @@ struct dwarf *dwarf_close(struct dwarf *d);
 /* What it takes in memory. */
 size_t dwarf_bytes(const struct dwarf *d);
 
+/*
+ * Nothing is asked for some time: what was unpacked of packed sections goes, and what is needed again will be
+ * unpacked again, a piece at a time. How the file is put together stays.
+ */
+void dwarf_rest(struct dwarf *d);
+
 /* From now on so much may be done, whatever was left. */
 void dwarf_allow(struct dwarf *d, uint64_t work);
 uint64_t dwarf_work_left(const struct dwarf *d);

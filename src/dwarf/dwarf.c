@@ -100,6 +100,13 @@ size_t dwarf_bytes(const struct dwarf *d)
 	return sizeof(*d) + d->ledger.bytes + funcs_bytes(&d->funcs);
 }
 
+void dwarf_rest(struct dwarf *d)
+{
+	part_rest(&d->main);
+	for (size_t i = 0; i < d->companions.cnt; i++)
+		part_rest(&d->companions.v[i]->part);
+}
+
 void dwarf_allow(struct dwarf *d, uint64_t work)
 {
 	d->allowed = work;

@@ -66,8 +66,8 @@ struct inflater {
 	VEC(struct chunk) chunks;
 	uint64_t clock;
 	size_t bytes; /* that the ledger knows of */
-	uint8_t piece[PIECE_SZ];
-	uint8_t skipped[CHUNK_SZ];
+	uint8_t *
+		piece; /* PIECE_SZ, of what is packed; NULL: there is no stream, or it read nothing yet */
 };
 
 static int keep(struct inflater *in, size_t bytes)
@@ -112,6 +112,15 @@ static void stop(struct inflater *in)
 	in->u = elf_unpack_free(in->u);
 }
 
+static void drop_chunks(struct inflater *in, size_t left)
+{
+	while (in->chunks.cnt > left) {
+		free(in->chunks.v[--in->chunks.cnt].bytes);
+		ledger_drop(in->ledger, CHUNK_SZ);
+		in->bytes -= CHUNK_SZ;
+	}
+}
+
 struct inflater *inflater_free(struct inflater *in)
 {
 	if (!in)
@@ -121,8 +130,8 @@ struct inflater *inflater_free(struct inflater *in)
 		elf_unpack_free(in->points.v[i]->u);
 		free(in->points.v[i]);
 	}
-	for (size_t i = 0; i < in->chunks.cnt; i++)
-		free(in->chunks.v[i].bytes);
+	drop_chunks(in, 0);
+	free(in->piece);
 	vec_done(&in->points);
 	vec_done(&in->chunks);
 	ledger_drop(in->ledger, in->bytes + in->u_bytes);
@@ -178,6 +187,9 @@ static int fill(struct inflater *in)
 
 	if (sz == 0)
 		return -EBADMSG;
+	in->piece = in->piece ? in->piece : malloc(PIECE_SZ);
+	if (!in->piece)
+		return -ENOMEM;
 	r = elf_file_read(in->file, in->offset + in->in, in->piece, sz);
 	if (r < 0)
 		return r;
@@ -300,15 +312,19 @@ static bool is_kept(const struct inflater *in)
 
 static int load_chunk(struct inflater *in, uint64_t number, struct chunk **ret)
 {
+	_cleanup_free_ uint8_t *skipped = NULL;
 	uint64_t start = number * CHUNK_SZ;
 	int r = rewind_to(in, start);
 
 	while (r == 0 && in->out < start) {
-		if (is_kept(in))
+		if (is_kept(in)) {
 			r = fill_chunk(in, ret);
-		else
-			r = unpack_next(in, in->skipped,
-					(size_t)MIN(start - in->out, (uint64_t)CHUNK_SZ));
+			continue;
+		}
+		skipped = skipped ? skipped : malloc(CHUNK_SZ);
+		if (!skipped)
+			return -ENOMEM;
+		r = unpack_next(in, skipped, (size_t)MIN(start - in->out, (uint64_t)CHUNK_SZ));
 	}
 	return r < 0 ? r : fill_chunk(in, ret);
 }
@@ -336,11 +352,19 @@ void inflater_settle(struct inflater *in)
 	if (in->packing != ELF_ZLIB || in->chunks.cnt <= CHUNKS_SETTLED)
 		return;
 	qsort(in->chunks.v, in->chunks.cnt, sizeof(*in->chunks.v), compare_used);
-	while (in->chunks.cnt > CHUNKS_SETTLED) {
-		free(in->chunks.v[--in->chunks.cnt].bytes);
-		ledger_drop(in->ledger, CHUNK_SZ);
-		in->bytes -= CHUNK_SZ;
-	}
+	drop_chunks(in, CHUNKS_SETTLED);
+}
+
+void inflater_rest(struct inflater *in)
+{
+	if (in->packing != ELF_ZLIB)
+		return;
+	stop(in);
+	drop_chunks(in, 0);
+	vec_done(&in->chunks);
+	free(TAKE_PTR(in->piece));
+	ledger_drop(in->ledger, in->u_bytes);
+	in->u_bytes = 0;
 }
 
 int inflater_read(struct inflater *in, uint64_t offset, void *dst, size_t sz)

@@ -15,6 +15,8 @@ struct inflater *inflater_free(struct inflater *in);
 
 /* It was gone through: what is kept of it is let go of, if that can be had again without going through it all. */
 void inflater_settle(struct inflater *in);
+/* Nobody reads for some time: of what can be had again from check points only these are left. */
+void inflater_rest(struct inflater *in);
 
 /* All @sz bytes from @offset on, which are within the size that it was said to have. 0 or -errno. */
 int inflater_read(struct inflater *in, uint64_t offset, void *dst, size_t sz);

@@ -21,6 +21,12 @@ void part_done(struct part *part, struct ledger *ledger)
 	part->owned = elf_file_close(part->owned);
 }
 
+void part_rest(struct part *part)
+{
+	for (enum section_id id = 0; id < SECTIONS_CNT; id++)
+		section_rest(&part->sections[id]);
+}
+
 void unit_list_done(struct unit_list *l, struct ledger *ledger)
 {
 	ledger_drop(ledger, l->bytes);

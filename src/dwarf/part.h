@@ -22,5 +22,7 @@ struct part {
 /* @dwo: the sections of a split unit. 0 or -errno; part_done() in any case. */
 int part_open(struct part *part, const struct elf_file *f, struct ledger *ledger, bool dwo);
 void part_done(struct part *part, struct ledger *ledger);
+/* Nobody reads for some time. */
+void part_rest(struct part *part);
 
 void unit_list_done(struct unit_list *l, struct ledger *ledger);

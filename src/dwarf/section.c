@@ -57,6 +57,12 @@ void section_settle(struct section *s)
 		inflater_settle(s->packed);
 }
 
+void section_rest(struct section *s)
+{
+	if (s->packed)
+		inflater_rest(s->packed);
+}
+
 int section_read(struct section *s, uint64_t offset, void *dst, size_t sz)
 {
 	int r;

@@ -39,6 +39,8 @@ int section_open(struct section *s, const struct elf_file *f, struct ledger *led
 void section_done(struct section *s);
 /* It was gone through, once for all: less of it is kept. */
 void section_settle(struct section *s);
+/* Nobody reads for some time. */
+void section_rest(struct section *s);
 
 /* All @sz bytes from @offset on. 0, -EBADMSG (there are not so many) or -errno. */
 int section_read(struct section *s, uint64_t offset, void *dst, size_t sz);

@@ -129,6 +129,33 @@ TEST(it_is_unpacked_once)
 	unpack(&k);
 }
 
+TEST(what_can_be_had_again_goes)
+{
+	struct packed k = pack(ELF_ZLIB);
+	struct ledger l = { .work = UINT64_MAX, .bytes_max = (size_t)32 << 20 };
+	_cleanup_(inflater_freep) struct inflater *in = NULL;
+	uint8_t got[20000];
+	uint64_t work;
+	size_t bytes;
+
+	CHECK_EQ(inflater_new(k.f, &k.section, &l, &in), 0);
+	for (size_t at = 0; at < PLAIN_SZ; at += 70000)
+		CHECK_EQ(inflater_read(in, at, got, 1), 0);
+	bytes = l.bytes;
+	inflater_rest(in);
+	inflater_rest(in);
+	CHECK(l.bytes < bytes / 2);
+	/* From a check point on, and not from the beginning. */
+	work = l.work;
+	CHECK_EQ(inflater_read(in, PLAIN_SZ - sizeof(got), got, sizeof(got)), 0);
+	CHECK(memcmp(got, k.plain + PLAIN_SZ - sizeof(got), sizeof(got)) == 0);
+	CHECK(work - l.work < (uint64_t)2 << 20);
+	read_here_and_there(&k, (size_t)32 << 20, 10);
+	in = inflater_free(in);
+	CHECK_EQ(l.bytes, 0);
+	unpack(&k);
+}
+
 /* A stream that looks back further than we keep. */
 TEST(a_window_that_is_too_large)
 {
