@@ -107,7 +107,6 @@ static int load_fde(struct loader *l, const struct entry *e)
 {
 	struct cfi_rows *rows = &l->table->rows;
 	struct program *p = &l->program;
-	size_t first = rows->rows.cnt;
 	const struct cie *cie;
 	uint64_t start, end;
 	int r, r2;
@@ -124,6 +123,7 @@ static int load_fde(struct loader *l, const struct entry *e)
 	p->end = end;
 	p->depth = 0;
 	p->state = cie->program.initial;
+	cfi_rows_begin(rows, start);
 	r = program_run(p);
 	if (r == -EBADMSG && p->pc < end) {
 		r2 = cfi_rows_add(rows, p->pc,
@@ -133,8 +133,6 @@ static int load_fde(struct loader *l, const struct entry *e)
 	}
 	/* Beyond the limits nothing is known from there on. */
 	r2 = cfi_rows_add_gap(rows, r == -E2BIG ? MIN(p->pc, end) : end);
-	if (r2 == 0)
-		r2 = cfi_rows_end_block(rows, first);
 	return r < 0 ? r : r2;
 }
 
@@ -170,8 +168,6 @@ static int load_entries(struct loader *l)
 /* -E2BIG, when the limits are reached, leaves a good table. */
 static int load_section(struct loader *l, const struct cfi_section *section)
 {
-	struct cfi_rows *rows = &l->table->rows;
-	size_t from = rows->rows.cnt;
 	int r, r2;
 
 	reader_init(&l->reader, section);
@@ -183,9 +179,7 @@ static int load_section(struct loader *l, const struct cfi_section *section)
 	r = load_entries(l);
 	if (r < 0 && r != -E2BIG)
 		return r;
-	r2 = cfi_rows_settle(rows, from);
-	if (r2 == 0)
-		r2 = cfi_rows_overlay(rows, from);
+	r2 = cfi_rows_settle(&l->table->rows);
 	return r2 < 0 ? r2 : r;
 }
 

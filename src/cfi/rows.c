@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Entries lie in a section as the linker put them, and each ends with a gap that the next one, which
- * begins at the same address, closes. Of several rows for one address the highest number counts, and
- * the gap is number 0: so the result does not depend on the order of the file.
+ * Each entry ends with a gap that the next one, which begins at the same address, closes. Of several rows for
+ * one address the highest number counts, and the gap is number 0: so the result does not depend on the order
+ * of the file.
  *
- * Entries of a program that nobody made to mislead do not overlap. Then it is their blocks that are sorted, of
- * which there are a tenth as many as rows, and each is copied to its place.
+ * The largest run has nearly all rows mostly: the others are sorted, and merged into it.
  */
 
 #include "rows.h"
@@ -27,8 +26,9 @@ int cfi_rows_init(struct cfi_rows *rows, const struct cfi_limits *limits)
 
 void cfi_rows_done(struct cfi_rows *rows)
 {
+	for (unsigned int i = 0; i < rows->runs_cnt; i++)
+		vec_done(&rows->runs[i]);
 	vec_done(&rows->rows);
-	vec_done(&rows->blocks);
 	ruleset_done(&rows->ruleset);
 }
 
@@ -42,14 +42,46 @@ static unsigned int row_rule(uint64_t row)
 	return (unsigned int)(row & ((1U << ROWS_RULE_BITS) - 1));
 }
 
+static uint64_t run_end(const struct cfi_run *run)
+{
+	return run->cnt > 0 ? row_addr(run->v[run->cnt - 1]) : 0;
+}
+
+/* The one that goes on the least far before it. */
+void cfi_rows_begin(struct cfi_rows *rows, uint64_t addr)
+{
+	struct cfi_run *best = NULL;
+
+	for (unsigned int i = 0; i < rows->runs_cnt; i++) {
+		struct cfi_run *run = &rows->runs[i];
+
+		if (run_end(run) <= addr && (!best || run_end(run) > run_end(best)))
+			best = run;
+	}
+	if (!best && rows->runs_cnt < ROWS_RUNS_MAX)
+		best = &rows->runs[rows->runs_cnt++];
+	rows->is_unsorted |= !best;
+	rows->run = best ? best : &rows->runs[ROWS_RUNS_MAX - 1];
+}
+
 /* The last place is for the gap behind the row before: else that would go on for ever. */
 int cfi_rows_add_number(struct cfi_rows *rows, uint64_t addr, uint16_t number)
 {
+	struct cfi_run *run = rows->run;
+	const uint64_t gap = addr << ROWS_RULE_BITS | ROWS_GAP;
+	int r;
+
 	if (addr > ROWS_ADDR_MAX)
 		return -EBADMSG;
-	if (rows->rows.cnt + (number != ROWS_GAP) >= rows->limits.rows)
+	if (run->cnt > 0 && run->v[run->cnt - 1] == gap) {
+		run->v[run->cnt - 1] |= number;
+		return 0;
+	}
+	if (rows->cnt + (number != ROWS_GAP) >= rows->limits.rows)
 		return -E2BIG;
-	return vec_push(&rows->rows, addr << ROWS_RULE_BITS | number);
+	r = vec_push(run, gap | number);
+	rows->cnt += r == 0;
+	return r;
 }
 
 int cfi_rows_number(struct cfi_rows *rows, const struct cprof_rule *rule, uint16_t *ret_number)
@@ -80,105 +112,90 @@ int cfi_rows_add_gap(struct cfi_rows *rows, uint64_t addr)
 	return cfi_rows_add_number(rows, addr, ROWS_GAP);
 }
 
-int cfi_rows_end_block(struct cfi_rows *rows, size_t first)
-{
-	struct cfi_block block = { .first = first, .cnt = rows->rows.cnt - first };
-
-	if (block.cnt == 0)
-		return 0;
-	block.addr = row_addr(rows->rows.v[first]);
-	return vec_push(&rows->blocks, block);
-}
-
 /* Joins what is equal behind the @cnt rows of @dst; how many there are then. Of one address the last one counts. */
-static size_t append(uint64_t *dst, size_t cnt, size_t from, uint64_t row)
+static size_t append(uint64_t *dst, size_t cnt, uint64_t row)
 {
-	if (cnt > from && row_addr(dst[cnt - 1]) == row_addr(row))
+	if (cnt > 0 && row_addr(dst[cnt - 1]) == row_addr(row))
 		cnt--;
-	if (cnt > from && row_rule(dst[cnt - 1]) == row_rule(row))
+	if (cnt > 0 && row_rule(dst[cnt - 1]) == row_rule(row))
 		return cnt;
 	dst[cnt] = row;
 	return cnt + 1;
 }
 
-static void settle_rows(struct cfi_rows *rows, size_t from)
+static struct cfi_run *largest(struct cfi_rows *rows)
 {
-	uint64_t *v = rows->rows.v;
-	size_t cnt = rows->rows.cnt, out = from;
+	struct cfi_run *large = rows->runs;
 
-	sort_u64(v + from, cnt - from);
-	for (size_t i = from; i < cnt; i++)
-		out = append(v, out, from, v[i]);
-	rows->rows.cnt = out;
+	for (unsigned int i = 1; i < rows->runs_cnt; i++) {
+		if (rows->runs[i].cnt > large->cnt)
+			large = &rows->runs[i];
+	}
+	return large;
 }
 
-/* A block's address, and behind it which one it is. */
-#define BLOCK_BITS 24
-#define BLOCK_AT(key) ((key) & ((1ull << BLOCK_BITS) - 1))
-
-/* The order of blocks by address, to be freed: 0; -EBADMSG: they overlap, or are too many; -ENOMEM. */
-static int order_blocks(const struct cfi_rows *rows, uint64_t **ret)
+/* What the other runs have goes behind the largest one, sorted; where it begins is told. 0 or -ENOMEM. */
+static int gather(struct cfi_rows *rows, struct cfi_run *large, size_t *ret)
 {
-	const struct cfi_block *blocks = rows->blocks.v;
-	size_t cnt = rows->blocks.cnt;
-	_cleanup_free_ uint64_t *keys = malloc(MAX(cnt, (size_t)1) * sizeof(*keys));
-	uint64_t low = UINT64_MAX, end = 0;
-
-	for (size_t i = 0; i < cnt; i++)
-		low = MIN(low, blocks[i].addr);
-	if (!keys)
-		return -ENOMEM;
-	if (cnt > BLOCK_AT(UINT64_MAX))
-		return -EBADMSG;
-	for (size_t i = 0; i < cnt; i++) {
-		if ((blocks[i].addr - low) >> (64 - BLOCK_BITS))
-			return -EBADMSG;
-		keys[i] = (blocks[i].addr - low) << BLOCK_BITS | i;
-	}
-	sort_u64(keys, cnt);
-	for (size_t i = 0; i < cnt; i++) {
-		const struct cfi_block *b = &blocks[BLOCK_AT(keys[i])];
-
-		if (b->addr < end)
-			return -EBADMSG;
-		end = row_addr(rows->rows.v[b->first + b->cnt - 1]);
-	}
-	*ret = TAKE_PTR(keys);
-	return 0;
-}
-
-static int settle_blocks(struct cfi_rows *rows, size_t from)
-{
-	_cleanup_free_ uint64_t *order = NULL, *dst = NULL;
-	size_t out = from;
+	size_t from = large->cnt;
 	int r;
 
-	r = order_blocks(rows, &order);
-	if (r < 0)
-		return r;
-	dst = malloc(MAX(rows->rows.cnt, (size_t)1) * sizeof(*dst));
-	if (!dst)
-		return -ENOMEM;
-	for (size_t i = 0; i < rows->blocks.cnt; i++) {
-		const struct cfi_block *b = &rows->blocks.v[BLOCK_AT(order[i])];
+	if (rows->is_unsorted && large == &rows->runs[ROWS_RUNS_MAX - 1])
+		sort_u64(large->v, large->cnt);
+	r = vec_reserve(large, rows->cnt - rows->rows.cnt - large->cnt);
+	for (unsigned int i = 0; r == 0 && i < rows->runs_cnt; i++) {
+		struct cfi_run *run = &rows->runs[i];
 
-		for (size_t k = b->first; k < b->first + b->cnt; k++)
-			out = append(dst, out, from, rows->rows.v[k]);
+		if (run == large || run->cnt == 0)
+			continue;
+		memcpy(large->v + large->cnt, run->v, run->cnt * sizeof(*run->v));
+		large->cnt += run->cnt;
+		vec_done(run);
 	}
-	if (out > from)
-		memcpy(rows->rows.v + from, dst + from, (out - from) * sizeof(*dst));
-	rows->rows.cnt = out;
+	if (r == 0)
+		sort_u64(large->v + from, large->cnt - from);
+	*ret = from;
+	return r;
+}
+
+/* Both halves of it, each sorted, become one. 0 or -ENOMEM. */
+static int merge(struct cfi_run *run, size_t half)
+{
+	size_t left = half, right = run->cnt - half, out = run->cnt;
+	_cleanup_free_ uint64_t *v = malloc(MAX(right, (size_t)1) * sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	if (right > 0)
+		memcpy(v, run->v + half, right * sizeof(*v));
+	/* From behind, where there is room; when all of the right half is in its place, the rest is. */
+	while (right > 0) {
+		if (left > 0 && run->v[left - 1] > v[right - 1])
+			run->v[--out] = run->v[--left];
+		else
+			run->v[--out] = v[--right];
+	}
 	return 0;
 }
 
-int cfi_rows_settle(struct cfi_rows *rows, size_t from)
+/* All runs, sorted and joined: *ret is the caller's. 0 or -ENOMEM. */
+static int settle_runs(struct cfi_rows *rows, struct cfi_run *ret)
 {
-	int r = settle_blocks(rows, from);
+	struct cfi_run *large = largest(rows);
+	size_t half, out = 0;
+	int r = gather(rows, large, &half);
 
-	rows->blocks.cnt = 0;
-	if (r != -EBADMSG)
+	if (r == 0)
+		r = merge(large, half);
+	if (r < 0)
 		return r;
-	settle_rows(rows, from);
+	*ret = *large;
+	*large = (struct cfi_run){ 0 };
+	for (size_t i = 0; i < ret->cnt; i++)
+		out = append(ret->v, out, ret->v[i]);
+	ret->cnt = out;
+	rows->runs_cnt = 0;
+	rows->is_unsorted = false;
 	return 0;
 }
 
@@ -219,20 +236,34 @@ static size_t overlay(struct overlay *first, struct overlay *second, uint64_t *d
 	return cnt;
 }
 
-int cfi_rows_overlay(struct cfi_rows *rows, size_t from)
+/* @more fills the gaps of what is there. 0 or -ENOMEM. */
+static int fill_gaps(struct cfi_rows *rows, const struct cfi_run *more)
 {
-	_cleanup_free_ uint64_t *v = NULL;
-	uint64_t *all = rows->rows.v;
-	size_t cnt = rows->rows.cnt;
+	struct overlay first = { .v = rows->rows.v, .cnt = rows->rows.cnt };
+	struct overlay second = { .v = more->v, .cnt = more->cnt };
+	struct cfi_run all = { .cap = first.cnt + second.cnt };
 
-	if (from == 0 || from == cnt)
-		return 0;
-	v = malloc(cnt * sizeof(*v));
-	if (!v)
+	all.v = malloc(all.cap * sizeof(*all.v));
+	if (!all.v)
 		return -ENOMEM;
-	cnt = overlay(&(struct overlay){ .v = all, .cnt = from },
-		      &(struct overlay){ .v = all + from, .cnt = cnt - from }, v);
-	memcpy(all, v, cnt * sizeof(*v));
-	rows->rows.cnt = cnt;
+	all.cnt = overlay(&first, &second, all.v);
+	vec_done(&rows->rows);
+	rows->rows = all;
 	return 0;
+}
+
+int cfi_rows_settle(struct cfi_rows *rows)
+{
+	struct cfi_run more = { 0 };
+	int r = rows->runs_cnt > 0 ? settle_runs(rows, &more) : 0;
+
+	if (r == 0 && rows->rows.cnt > 0 && more.cnt > 0)
+		r = fill_gaps(rows, &more);
+	if (r == 0 && rows->rows.cnt == 0) {
+		rows->rows = more;
+		more = (struct cfi_run){ 0 };
+	}
+	vec_done(&more);
+	rows->cnt = rows->rows.cnt;
+	return r;
 }

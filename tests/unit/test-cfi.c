@@ -93,6 +93,66 @@ TEST(neighbours_in_any_order)
 	check_rsp(t, CODE + 0x100, 8);
 }
 
+#define ORDERED 48
+
+/* Every third with a hole behind it, in this order; "off" tells which one it is. */
+static struct cfi *load_in_order(const unsigned int *order)
+{
+	struct cfi_bytes b = { 0 };
+
+	put_cie(&b, "zR");
+	for (unsigned int i = 0; i < ORDERED; i++) {
+		open_fde(&b, CODE + order[i] * 0x10ull, order[i] % 3 == 0 ? 8 : 0x10);
+		PUT(&b, 0x0e, (uint8_t)(8 + order[i]), 0x44, 0x0e, (uint8_t)(order[i] + 9));
+		close_entry(&b);
+	}
+	return load(&b, CFI_OK);
+}
+
+static void check_same(const struct cfi *a, const struct cfi *b)
+{
+	CHECK_EQ(cfi_rows_cnt(a), cfi_rows_cnt(b));
+	for (size_t i = 0; i < cfi_rows_cnt(a); i++) {
+		CHECK_EQ(cfi_row(a, i).addr, cfi_row(b, i).addr);
+		CHECK_EQ(memcmp(cfi_rule(a, cfi_row(a, i).rule), cfi_rule(b, cfi_row(b, i).rule),
+				sizeof(struct cprof_rule)),
+			 0);
+	}
+}
+
+/* As linkers have them, as nobody has them, and the wrong way round: more runs than there may be. */
+TEST(any_order_comes_to_the_same)
+{
+	unsigned int order[ORDERED];
+	_cleanup_(cfi_freep) struct cfi *ascending = NULL;
+	uint32_t x = 1;
+
+	for (unsigned int i = 0; i < ORDERED; i++)
+		order[i] = i;
+	ascending = load_in_order(order);
+	for (unsigned int stride = 1; stride <= ORDERED; stride++) {
+		_cleanup_(cfi_freep) struct cfi *strided = NULL, *any = NULL;
+		unsigned int n = 0;
+
+		for (unsigned int from = stride; from-- > 0;) {
+			for (unsigned int i = from; i < ORDERED; i += stride)
+				order[n++] = i;
+		}
+		strided = load_in_order(order);
+		check_same(strided, ascending);
+		for (unsigned int i = ORDERED; i-- > 1;) {
+			unsigned int k, swapped = order[i];
+
+			x = x * 1664525 + 1013904223;
+			k = (x >> 8) % (i + 1);
+			order[i] = order[k];
+			order[k] = swapped;
+		}
+		any = load_in_order(order);
+		check_same(any, ascending);
+	}
+}
+
 TEST(debug_frame_fills_gaps)
 {
 	struct cfi_bytes eh = { 0 }, debug = { .debug = true };

@@ -21,8 +21,15 @@
 /* Makes room for @more elements; 0 or -ENOMEM. New room is not initialised. */
 int vec_grow(void **v, size_t cnt, size_t *cap, size_t more, size_t elem_sz);
 
-#define vec_reserve(vec, more) \
-	vec_grow((void **)&(vec)->v, (vec)->cnt, &(vec)->cap, (more), sizeof(*(vec)->v))
+/* What there is room for is no call: rows and symbols are pushed by the million. */
+#define vec_reserve(vec, more)                                                         \
+	({                                                                             \
+		size_t _more = (more);                                                 \
+		_more <= (vec)->cap - (vec)->cnt                                       \
+			? 0                                                            \
+			: vec_grow((void **)&(vec)->v, (vec)->cnt, &(vec)->cap, _more, \
+				   sizeof(*(vec)->v));                                 \
+	})
 
 #define vec_push(vec, ...)                                      \
 	({                                                      \
