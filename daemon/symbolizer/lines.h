@@ -25,11 +25,8 @@
 #define LINES_WORK (1280ull << 20)
 #define LINES_WORK_NS 600000000000ull
 
-/*
- * Nothing was asked of a file for so long: what can be had again is let go of. Longer than from one question of
- * a settled machine to the next.
- */
-#define LINES_REST_NS 10000000000ull
+/* Nothing was asked of a file for so long: what can be had again is let go of. */
+#define LINES_REST_NS 3000000000ull
 
 /* Further files that are open, of all together: RLIMIT_NOFILE is 1024. */
 #define LINES_COMPANIONS_MAX 256

@@ -10,7 +10,8 @@ perf, whose work in the kernel is charged to whom it interrupts, `perf script` i
 maps), which processes do not appear; and by how much each slows the deep load down, by pairs with and without.
 
 The peer is not ours to ship: --peer is its binary (ebpf-profiler), --sink the program of otlp-sink. Medians count.
-Figures want an idle machine; shares and ratios stand some noise.
+Figures want an idle machine; shares and ratios stand some noise. A pass is two windows long: what is read once of
+a file counts in it, as in a service that was just started.
 """
 
 import contextlib
@@ -270,7 +271,7 @@ if __name__ == "__main__":
         (("--load",), {"action": "append", "choices": [k.name for k in LOADS], "help": "only this one"}),
         (("--profiler",), {"action": "append", "choices": [k.name for k in PROFILERS], "help": "only this one"}),
         (("--together",), {"action": "store_true", "help": "all profilers at once"}),
-        (("--seconds",), {"type": int, "default": 30}),
+        (("--seconds",), {"type": int, "default": 110, "help": "of each pass: shorter ones show the start"}),
         (("--repetitions",), {"type": int, "default": 3}),
         (("--pairs",), {"type": int, "default": 5, "help": "to see the slowdown; 0: do not"}),
         (("--pair-seconds",), {"type": float, "default": 10}),
