@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Radix sort by digits of 11 bits, the lowest first (Knuth, The Art of Computer Programming 3, 5.2.5, algorithm R).
+ * Radix sort by digits of up to 11 bits, the lowest first (Knuth, The Art of Computer Programming 3, 5.2.5, algorithm R).
  * Digits in which all numbers agree are left out: addresses of one file differ in few bits. A comparison for each
  * step of a merge costs several times that for arrays that do not fit into the cache.
  */
@@ -15,17 +15,20 @@
 #include "cprof/base/cleanup.h"
 
 #define DIGIT_BITS 11
-#define DIGITS ((64 + DIGIT_BITS - 1) / DIGIT_BITS)
+#define DIGITS_MAX ((64 + DIGIT_BITS - 1) / DIGIT_BITS)
 #define VALUES (1u << DIGIT_BITS)
 #define FEW 256 /* for which the tables are not worth it */
 
-struct counts {
-	size_t of[DIGITS][VALUES];
+/* The digits that are sorted by: where each begins, and how often it has each value. */
+struct digits {
+	unsigned cnt;
+	unsigned at[DIGITS_MAX];
+	size_t (*of)[VALUES];
 };
 
-static unsigned digit_of(uint64_t value, unsigned digit)
+static unsigned digit_of(uint64_t value, unsigned at)
 {
-	return (unsigned)(value >> digit * DIGIT_BITS) & (VALUES - 1);
+	return (unsigned)(value >> at) & (VALUES - 1);
 }
 
 static int compare(const void *pa, const void *pb)
@@ -48,13 +51,20 @@ static uint64_t differences(const uint64_t *v, size_t cnt)
 	return in_order ? 0 : bits;
 }
 
-/* How often each digit that counts has each value. */
-static void count(struct counts *c, const bool *counts, const uint64_t *v, size_t cnt)
+/* As few as have all bits in which they differ. */
+static void choose(struct digits *d, uint64_t bits)
+{
+	for (unsigned at = 0; at < 64 && bits >> at != 0; at += DIGIT_BITS) {
+		at += (unsigned)__builtin_ctzll(bits >> at);
+		d->at[d->cnt++] = at;
+	}
+}
+
+static void count(const struct digits *d, const uint64_t *v, size_t cnt)
 {
 	for (size_t i = 0; i < cnt; i++) {
-		for (unsigned digit = 0; digit < DIGITS; digit++)
-			if (counts[digit])
-				c->of[digit][digit_of(v[i], digit)]++;
+		for (unsigned digit = 0; digit < d->cnt; digit++)
+			d->of[digit][digit_of(v[i], d->at[digit])]++;
 	}
 }
 
@@ -80,29 +90,32 @@ void sort_u64(uint64_t *v, size_t cnt)
 void sort_u64_placed(uint64_t *v, size_t cnt, unsigned int placed)
 {
 	uint64_t bits = differences(v, cnt) >> placed << placed;
-	_cleanup_free_ struct counts *c = bits != 0 && cnt > FEW ? calloc(1, sizeof(*c)) : NULL;
-	_cleanup_free_ uint64_t *other = c ? malloc(cnt * sizeof(*v)) : NULL;
-	uint64_t *from = v, *to = other;
-	bool counts[DIGITS];
+	struct digits d = { 0 };
+	_cleanup_free_ uint64_t *other = NULL;
+	_cleanup_free_ size_t *of = NULL;
+	uint64_t *from = v, *to;
 
 	if (bits == 0)
 		return;
-	if (!c || !other) {
+	choose(&d, bits);
+	if (cnt > FEW) {
+		of = calloc(d.cnt, sizeof(*d.of));
+		other = malloc(cnt * sizeof(*v));
+	}
+	if (!of || !other) {
 		qsort(v, cnt, sizeof(*v), compare);
 		return;
 	}
-	for (unsigned digit = 0; digit < DIGITS; digit++)
-		counts[digit] = digit_of(bits, digit) != 0;
-	count(c, counts, v, cnt);
-	for (unsigned digit = 0; digit < DIGITS; digit++) {
-		size_t *at = c->of[digit];
+	d.of = (size_t(*)[VALUES])of;
+	to = other;
+	count(&d, v, cnt);
+	for (unsigned digit = 0; digit < d.cnt; digit++) {
+		size_t *at = d.of[digit];
 		uint64_t *was = from;
 
-		if (!counts[digit])
-			continue;
 		places(at);
 		for (size_t i = 0; i < cnt; i++)
-			to[at[digit_of(from[i], digit)]++] = from[i];
+			to[at[digit_of(from[i], d.at[digit])]++] = from[i];
 		from = to;
 		to = was;
 	}
