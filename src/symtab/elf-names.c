@@ -49,13 +49,13 @@ static int open_table(const struct elf_image *img, enum symtab_source source, st
 static int open_beside(const struct elf_image *img, enum symtab_source source, struct gather *g,
 		       struct symbol_table *ret)
 {
-	const uint32_t cnt = g->cnt;
+	const uint32_t cnt = g->candidates.cnt;
 	int r = open_table(img, source, g, ret);
 
 	if (r != SYMTAB_BAD)
 		return r;
 	ret->cnt = 0;
-	g->cnt = cnt;
+	g->candidates.cnt = cnt;
 	g->counts[source] = 0;
 	return SYMTAB_OK;
 }
@@ -90,11 +90,12 @@ static int open_all(const struct elf_image *img, const struct elf_image *debug, 
 {
 	int r = open_table(img, SYMTAB_SOURCE_SYMTAB, g, &s->own);
 
-	if (r == SYMTAB_OK && g->strings.in_file && (g->cnt == 0 || g->outcome != SYMTAB_OK))
+	if (r == SYMTAB_OK && g->strings.in_file &&
+	    (g->candidates.cnt == 0 || g->outcome != SYMTAB_OK))
 		return -E2BIG;
 	if (r == SYMTAB_OK && debug)
 		r = open_beside(debug, SYMTAB_SOURCE_DEBUG, g, &s->debug);
-	if (r == SYMTAB_OK && g->cnt == 0)
+	if (r == SYMTAB_OK && g->candidates.cnt == 0)
 		r = open_stripped(img, g, s);
 	if (r == SYMTAB_OK)
 		r = open_table(img, SYMTAB_SOURCE_DYNSYM, g, &s->dynamic);
@@ -143,7 +144,7 @@ int elf_names_load(const struct elf_image *img, const struct elf_image *debug,
 		return r;
 	r = gather_all(img, debug, &g, &info->cut);
 	if (r == SYMTAB_OK)
-		r = ranges_build(g.v, g.cnt, &g.strings, limits, ret);
+		r = ranges_build(&g.candidates, &g.strings, limits, ret);
 	if (r == SYMTAB_OK)
 		set_facts(&g, info, ret);
 	return r;
@@ -184,7 +185,7 @@ int elf_names_leave(const struct elf_file *f, struct symtab_info *info,
 	g.strings.in_file = true;
 	r = gather_all(&f->img, NULL, &g, &cut);
 	if (r == SYMTAB_OK)
-		r = ranges_build_in_file(g.v, g.cnt, &texts, limits, &made);
+		r = ranges_build_in_file(&g.candidates, &texts, limits, &made);
 	if (r == SYMTAB_OK)
 		r = file_names_new(f, &g.strings, &texts.ties, ret_names);
 	vec_done(&texts.ties.v);

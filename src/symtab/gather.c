@@ -10,7 +10,6 @@
 
 #include <errno.h>
 
-#define FIRST_CNT 256u
 #define READS_MAX 8192
 
 /* Offsets are kept in 32 bits. */
@@ -39,7 +38,7 @@ int gather_init(struct gather *g, const struct symtab_info *info,
 
 void gather_done(struct gather *g)
 {
-	free(g->v);
+	candidates_done(&g->candidates);
 	candidate_strings_done(&g->strings);
 	*g = (struct gather){ 0 };
 }
@@ -55,22 +54,6 @@ static const struct object_segment *find_segment(const struct symtab_info *info,
 	return NULL;
 }
 
-/* Most symbols of a large file may be data, so the room grows with what are none. */
-static int grow(struct gather *g)
-{
-	uint32_t cap = MIN(MAX(2 * g->cap, FIRST_CNT), SYMTAB_FUNCTIONS_MAX);
-	struct candidate *v;
-
-	if (g->cap == SYMTAB_FUNCTIONS_MAX)
-		return SYMTAB_LIMIT;
-	v = realloc(g->v, cap * sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	g->v = v;
-	g->cap = cap;
-	return SYMTAB_OK;
-}
-
 void gather_add(struct gather *g, const struct gather_function *f)
 {
 	const struct object_segment *seg = find_segment(g->info, f->vaddr);
@@ -78,19 +61,19 @@ void gather_add(struct gather *g, const struct gather_function *f)
 
 	if (!seg || !(g->only & 1u << (f->rank & CANDIDATE_SOURCE)) || g->outcome != SYMTAB_OK)
 		return;
-	if (g->cnt == g->cap)
-		g->outcome = grow(g);
-	if (g->outcome != SYMTAB_OK)
+	if (g->candidates.cnt == SYMTAB_FUNCTIONS_MAX) {
+		g->outcome = SYMTAB_LIMIT;
 		return;
+	}
 	g->counts[f->rank & CANDIDATE_SOURCE]++;
 	room = MIN(f->room, seg->filesz - (f->vaddr - seg->vaddr));
 	offset = seg->offset + (f->vaddr - seg->vaddr) - g->base;
-	g->v[g->cnt++] = (struct candidate){
-		.from = (uint32_t)offset,
-		.to = (uint32_t)(offset + room),
-		.string = f->string,
-		.rank = f->rank,
-	};
+	g->outcome = candidates_add(&g->candidates, &(struct candidate){
+							    .from = (uint32_t)offset,
+							    .to = (uint32_t)(offset + room),
+							    .string = f->string,
+							    .rank = f->rank,
+						    });
 }
 
 int gather_strings(struct gather *g, enum symtab_source source, uint64_t sz)

@@ -12,8 +12,7 @@ struct gather {
 	uint64_t symbols_left;		/* how much more there may be */
 	size_t strings_left;
 	uint32_t reads_left; /* of names that stay in the file */
-	struct candidate *v;
-	uint32_t cnt, cap;
+	struct candidates candidates;
 	uint32_t counts[SYMTAB_SOURCE_MAX]; /* of each source */
 	int outcome; /* SYMTAB_OK, SYMTAB_LIMIT: there are too many; -ENOMEM; -E2BIG: no reads are left */
 	struct candidate_strings strings;

@@ -255,14 +255,14 @@ static uint64_t end_of(const struct raw_symbol *s, const struct raw_symbol *next
 	return MIN(end, next->address);
 }
 
-/* Needs the symbols sorted. */
-static uint32_t make_candidates(const struct parser *p, uint64_t base, struct candidate *c)
+/* Needs the symbols sorted. As candidates_add(). */
+static int make_candidates(const struct parser *p, uint64_t base, struct candidates *ret)
 {
 	const struct raw_symbol last = { .address = UINT64_MAX, .module = NO_MODULE };
 	const struct raw_symbol *next = &last, *above = &last;
-	uint32_t cnt = 0;
+	int r = 0;
 
-	for (size_t i = p->symbols.cnt; i-- > 0;) {
+	for (size_t i = p->symbols.cnt; r == 0 && i-- > 0;) {
 		const struct raw_symbol *s = &p->symbols.v[i];
 
 		if (s->address < above->address) {
@@ -271,19 +271,20 @@ static uint32_t make_candidates(const struct parser *p, uint64_t base, struct ca
 		}
 		if (s->string == NO_NAME || s->address < base || s->address - base >= UINT32_MAX)
 			continue;
-		c[cnt++] = (struct candidate){
-			.from = (uint32_t)(s->address - base),
-			.to = (uint32_t)MIN(end_of(s, next) - base, (uint64_t)UINT32_MAX),
-			.string = s->string,
-			.rank = (uint8_t)(s->rank | CANDIDATE_UNSIZED),
-		};
+		r = candidates_add(ret, &(struct candidate){
+						.from = (uint32_t)(s->address - base),
+						.to = (uint32_t)MIN(end_of(s, next) - base,
+								    (uint64_t)UINT32_MAX),
+						.string = s->string,
+						.rank = (uint8_t)(s->rank | CANDIDATE_UNSIZED),
+					});
 	}
-	return cnt;
+	return r;
 }
 
 static int build(struct parser *p, struct ranges *ret)
 {
-	_cleanup_free_ struct candidate *c = NULL;
+	_cleanup_(candidates_done) struct candidates c = { 0 };
 	_cleanup_(candidate_strings_done) struct candidate_strings strings = {
 		.v = { p->names.v },
 		.sz = { p->names.cnt },
@@ -294,10 +295,10 @@ static int build(struct parser *p, struct ranges *ret)
 	p->names.v = NULL;
 	qsort(p->symbols.v, p->symbols.cnt, sizeof(*p->symbols.v), compare_raw);
 	base = choose_base(p);
-	c = malloc(p->symbols.cnt * sizeof(*c));
-	if (!c)
-		return -ENOMEM;
-	r = ranges_build(c, make_candidates(p, base, c), &strings, p->limits, ret);
+	r = make_candidates(p, base, &c);
+	vec_done(&p->symbols);
+	if (r == 0)
+		r = ranges_build(&c, &strings, p->limits, ret);
 	if (r == SYMTAB_OK)
 		ret->base = base;
 	return r;
@@ -317,7 +318,7 @@ static int load(struct parser *p, int fd, struct ranges *ret)
 	r = build(p, ret);
 	if (r != SYMTAB_OK)
 		return r;
-	return ret->cnt > 0 ? SYMTAB_OK : SYMTAB_UNNAMED;
+	return ret->list.cnt > 0 ? SYMTAB_OK : SYMTAB_UNNAMED;
 }
 
 int symtab_load_kernel(int fd, const struct symtab_limits *limits, struct symtab **ret)

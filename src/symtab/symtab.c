@@ -2,7 +2,7 @@
 
 /*
  * One ELF file from its image to a table: what the file says about itself, symbols. What libelf read lives
- * with the image; the table that is left holds 16 bytes for each range and the names of the symbols that
+ * with the image; the table that is left holds some bytes for each range and the names of the symbols that
  * were chosen.
  */
 
@@ -24,7 +24,7 @@ int symtab_read(const struct elf_file *f, const struct elf_file *debug,
 		return -ENOMEM;
 	t->info = f->info;
 	r = elf_names_load(&f->img, debug ? &debug->img : NULL, &t->info, limits, &t->ranges);
-	if (r == SYMTAB_OK && t->ranges.cnt == 0)
+	if (r == SYMTAB_OK && t->ranges.list.cnt == 0)
 		r = t->info.cut ? SYMTAB_LIMIT : SYMTAB_UNNAMED;
 	if (r >= 0 && r != SYMTAB_BAD)
 		*ret = TAKE_PTR(t);
@@ -99,12 +99,13 @@ struct symtab *symtab_free(struct symtab *t)
 
 static bool find_in_file(const struct symtab *t, uint64_t place, struct symtab_symbol *ret)
 {
-	const struct range *range = ranges_at(&t->ranges, place);
+	struct range range;
 
 	*ret = (struct symtab_symbol){ 0 };
-	if (!range || file_names_get(t->in_file, range->name, &ret->name) < 0)
+	if (!ranges_at(&t->ranges, place, &range) ||
+	    file_names_get(t->in_file, range.name, &ret->name) < 0)
 		return false;
-	ret->start = t->ranges.base + range->start;
+	ret->start = t->ranges.base + range.start;
 	return true;
 }
 
@@ -131,11 +132,13 @@ const struct symtab_info *symtab_info(const struct symtab *t)
 
 void symtab_coverage(const struct symtab *t, uint64_t *ret_functions, uint64_t *ret_bytes)
 {
+	struct range_walk walk = { 0 };
 	uint64_t functions = 0, bytes = 0;
+	struct range range;
 
-	for (uint32_t i = 0; i < t->ranges.cnt; i++) {
-		functions += t->ranges.v[i].from == t->ranges.v[i].start;
-		bytes += t->ranges.v[i].to - t->ranges.v[i].from;
+	while (range_list_next(&t->ranges.list, &walk, &range)) {
+		functions += range.from == range.start;
+		bytes += range.to - range.from;
 	}
 	*ret_functions = functions;
 	*ret_bytes = bytes;

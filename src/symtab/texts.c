@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Names are most of a table: of a large C++ or Rust library 100 bytes each, against 16 of a range, and
+ * Names are most of a table: of a large C++ or Rust library 100 bytes each, against some 4 of a range, and
  * very alike. So many of them are packed, by blocks of 16 KiB, to a quarter: a name is then had in some
  * 5 us, and neighbours, which are asked for together, in none. Small tables stay as they are: there
  * are many of them, and there is little to be had. LZ4, for of a large file few names are ever asked for:

@@ -84,6 +84,8 @@ struct sweep {
 static void compare(struct sweep *sw, const char *path, bool must)
 {
 	struct pair p;
+	struct range_walk walk = { 0 };
+	struct range range;
 
 	if (!pair_open(&p, path)) {
 		CHECK(!must);
@@ -93,8 +95,8 @@ static void compare(struct sweep *sw, const char *path, bool must)
 	sw->lean += symtab_is_lean(p.lean);
 	CHECK(!must || symtab_is_lean(p.lean));
 	CHECK_EQ(symtab_info(p.lean)->sources, symtab_info(p.full)->sources);
-	for (uint32_t i = 0; symtab_is_lean(p.lean) && i < p.full->ranges.cnt; i++) {
-		const struct range *r = &p.full->ranges.v[i];
+	while (symtab_is_lean(p.lean) && range_list_next(&p.full->ranges.list, &walk, &range)) {
+		const struct range *r = &range;
 		uint64_t base = p.full->ranges.base;
 
 		CHECK(ask(&p, base + r->from, path));
@@ -145,14 +147,16 @@ TEST(filled_it_is_as_any)
 {
 	const struct symtab_limits limits = ALL;
 	struct pair p;
+	struct range_walk walk = { 0 };
+	struct range range;
 
 	CHECK(pair_open(&p, "/proc/self/exe"));
 	CHECK(symtab_is_lean(p.lean));
 	CHECK_EQ(symtab_fill(p.lean, &limits), SYMTAB_OK);
 	CHECK(!symtab_is_lean(p.lean));
 	CHECK_EQ(symtab_bytes(p.lean), symtab_bytes(p.full));
-	for (uint32_t i = 0; i < p.full->ranges.cnt; i++)
-		CHECK(ask(&p, p.full->ranges.base + p.full->ranges.v[i].from, "self"));
+	while (range_list_next(&p.full->ranges.list, &walk, &range))
+		CHECK(ask(&p, p.full->ranges.base + range.from, "self"));
 	CHECK_EQ(symtab_fill(p.lean, &limits), SYMTAB_OK);
 	pair_done(&p);
 }
@@ -223,9 +227,11 @@ static struct symtab *copy_read(const struct copy *c)
 static uint64_t place_of(const struct symtab *t, const char *name)
 {
 	struct symtab_symbol s;
+	struct range_walk walk = { 0 };
+	struct range range;
 
-	for (uint32_t i = 0; i < t->ranges.cnt; i++) {
-		uint64_t place = t->ranges.base + t->ranges.v[i].from;
+	while (range_list_next(&t->ranges.list, &walk, &range)) {
+		uint64_t place = t->ranges.base + range.from;
 
 		if (symtab_find(t, place, &s) && strcmp(s.name, name) == 0)
 			return place;
