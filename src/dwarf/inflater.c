@@ -250,32 +250,49 @@ static bool has_plenty(const struct inflater *in)
 	return in->ledger->bytes < in->ledger->bytes_max / 2;
 }
 
-/* One that is not in use: a new one, or the one that was not used for longest. */
-static int free_chunk(struct inflater *in, struct chunk **ret)
+static struct chunk *oldest_chunk(struct inflater *in)
 {
 	struct chunk *oldest = in->chunks.cnt > 0 ? &in->chunks.v[0] : NULL;
-	struct chunk c = { .number = UINT64_MAX };
-	int r;
 
 	for (size_t i = 1; i < in->chunks.cnt; i++) {
 		if (in->chunks.v[i].used < oldest->used)
 			oldest = &in->chunks.v[i];
 	}
-	*ret = oldest;
-	if (in->chunks.cnt >= (in->packing == ELF_ZLIB ? CHUNKS_MAX : CHUNKS_ZSTD_MAX) ||
-	    (in->chunks.cnt >= CHUNKS_MAX && !has_plenty(in)))
-		return 0;
-	r = vec_reserve(&in->chunks, 1);
+	return oldest;
+}
+
+static bool may_add_chunk(const struct inflater *in)
+{
+	if (in->chunks.cnt >= (in->packing == ELF_ZLIB ? CHUNKS_MAX : CHUNKS_ZSTD_MAX))
+		return false;
+	return in->chunks.cnt < CHUNKS_MAX || has_plenty(in);
+}
+
+static int add_chunk(struct inflater *in, struct chunk **ret)
+{
+	struct chunk c = { .number = UINT64_MAX };
+	int r = vec_reserve(&in->chunks, 1);
+
+	if (r == 0)
+		r = keep(in, CHUNK_SZ);
 	if (r < 0)
 		return r;
-	r = keep(in, CHUNK_SZ);
-	if (r < 0)
-		return in->chunks.cnt > 0 ? 0 : r;
 	c.bytes = malloc(CHUNK_SZ);
 	if (!c.bytes)
 		return -ENOMEM;
 	in->chunks.v[in->chunks.cnt++] = c;
 	*ret = &in->chunks.v[in->chunks.cnt - 1];
+	return 0;
+}
+
+/* One that is not in use: a new one, or the one that was not used for longest. */
+static int free_chunk(struct inflater *in, struct chunk **ret)
+{
+	int r = may_add_chunk(in) ? add_chunk(in, ret) : -EFBIG;
+
+	if (r != -EFBIG || in->chunks.cnt == 0)
+		return r;
+	*ret = oldest_chunk(in);
 	return 0;
 }
 
