@@ -88,7 +88,7 @@ uint64_t dwarf_work_left(const struct dwarf *d);
 
 /*
  * Asks for @cnt addresses, which ascend; each one is answered once, in any order, but that OK means all of
- * them, and after LIMIT some are left. The first call also finds out which unit has which code. OK, LIMIT,
+ * them, and after LIMIT some are left. The first calls also find out which unit has which code. OK, LIMIT,
  * TOO_LARGE (the index alone is beyond the limits), -errno, or what @fn said.
  */
 int dwarf_find(struct dwarf *d, const uint64_t *addrs, size_t cnt, dwarf_place_fn fn, void *ctx);

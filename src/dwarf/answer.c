@@ -49,16 +49,50 @@ static int note(struct answer *a, int r)
 	return 0;
 }
 
+/* While a unit says which code is its own. */
+struct check {
+	const struct asked *asked;
+	uint64_t covered;
+	bool any;
+};
+
+static int check_span(void *ctx, uint64_t start, uint64_t end)
+{
+	struct check *c = ctx;
+
+	c->any = true;
+	c->covered += asked_from(c->asked, end) - asked_from(c->asked, start);
+	return 0;
+}
+
+/* All that was asked for is the unit's, by what it says itself, or it says nothing. */
+static int check_claims(struct answer *a)
+{
+	const struct unit *u = a->unit;
+	const struct code_values v = { u->low_pc, u->high_pc, u->ranges };
+	struct check c = { .asked = &a->asked };
+	int r;
+
+	if (u->type == DW_UT_type || u->type == DW_UT_partial)
+		return -ESTALE;
+	r = spans_walk(&a->d->readers, u, &v, check_span, &c);
+	if (r == 0 && c.any && u->layout.version >= 3 && c.covered < a->b->cnt)
+		r = -ESTALE;
+	return r;
+}
+
 static int open_unit(struct answer *a)
 {
 	struct dwarf *d = a->d;
-	int r = unit_head(&d->readers, &d->main, d->main.units.starts.v[a->b->unit], &a->skeleton);
+	int r = unit_head(&d->readers, &d->main, a->b->unit, &a->skeleton);
 
 	if (r == 0)
 		r = unit_root(&d->readers, &a->skeleton, false);
 	a->unit = &a->skeleton;
 	a->unit->supplement = d->supplement;
-	return r;
+	if (a->b->claimed && r == 0)
+		r = check_claims(a);
+	return a->b->claimed && (r == -EBADMSG || r == -EOPNOTSUPP) ? -ESTALE : r;
 }
 
 /* What the file has in another one, where it was given; its own few functions are better than none. */

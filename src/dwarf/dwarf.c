@@ -74,11 +74,18 @@ int dwarf_open(const struct elf_file *f, const struct dwarf_limits *limits, uint
 		return dwarf_outcome_of(r);
 	if (d->main.sections[SECTION_INFO].size == 0)
 		return DWARF_NONE;
+	d->main.listed = true;
 	r = wants_find_supplement(d);
 	if (r < 0)
 		return dwarf_outcome_of(r);
 	*ret = TAKE_PTR(d);
 	return DWARF_OK;
+}
+
+static void forget_claims(struct dwarf *d)
+{
+	index_done(&d->claims, &d->ledger);
+	unit_list_done(&d->claimed, &d->ledger);
 }
 
 struct dwarf *dwarf_close(struct dwarf *d)
@@ -87,6 +94,7 @@ struct dwarf *dwarf_close(struct dwarf *d)
 		return NULL;
 	wants_done(d);
 	index_done(&d->index, &d->ledger);
+	forget_claims(d);
 	funcs_done(&d->funcs);
 	part_done(&d->main, &d->ledger);
 	readers_rest(&d->readers);
@@ -118,7 +126,7 @@ uint64_t dwarf_work_left(const struct dwarf *d)
 	return d->ledger.work;
 }
 
-static bool is_too_large(const struct dwarf *d, uint32_t unit)
+static bool is_too_large(const struct dwarf *d, uint64_t unit)
 {
 	for (size_t i = 0; i < d->too_large.cnt; i++) {
 		if (d->too_large.v[i] == unit)
@@ -145,66 +153,128 @@ static int answer(struct dwarf *d, const struct batch *b, dwarf_place_fn fn, voi
 	return answer_none(b, DWARF_TOO_LARGE, fn, ctx);
 }
 
-/* What no unit has is answered; of the others come unit and number, sorted. */
-static int sort_by_unit(struct dwarf *d, const uint64_t *addrs, size_t cnt, uint64_t *sorted,
-			size_t *ret_cnt)
-{
-	*ret_cnt = 0;
-	for (size_t i = 0; i < cnt; i++) {
-		int64_t unit = index_find(&d->index, addrs[i]);
+/* One call of dwarf_find(). */
+struct question {
+	const uint64_t *addrs;
+	size_t cnt;
+	dwarf_place_fn fn;
+	void *ctx;
+	bool *answered;
+	size_t left;
+	uint64_t *sorted;
+	struct batch *batch;
+};
 
-		if (unit >= 0)
-			sorted[(*ret_cnt)++] = (uint64_t)unit << 32 | (uint32_t)i;
-	}
-	sort_u64(sorted, *ret_cnt);
-	return 0;
+static void question_done(struct question *q)
+{
+	free(q->answered);
+	free(q->sorted);
+	free(q->batch);
 }
 
-static int answer_unknown(struct dwarf *d, const uint64_t *addrs, size_t cnt, dwarf_place_fn fn,
-			  void *ctx)
+static int question_init(struct question *q)
 {
+	size_t cnt = MAX(q->cnt, (size_t)1);
+
+	q->left = q->cnt;
+	q->answered = calloc(cnt, sizeof(*q->answered));
+	q->sorted = calloc(cnt, sizeof(*q->sorted));
+	q->batch = calloc(1, sizeof(*q->batch));
+	return q->answered && q->sorted && q->batch ? 0 : -ENOMEM;
+}
+
+/* Of those that are not answered yet unit and number, sorted; how many. */
+static size_t sort_by_unit(struct question *q, const struct index *ix)
+{
+	size_t cnt = 0;
+
+	for (size_t i = 0; i < q->cnt; i++) {
+		int64_t unit = q->answered[i] ? -ENOENT : index_find(ix, q->addrs[i]);
+
+		if (unit >= 0)
+			q->sorted[cnt++] = (uint64_t)unit << 32 | (uint32_t)i;
+	}
+	sort_u64(q->sorted, cnt);
+	return cnt;
+}
+
+/* What the index knows a unit of. What is only claimed to be in one, and is not, is left. */
+static int answer_known(struct dwarf *d, struct question *q, const struct index *ix,
+			const struct unit_list *units)
+{
+	size_t known = sort_by_unit(q, ix);
+	struct batch *b = q->batch;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < cnt; i++) {
-		const struct dwarf_place place = { .addr = addrs[i], .outcome = DWARF_NONE };
+	b->claimed = ix == &d->claims;
+	for (size_t i = 0; r == 0 && i < known;) {
+		uint32_t unit = (uint32_t)(q->sorted[i] >> 32);
 
-		if (index_find(&d->index, addrs[i]) < 0)
-			r = fn(ctx, i, &place);
+		b->unit = units->starts.v[unit];
+		for (b->cnt = 0; i < known && b->cnt < BATCH_MAX && q->sorted[i] >> 32 == unit;
+		     i++) {
+			b->numbers[b->cnt] = (uint32_t)q->sorted[i];
+			b->addrs[b->cnt++] = q->addrs[(uint32_t)q->sorted[i]];
+		}
+		r = answer(d, b, q->fn, q->ctx);
+		for (size_t k = 0; r == 0 && k < b->cnt; k++)
+			q->answered[b->numbers[k]] = true;
+		q->left -= r == 0 ? b->cnt : 0;
+		r = b->claimed && r == -ESTALE ? 0 : r;
 	}
 	return r;
 }
 
-static int answer_all(struct dwarf *d, const uint64_t *addrs, size_t cnt, dwarf_place_fn fn,
-		      void *ctx)
+static int answer_unknown(struct question *q)
 {
-	_cleanup_free_ uint64_t *sorted = calloc(MAX(cnt, (size_t)1), sizeof(*sorted));
-	_cleanup_free_ struct batch *b = calloc(1, sizeof(*b));
-	size_t known;
-	int r;
+	int r = 0;
 
-	if (!sorted || !b)
-		return -ENOMEM;
-	r = sort_by_unit(d, addrs, cnt, sorted, &known);
-	for (size_t i = 0; r == 0 && i < known;) {
-		b->unit = (uint32_t)(sorted[i] >> 32);
-		for (b->cnt = 0; i < known && b->cnt < BATCH_MAX && sorted[i] >> 32 == b->unit;
-		     i++) {
-			b->numbers[b->cnt] = (uint32_t)sorted[i];
-			b->addrs[b->cnt++] = addrs[(uint32_t)sorted[i]];
-		}
-		r = answer(d, b, fn, ctx);
+	for (size_t i = 0; r == 0 && i < q->cnt; i++) {
+		const struct dwarf_place place = { .addr = q->addrs[i], .outcome = DWARF_NONE };
+
+		if (!q->answered[i])
+			r = q->fn(q->ctx, i, &place);
 	}
-	return r < 0 ? r : answer_unknown(d, addrs, cnt, fn, ctx);
+	return r;
+}
+
+static int answer_claimed(struct dwarf *d, struct question *q)
+{
+	int r = 0;
+
+	if (!d->unclaimed)
+		r = index_build_claims(&d->claims, &d->claimed, &d->readers, &d->main, d->file);
+	d->unclaimed = d->unclaimed || (r < 0 && r != -E2BIG);
+	if (r == -E2BIG || r == -ENOMEM)
+		return r;
+	return d->unclaimed ? 0 : answer_known(d, q, &d->claims, &d->claimed);
+}
+
+static int answer_all(struct dwarf *d, struct question *q)
+{
+	int r = d->index.complete ? 0 : answer_claimed(d, q);
+
+	if (r < 0 || q->left == 0)
+		return r;
+	r = index_build(&d->index, &d->readers, &d->main, &d->ledger, d->file);
+	if (r < 0)
+		return r;
+	forget_claims(d);
+	r = answer_known(d, q, &d->index, &d->main.units);
+	return r < 0 ? r : answer_unknown(q);
 }
 
 int dwarf_find(struct dwarf *d, const uint64_t *addrs, size_t cnt, dwarf_place_fn fn, void *ctx)
 {
-	int r = index_build(&d->index, &d->readers, &d->main, &d->ledger, d->file);
+	_cleanup_(question_done) struct question q = {
+		.addrs = addrs, .cnt = cnt, .fn = fn, .ctx = ctx
+	};
+	int r = question_init(&q);
 
 	if (r == 0 && d->supplement)
 		r = unit_list_build(&d->readers, d->supplement, &d->ledger);
 	if (r == 0)
-		r = answer_all(d, addrs, cnt, fn, ctx);
+		r = answer_all(d, &q);
 	readers_rest(&d->readers);
 	return dwarf_outcome_of(r);
 }

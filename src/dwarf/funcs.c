@@ -83,7 +83,8 @@ static const struct unit *unit_of(struct funcs *f, struct part *part, uint64_t d
 	struct unit *u;
 	uint64_t start;
 
-	*ret_r = unit_list_find(&part->units, die, &start);
+	*ret_r = part->listed && !part->units.complete ? -ESTALE
+						       : unit_list_find(&part->units, die, &start);
 	if (*ret_r < 0)
 		return NULL;
 	f->clock++;

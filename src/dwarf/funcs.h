@@ -47,5 +47,8 @@ int funcs_set_supplement(struct funcs *f, struct part *supplement);
 
 /* 0, -EFBIG (no room) or -ENOMEM. */
 int funcs_text(struct funcs *f, const char *s, size_t len, uint32_t *ret);
-/* Of the entry at @die in @u. What is damaged is not known. 0, -EFBIG, -E2BIG or -errno of the system. */
+/*
+ * Of the entry at @die in @u. What is damaged is not known. 0, -EFBIG, -E2BIG, -ESTALE (ledger.h) or -errno of the
+ * system.
+ */
 int funcs_get(struct funcs *f, const struct unit *u, uint64_t die, struct func *ret);

@@ -5,9 +5,11 @@
  * kilobytes of each unit, however large it is. The root says where the unit's code is; where it does not,
  * .debug_aranges may. (Names of sections' beginnings, .debug_names, would not help: they say where names are.)
  *
- * Linkers leave entries of code that they threw away at addresses where no code is, and fold equal functions
- * of several units into one: where two claim a place the first unit in the file has it, so that an answer does
- * not depend on what else was asked for.
+ * Linkers leave entries of code that they threw away at addresses where no code is. Where two units claim a place
+ * the first one has it (settle.c).
+ *
+ * Before that is done .debug_aranges alone is read, where there is any: it is a hundredth of what units are, and
+ * these may have to be unpacked to get from one to the next.
  */
 
 #include "index.h"
@@ -21,26 +23,18 @@
 
 struct build {
 	struct index *index;
+	struct unit_list *claimed; /* by .debug_aranges alone */
 	struct ledger *ledger;
 	const struct elf_file *program;
 	uint32_t unit;
 	bool any;
 };
 
-static int keep(struct ledger *l, size_t *bytes, size_t now)
-{
-	int r = now > *bytes ? ledger_keep(l, now - *bytes) : 0;
-
-	if (r == 0)
-		*bytes = MAX(now, *bytes);
-	return r;
-}
-
 static int add_start(struct unit_list *l, uint64_t start, struct ledger *ledger)
 {
 	int r = vec_push(&l->starts, start);
 
-	return r < 0 ? r : keep(ledger, &l->bytes, l->starts.cap * sizeof(*l->starts.v));
+	return r < 0 ? r : ledger_keep_up(ledger, &l->bytes, l->starts.cap * sizeof(*l->starts.v));
 }
 
 static int add_span(void *ctx, uint64_t start, uint64_t end)
@@ -59,7 +53,8 @@ static int add_span(void *ctx, uint64_t start, uint64_t end)
 		return 0;
 	}
 	r = vec_push(&ix->spans, (struct span){ start, (uint32_t)(end - start), b->unit });
-	return r < 0 ? r : keep(b->ledger, &ix->bytes, ix->spans.cap * sizeof(*ix->spans.v));
+	return r < 0 ? r
+		     : ledger_keep_up(b->ledger, &ix->bytes, ix->spans.cap * sizeof(*ix->spans.v));
 }
 
 /* What is wrong with one unit costs its names and no more. */
@@ -85,7 +80,8 @@ static int add_unit(struct build *b, struct readers *rd, struct unit *u)
 	if (r == 0 && (!b->any || u->layout.version < 3))
 		r = vec_push(&ix->vague, (struct vague_unit){ u->start, b->unit });
 	if (r == 0)
-		r = keep(b->ledger, &ix->vague_bytes, ix->vague.cap * sizeof(*ix->vague.v));
+		r = ledger_keep_up(b->ledger, &ix->vague_bytes,
+				   ix->vague.cap * sizeof(*ix->vague.v));
 	if (r == -E2BIG)
 		ix->spans.cnt = spans;
 	return r;
@@ -117,139 +113,6 @@ static int next_unit(struct build *b, struct readers *rd, struct part *part)
 	r = add_start(l, l->next, part->sections[SECTION_INFO].ledger);
 	l->next = u.end;
 	return r < 0 ? r : 1;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-
-	return x->start != y->start ? CMP(x->start, y->start) : CMP(x->unit, y->unit);
-}
-
-static uint64_t end_of(const struct span *s)
-{
-	return s->start + s->len;
-}
-
-/*
- * A heap of the stretches that a sweep from low to high is in, the lowest unit on top: those that have ended are
- * taken out only when they get there.
- */
-struct heap {
-	VEC(struct span) v;
-};
-
-static void heap_swap(struct heap *h, size_t i, size_t j)
-{
-	struct span tmp = h->v.v[i];
-
-	h->v.v[i] = h->v.v[j];
-	h->v.v[j] = tmp;
-}
-
-static int heap_push(struct heap *h, struct span s)
-{
-	size_t i = h->v.cnt;
-	int r = vec_push(&h->v, s);
-
-	if (r < 0)
-		return r;
-	for (; i > 0 && h->v.v[i].unit < h->v.v[(i - 1) / 2].unit; i = (i - 1) / 2)
-		heap_swap(h, i, (i - 1) / 2);
-	return 0;
-}
-
-static void heap_pop(struct heap *h)
-{
-	size_t i = 0, least = 0;
-
-	h->v.v[0] = h->v.v[--h->v.cnt];
-	do {
-		heap_swap(h, i, least);
-		i = least;
-		for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < h->v.cnt; child++) {
-			if (h->v.v[child].unit < h->v.v[least].unit)
-				least = child;
-		}
-	} while (least != i);
-}
-
-static int put(struct index *ix, uint64_t start, uint64_t end, uint32_t unit)
-{
-	struct span *last = ix->spans.cnt > 0 ? &ix->spans.v[ix->spans.cnt - 1] : NULL;
-
-	if (start >= end)
-		return 0;
-	if (last && last->unit == unit && end_of(last) == start && end - last->start <= SPAN_MAX) {
-		last->len = (uint32_t)(end - last->start);
-		return 0;
-	}
-	return vec_push(&ix->spans, (struct span){ start, (uint32_t)(end - start), unit });
-}
-
-/* What @h holds from *at up to @until. */
-static int sweep(struct index *ix, struct heap *h, uint64_t *at, uint64_t until)
-{
-	int r = 0;
-
-	while (r == 0 && h->v.cnt > 0 && *at < until) {
-		struct span top = h->v.v[0];
-		uint64_t end = MIN(end_of(&top), until);
-
-		if (end_of(&top) <= *at) {
-			heap_pop(h);
-			continue;
-		}
-		r = put(ix, *at, end, top.unit);
-		*at = end;
-	}
-	*at = MAX(*at, until);
-	return r;
-}
-
-static bool is_settled(const struct index *ix)
-{
-	for (size_t i = 1; i < ix->spans.cnt; i++) {
-		if (end_of(&ix->spans.v[i - 1]) > ix->spans.v[i].start)
-			return false;
-	}
-	return true;
-}
-
-/* Sorted, and none over another. */
-static int settle(struct index *ix, struct ledger *ledger)
-{
-	struct index sorted = { 0 };
-	struct heap h = { 0 };
-	uint64_t at = 0;
-	/* Cut at borders they are twice as many; and the heap may have all of them. */
-	size_t more = 3 * ix->spans.cnt * sizeof(*ix->spans.v);
-	int r = 0;
-
-	if (ix->spans.cnt > 0)
-		qsort(ix->spans.v, ix->spans.cnt, sizeof(*ix->spans.v), compare);
-	if (is_settled(ix))
-		return 0;
-	r = keep(ledger, &ix->bytes, ix->bytes + more);
-	for (size_t i = 0; r == 0 && i < ix->spans.cnt; i++) {
-		r = sweep(&sorted, &h, &at, ix->spans.v[i].start);
-		if (r == 0)
-			r = heap_push(&h, ix->spans.v[i]);
-	}
-	if (r == 0)
-		r = sweep(&sorted, &h, &at, UINT64_MAX);
-	vec_done(&h.v);
-	if (r < 0) {
-		vec_done(&sorted.spans);
-		return r;
-	}
-	vec_done(&ix->spans);
-	ix->spans.v = sorted.spans.v;
-	ix->spans.cnt = sorted.spans.cnt;
-	ix->spans.cap = sorted.spans.cap;
-	ledger_drop(ledger, ix->bytes);
-	ix->bytes = ix->spans.cap * sizeof(*ix->spans.v);
-	return ledger_keep(ledger, ix->bytes);
 }
 
 static int take_arange(void *ctx, uint64_t unit, uint64_t start, uint64_t end)
@@ -295,8 +158,9 @@ int index_build(struct index *ix, struct readers *rd, struct part *part, struct 
 		r = r == -EBADMSG ? 0 : r;
 	}
 	if (r == 0)
-		r = settle(ix, ledger);
+		r = index_settle(ix, ledger);
 	ix->complete = r == 0;
+	part->units.complete = r == 0;
 	if (r < 0)
 		return r;
 	forget_vague(ix, ledger);
@@ -311,6 +175,43 @@ void index_done(struct index *ix, struct ledger *ledger)
 	vec_done(&ix->spans);
 	ix->bytes = 0;
 	forget_vague(ix, ledger);
+}
+
+/* The number of a unit is its place among those that claim something; -ENOENT: they do not ascend. */
+static int take_claim(void *ctx, uint64_t unit, uint64_t start, uint64_t end)
+{
+	struct build *b = ctx;
+	struct unit_list *l = b->claimed;
+	bool known = l->starts.cnt > 0 && l->starts.v[l->starts.cnt - 1] == unit;
+	int r = 0;
+
+	if (l->starts.cnt > 0 && l->starts.v[l->starts.cnt - 1] > unit)
+		return -ENOENT;
+	if (!known)
+		r = add_start(l, unit, b->ledger);
+	b->unit = (uint32_t)l->starts.cnt - 1;
+	return r < 0 ? r : add_span(b, start, end);
+}
+
+int index_build_claims(struct index *ix, struct unit_list *claimed, struct readers *rd,
+		       struct part *part, const struct elf_file *program)
+{
+	struct ledger *ledger = part->sections[SECTION_ARANGES].ledger;
+	struct build b = { .index = ix, .claimed = claimed, .ledger = ledger, .program = program };
+	int r;
+
+	if (ix->complete)
+		return 0;
+	r = aranges_walk(rd, part, &ix->aranges_next, take_claim, &b);
+	if (r == 0)
+		r = index_settle(ix, ledger);
+	if (r == 0 && ix->spans.cnt == 0)
+		r = -ENOENT;
+	ix->complete = r == 0;
+	/* It is not read again but where units do not say what is theirs. */
+	if (r != -E2BIG)
+		section_rest(&part->sections[SECTION_ARANGES]);
+	return r;
 }
 
 int64_t index_find(const struct index *ix, uint64_t addr)

@@ -34,6 +34,14 @@ struct index {
 int index_build(struct index *ix, struct readers *rd, struct part *part, struct ledger *ledger,
 		const struct elf_file *program);
 void index_done(struct index *ix, struct ledger *ledger);
+/*
+ * The same by what .debug_aranges says alone, which may not be all; a unit's number is its place in @claimed.
+ * 0, -ENOENT (there is nothing to go by) or as above.
+ */
+int index_build_claims(struct index *ix, struct unit_list *claimed, struct readers *rd,
+		       struct part *part, const struct elf_file *program);
+/* Stretches as they came are sorted, and none is over another. 0, -EFBIG or -ENOMEM. */
+int index_settle(struct index *ix, struct ledger *ledger);
 
 /* The number of the unit; -ENOENT: none. */
 int64_t index_find(const struct index *ix, uint64_t addr);

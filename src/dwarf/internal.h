@@ -41,8 +41,11 @@ struct dwarf {
 	uint64_t clock;
 	struct part *supplement; /* NULL: none was given */
 	struct index index;
+	struct index claims; /* until then */
+	struct unit_list claimed;
+	bool unclaimed; /* there are none to go by */
 	struct funcs funcs;
-	VEC(uint32_t) too_large; /* units that cannot be answered within the limits */
+	VEC(uint64_t) too_large; /* units that cannot be answered within the limits */
 	struct dwarf_line lines[DWARF_LINES_MAX];
 };
 
@@ -63,13 +66,14 @@ int split_unit(struct readers *rd, struct companion *c, const struct unit *skele
 #define BATCH_MAX 1024
 
 struct batch {
-	uint32_t unit;
+	uint64_t unit; /* where it begins */
+	bool claimed;  /* by .debug_aranges alone: it is to be seen whether it says so, too */
 	size_t cnt;
 	uint64_t addrs[BATCH_MAX];
 	uint32_t numbers[BATCH_MAX];
 };
 
-/* 0 and all are answered; -E2BIG and none is; -errno; or what @fn said. */
+/* 0 and all are answered; -E2BIG or -ESTALE and none is; -errno; or what @fn said. */
 int answer_unit(struct dwarf *d, const struct batch *b, dwarf_place_fn fn, void *ctx);
 /* Nothing is known of them, for that reason. 0, or what @fn said. */
 int answer_none(const struct batch *b, enum dwarf_outcome outcome, dwarf_place_fn fn, void *ctx);

@@ -4,7 +4,7 @@
 /*
  * ledger — what may still be done and kept. Failures within this module are -errno: -EBADMSG the bytes are
  * wrong, -E2BIG no more work may be done for now, -EFBIG no more may be kept, -EOPNOTSUPP a form that is not
- * read, -ENOENT there is none; anything else is the system's.
+ * read, -ENOENT there is none, -ESTALE the list of all units is needed, and is not there yet; anything else is the system's.
  */
 
 #include <errno.h>
@@ -33,6 +33,16 @@ static inline int ledger_keep(struct ledger *l, size_t bytes)
 		return -EFBIG;
 	l->bytes += bytes;
 	return 0;
+}
+
+/* Of what was *@bytes and has grown to @now. */
+static inline int ledger_keep_up(struct ledger *l, size_t *bytes, size_t now)
+{
+	int r = now > *bytes ? ledger_keep(l, now - *bytes) : 0;
+
+	if (r == 0 && now > *bytes)
+		*bytes = now;
+	return r;
 }
 
 static inline void ledger_drop(struct ledger *l, size_t bytes)

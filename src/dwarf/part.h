@@ -11,12 +11,14 @@ struct unit_list {
 	VEC(uint64_t) starts;
 	size_t bytes;  /* that the ledger knows of */
 	uint64_t next; /* what was not looked at yet */
+	bool complete;
 };
 
 struct part {
 	struct elf_file *owned; /* NULL: it is somebody else's */
 	struct section sections[SECTIONS_CNT];
 	struct unit_list units;
+	bool listed; /* its units are, sooner or later */
 };
 
 /* @dwo: the sections of a split unit. 0 or -errno; part_done() in any case. */

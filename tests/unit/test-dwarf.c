@@ -473,6 +473,24 @@ TEST(inlined_in_what_does_not_cover)
 		  "inner@/inc/b.h:8:5+7;inner@/src/sub/a.c:25:3+7;outer@/src/sub/a.c:30:4+20");
 }
 
+/* One unit's of .debug_aranges. */
+static void put_set(struct image *m, size_t unit, uint64_t start, uint64_t sz)
+{
+	struct bytes_of *b = &m->aranges;
+	size_t at = b->cnt;
+
+	m->aranges_too = true;
+	put_uint(b, 0, 4);
+	put_uint(b, 2, 2);
+	put_uint(b, unit, 4);
+	PUT(b, 8, 0, 0, 0, 0, 0);
+	put_uint(b, start, 8);
+	put_uint(b, sz, 8);
+	put_uint(b, 0, 8);
+	put_uint(b, 0, 8);
+	set_size(b, at);
+}
+
 /* A root that does not say where its code is, and a section that does; another unit's is not touched. */
 TEST(aranges_fill_in)
 {
@@ -489,22 +507,91 @@ TEST(aranges_fill_in)
 		put_function(&m->info, 0x2000, 0x100, "outer", 20);
 		PUT(&m->info, 0);
 		end_unit(&m->info, at);
-		m->aranges_too = true;
-		put_uint(&m->aranges, 0, 4);
-		put_uint(&m->aranges, 2, 2);
-		put_uint(&m->aranges, lie ? at - 1 : at, 4);
-		PUT(&m->aranges, 8, 0, 0, 0, 0, 0);
-		put_uint(&m->aranges, 0x2000, 8);
-		put_uint(&m->aranges, 0x200, 8);
-		put_uint(&m->aranges, 0, 8);
-		put_uint(&m->aranges, 0, 8);
-		set_size(&m->aranges, 0);
+		put_set(m, lie ? at - 1 : at, 0x2000, 0x200);
 		t = ask(m, 0x2010);
 		if (lie)
 			CHECK_EQ(t.outcome, DWARF_NONE);
 		else
 			CHECK_STR(t.text, "outer@/inc/b.h:8:5+20");
 	}
+}
+
+static size_t put_unit(struct image *m, uint64_t start, const char *name)
+{
+	size_t at = begin_unit(&m->info, start, 0x100);
+
+	put_function(&m->info, start, 0x100, name, 20);
+	PUT(&m->info, 0);
+	end_unit(&m->info, at);
+	return at;
+}
+
+/* What is claimed of the program by the section is found without the units before it: one without an end. */
+TEST(aranges_come_first)
+{
+	uint32_t abstract;
+	struct image *m = new_image(&abstract);
+	struct told t;
+	size_t at;
+
+	m->info.cnt = 0;
+	put_uint(&m->info, 0xfffffff0, 4);
+	at = put_unit(m, 0x2000, "outer");
+	put_set(m, at, 0x2000, 0x100);
+	t = ask(m, 0x2010);
+	CHECK_STR(t.text, "outer@/inc/b.h:8:5+20");
+}
+
+/* What is claimed for a unit that says otherwise, or in no order, is what the units say. */
+TEST(aranges_that_lie)
+{
+	uint32_t abstract;
+
+	for (int way = 0; way < 3; way++) {
+		struct image *m = new_image(&abstract);
+		struct told t;
+		size_t other, own;
+
+		m->info.cnt = 0;
+		other = put_unit(m, 0x3000, "other");
+		own = put_unit(m, 0x2000, "own");
+		put_set(m, way == 2 ? own : other, 0x2000, 0x100);
+		if (way == 1)
+			put_set(m, own, 0x2000, 0x100);
+		if (way == 2)
+			put_set(m, other, 0x2000, 0x100);
+		t = ask(m, 0x2010);
+		CHECK_STR(t.text, "own@/inc/b.h:8:5+20");
+	}
+}
+
+/* A name in another unit: which has it is known when all are. */
+TEST(aranges_and_a_name_elsewhere)
+{
+	uint32_t abstract;
+	struct image *m = new_image(&abstract);
+	struct told t;
+	size_t at, name;
+
+	m->info.cnt = 0;
+	m->abbrev.cnt--;
+	PUT(&m->abbrev, 9, 0x2e, 0, 0x31, 0x10, 0x11, 0x01, 0x12, 0x06, 0, 0, 0);
+	at = begin_unit(&m->info, 0x4000, 0);
+	name = m->info.cnt;
+	PUT(&m->info, ABSTRACT);
+	put_text(&m->info, "far");
+	PUT(&m->info, 7);
+	put_text(&m->info, "");
+	end_unit(&m->info, at);
+	at = begin_unit(&m->info, 0x2000, 0x100);
+	PUT(&m->info, 9);
+	put_uint(&m->info, name, 4);
+	put_uint(&m->info, 0x2000, 8);
+	put_uint(&m->info, 0x100, 4);
+	end_unit(&m->info, at);
+	put_set(m, at, 0x2000, 0x100);
+	t = ask(m, 0x2010);
+	CHECK_STR(t.text, "far@/inc/b.h:8:5+7");
 }
 
 static void find_all(const struct image *m)
