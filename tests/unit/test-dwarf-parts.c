@@ -110,6 +110,16 @@ TEST(any_place_of_a_packed_section)
 	unpack(&k);
 }
 
+/* However many pieces there is room for, and also where there is none for one more. */
+TEST(room_for_so_many_pieces)
+{
+	struct packed k = pack(ELF_ZLIB);
+
+	for (size_t memory = 200000; memory < (size_t)3 << 20; memory += (size_t)64 << 10)
+		read_here_and_there(&k, memory, 10 + (int)(memory >> 16));
+	unpack(&k);
+}
+
 /* What zstd went over is kept: back and forth costs nothing more. */
 TEST(it_is_unpacked_once)
 {
