@@ -25,10 +25,12 @@ struct elf_unpack {
 	ZSTD_DCtx *zstd;
 };
 
+/* Of its sum nobody would hear before the last byte, of which few are read; it took a fifteenth of the time. */
 static int begin(struct elf_unpack *u)
 {
 	if (u->packing == ELF_ZLIB)
-		return inflateInit(&u->z) == Z_OK ? 0 : -ENOMEM;
+		return inflateInit(&u->z) == Z_OK && inflateValidate(&u->z, 0) == Z_OK ? 0
+										       : -ENOMEM;
 	if (u->packing != ELF_ZSTD)
 		return -EOPNOTSUPP;
 	u->zstd = ZSTD_createDCtx();
