@@ -285,11 +285,18 @@ static int add_chunk(struct inflater *in, struct chunk **ret)
 	return 0;
 }
 
-/* One that is not in use: a new one, or the one that was not used for longest. */
+/* One that has nothing: also a new one, or the one that was not used for longest. */
 static int free_chunk(struct inflater *in, struct chunk **ret)
 {
-	int r = may_add_chunk(in) ? add_chunk(in, ret) : -EFBIG;
+	int r = 0;
 
+	for (size_t i = 0; i < in->chunks.cnt; i++) {
+		if (in->chunks.v[i].number == UINT64_MAX) {
+			*ret = &in->chunks.v[i];
+			return 0;
+		}
+	}
+	r = may_add_chunk(in) ? add_chunk(in, ret) : -EFBIG;
 	if (r != -EFBIG || in->chunks.cnt == 0)
 		return r;
 	*ret = oldest_chunk(in);
@@ -315,6 +322,18 @@ static int fill_chunk(struct inflater *in, struct chunk **ret)
 	return 0;
 }
 
+/* As far as that; into what is filled next, for new memory costs as much as what is unpacked into it. */
+static int skip_chunk(struct inflater *in, uint64_t start)
+{
+	struct chunk *c = NULL;
+	int r = free_chunk(in, &c);
+
+	if (r < 0)
+		return r;
+	c->number = UINT64_MAX;
+	return unpack_next(in, c->bytes, (size_t)MIN(start - in->out, (uint64_t)CHUNK_SZ));
+}
+
 /* Is what it goes over to be kept, and was not yet? */
 static bool is_kept(const struct inflater *in)
 {
@@ -329,20 +348,11 @@ static bool is_kept(const struct inflater *in)
 
 static int load_chunk(struct inflater *in, uint64_t number, struct chunk **ret)
 {
-	_cleanup_free_ uint8_t *skipped = NULL;
 	uint64_t start = number * CHUNK_SZ;
 	int r = rewind_to(in, start);
 
-	while (r == 0 && in->out < start) {
-		if (is_kept(in)) {
-			r = fill_chunk(in, ret);
-			continue;
-		}
-		skipped = skipped ? skipped : malloc(CHUNK_SZ);
-		if (!skipped)
-			return -ENOMEM;
-		r = unpack_next(in, skipped, (size_t)MIN(start - in->out, (uint64_t)CHUNK_SZ));
-	}
+	while (r == 0 && in->out < start)
+		r = is_kept(in) ? fill_chunk(in, ret) : skip_chunk(in, start);
 	return r < 0 ? r : fill_chunk(in, ret);
 }
 
