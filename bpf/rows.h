@@ -52,7 +52,7 @@ static __always_inline __u32 rows_search(const __u32 *slab, __u32 at, __u32 cnt,
 	return kenv_load(&slab[at & (CPROF_SLAB_ROWS - 1)]);
 }
 
-/* By what the object's entry says now; ROWS_GAP where there is nothing. */
+/* By what the object's entry says now; ROWS_GAP where there is nothing, ROWS_UNKNOWN where rows may come. */
 static __always_inline int rows_read(const struct cprof_unwind_object *o, __u64 offset,
 				     struct cprof_rule *out)
 {
@@ -69,6 +69,8 @@ static __always_inline int rows_read(const struct cprof_unwind_object *o, __u64 
 		return ROWS_GAP;
 	row = kenv_load(&page->row);
 	cnt = kenv_load(&page->cnt);
+	if (cnt == CPROF_PAGE_ABSENT)
+		return ROWS_UNKNOWN;
 	slab = kenv_unwind_slab(row >> CPROF_SLAB_SHIFT);
 	if (!slab || cnt == 0)
 		return ROWS_GAP;

@@ -68,6 +68,13 @@ void pool_limit(struct pool *p, size_t bytes_max);
  */
 int pool_put(struct pool *p, struct cprof_known object, uint32_t owner,
 	     const struct rows_view *rows, uint64_t now_ns);
+/*
+ * Pages that walks take for not read, and that this block has, beside those that are there: who reads a large
+ * file by the page (docs/adr/0046). Where the object has no rows, or those of other pages, the block is put.
+ * As pool_put(); what is refused is refused as a whole.
+ */
+int pool_add(struct pool *p, struct cprof_known object, uint32_t owner,
+	     const struct rows_view *rows, uint64_t now_ns);
 /* Forgets the object: walks take it for one that was not read yet. Before the slot is given on. */
 void pool_drop(struct pool *p, uint32_t object);
 /* A sample has frames of it. */
@@ -79,6 +86,8 @@ void pool_use(struct pool *p, uint32_t object, uint64_t now_ns);
 bool pool_is_wanted(struct pool *p, uint32_t *ret_id);
 /* The rule for a place: enum rows_answer, and *ret where it is ROWS_FOUND. */
 int pool_find(struct pool *p, struct cprof_known object, uint64_t offset, struct cprof_rule *ret);
+/* Would rows of this place be something new, as far as is known? */
+bool pool_lacks(const struct pool *p, struct cprof_known object, uint64_t offset);
 void pool_facts(const struct pool *p, struct pool_facts *ret);
 /*
  * What walks find of an object now, as a block: *ret_bytes is the caller's, to be freed. 0; -ENOENT: it

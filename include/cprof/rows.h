@@ -8,7 +8,8 @@
  * A block is a struct rows_head, then rules (struct cprof_rule), then for each page of 64 KiB from
  * page_first on the number of its rows (uint32_t), then the rows of all pages (CPROF_ROW). Places are
  * file offsets. Rule 0 is a GAP. A page that has rows begins with one at 0, so each can be read by itself;
- * one without is a GAP from end to end.
+ * one without is a GAP from end to end; one whose number is CPROF_PAGE_ABSENT has none here, and nothing is
+ * said of it (docs/adr/0046).
  */
 
 #include <stdbool.h>
@@ -51,6 +52,13 @@ int rows_add(struct rows_builder *b, uint64_t offset, uint64_t end, const struct
 /* The same in two steps, for rules that come often: a number above 0, or -EINVAL, -E2BIG, -ENOMEM. */
 int rows_rule(struct rows_builder *b, const struct cprof_rule *rule);
 int rows_add_number(struct rows_builder *b, uint64_t offset, uint64_t end, uint16_t number);
+/*
+ * Before the first stretch: the block will have these pages, all of them absent but for those that
+ * rows_present() names. What stretches say of absent ones is left out. 0; -E2BIG; -ENOMEM.
+ */
+int rows_pages(struct rows_builder *b, uint32_t page_first, uint32_t pages_cnt);
+/* One that the block does not have is as none. */
+void rows_present(struct rows_builder *b, uint32_t page);
 /* How many bytes have a rule. */
 uint64_t rows_covered(const struct rows_builder *b);
 /* The block: *ret_bytes is the caller's, to be freed; the builder is used up. 0 or -ENOMEM. */
@@ -69,6 +77,14 @@ struct rows_view {
  * of a rule that is there). @bytes is aligned to 8. 0, or -EBADMSG.
  */
 int rows_check(const void *bytes, size_t sz, struct rows_view *ret);
+
+static inline uint32_t rows_of_page(uint32_t cnt)
+{
+	return cnt == CPROF_PAGE_ABSENT ? 0 : cnt;
+}
+
+/* Is a page of it absent? */
+bool rows_are_part(const struct rows_view *rows);
 
 /* Is this a rule that a walk may follow? */
 bool rows_check_rule(const struct cprof_rule *rule);

@@ -83,7 +83,7 @@ CPROF_ASSERT(sizeof(struct cprof_rule) == 32);
  * reads. For an object's slot (struct cprof_known) there is a struct cprof_unwind_object; of its pages (64 KiB
  * of the file each, from page_first on, one after the other) the struct cprof_unwind_page; of a page the
  * rows, all in one slab, by ascending pc, the first of them at 0. The row for a place is the last one that is
- * not behind it. Rule 0 is a GAP, and so is a page without rows.
+ * not behind it. Rule 0 is a GAP, and so is a page without rows. Of an absent page nothing was read yet.
  *
  * A slot is given on when its object is forgotten, and a walk may have read that it is another's just before:
  * it looks by id, too, and what is said of another object is nothing (CPROF_UNWIND_UNKNOWN).
@@ -101,6 +101,7 @@ CPROF_ASSERT(sizeof(struct cprof_rule) == 32);
 #define CPROF_SLAB_ROWS (1u << CPROF_SLAB_SHIFT)
 #define CPROF_SLAB_BYTES (CPROF_SLAB_ROWS * 4u)
 #define CPROF_PAGE_SHIFT 16
+#define CPROF_PAGE_ABSENT 0xffffffffu /* as the number of a page's rows: rows may come */
 
 /* A row: the low 16 bits of its first place's file offset, and its rule. */
 #define CPROF_ROW(offset, rule) ((__u32)(offset) << 16 | (rule))

@@ -241,9 +241,10 @@ static uint64_t covered(const void *bytes, size_t sz)
 	if (rows_check(bytes, sz, &v) < 0)
 		return 0;
 	for (uint32_t p = 0; p < v.head->pages_cnt; p++) {
-		for (uint32_t i = 0; i < v.page_rows[p]; i++, row++) {
-			uint32_t end =
-				i + 1 < v.page_rows[p] ? CPROF_ROW_PC(v.rows[row + 1]) : 65536;
+		const uint32_t cnt = rows_of_page(v.page_rows[p]);
+
+		for (uint32_t i = 0; i < cnt; i++, row++) {
+			uint32_t end = i + 1 < cnt ? CPROF_ROW_PC(v.rows[row + 1]) : 65536;
 
 			if (CPROF_ROW_RULE(v.rows[row]) != 0)
 				sum += end - CPROF_ROW_PC(v.rows[row]);

@@ -26,11 +26,31 @@ static int add_stretch(struct rows_builder *b, const struct pool *p, uint64_t pa
 static int add_page(struct rows_builder *b, struct pool *p, uint64_t page,
 		    const struct cprof_unwind_page *from)
 {
-	const uint32_t *rows = from->cnt > 0 ? slabs_row(p, from->row) : NULL;
+	const uint32_t cnt = rows_of_page(from->cnt);
+	const uint32_t *rows = cnt > 0 ? slabs_row(p, from->row) : NULL;
 	int r = 0;
 
-	for (uint32_t i = 0; r == 0 && i < from->cnt; i++)
-		r = add_stretch(b, p, page, &rows[i], i + 1 == from->cnt);
+	for (uint32_t i = 0; r == 0 && i < cnt; i++)
+		r = add_stretch(b, p, page, &rows[i], i + 1 == cnt);
+	return r;
+}
+
+/* Of an object whose rows are there in part: which pages are. */
+static int tell_pages(struct rows_builder *b, const struct pool *p,
+		      const struct cprof_unwind_object *o)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < o->pages_cnt; i++) {
+		if (p->m.pages[o->pages_at + i].cnt != CPROF_PAGE_ABSENT)
+			continue;
+		r = rows_pages(b, o->page_first, o->pages_cnt);
+		break;
+	}
+	for (uint32_t i = 0; r == 0 && i < o->pages_cnt; i++) {
+		if (p->m.pages[o->pages_at + i].cnt != CPROF_PAGE_ABSENT)
+			rows_present(b, o->page_first + i);
+	}
 	return r;
 }
 
@@ -46,6 +66,8 @@ int pool_block(struct pool *p, struct cprof_known object, void **ret_bytes, size
 	if (o->id != object.id || (o->state != CPROF_UNWIND_ROWS && o->state != CPROF_UNWIND_NONE))
 		return -ENOENT;
 	r = rows_builder_new(&b);
+	if (r == 0)
+		r = tell_pages(b, p, o);
 	for (uint32_t i = 0; r == 0 && i < o->pages_cnt; i++)
 		r = add_page(b, p, (uint64_t)o->page_first + i, &p->m.pages[o->pages_at + i]);
 	return r < 0 ? r : rows_finish(b, ret_bytes, ret_sz);

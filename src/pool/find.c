@@ -32,6 +32,8 @@ static int find_in_rows(struct pool *p, const struct cprof_unwind_object *o, uin
 	if (nth >= o->pages_cnt)
 		return ROWS_GAP;
 	page = &p->m.pages[o->pages_at + nth];
+	if (page->cnt == CPROF_PAGE_ABSENT)
+		return ROWS_UNKNOWN;
 	if (page->cnt == 0)
 		return ROWS_GAP;
 	row = search(slabs_row(p, page->row), page->cnt,
@@ -59,4 +61,18 @@ int pool_find(struct pool *p, struct cprof_known object, uint64_t offset, struct
 	default:
 		return ROWS_REFUSED;
 	}
+}
+
+bool pool_lacks(const struct pool *p, struct cprof_known object, uint64_t offset)
+{
+	const struct cprof_unwind_object *o;
+	uint64_t nth;
+
+	if (object.slot >= CPROF_UNWIND_OBJECTS_MAX)
+		return false;
+	o = &p->m.objects[object.slot];
+	if (o->id != object.id || o->state != CPROF_UNWIND_ROWS)
+		return o->id != object.id || o->state == CPROF_UNWIND_UNKNOWN;
+	nth = (offset >> CPROF_PAGE_SHIFT) - o->page_first;
+	return nth < o->pages_cnt && p->m.pages[o->pages_at + nth].cnt == CPROF_PAGE_ABSENT;
 }

@@ -121,3 +121,21 @@ void pool_is_gone(struct pool *p, uint32_t object, bool for_long);
 
 /* pool.c: gives back all that it has. */
 void pool_release(struct pool *p, uint32_t object, enum cprof_unwind_state state);
+/* It cannot have what it was to have (@r), and has nothing any more: @r. */
+int pool_refuse(struct pool *p, uint32_t object, bool too_large, int r);
+/* So many of what @shares count, whoever has to go for them: 0 or -ENOSPC. */
+int pool_make_room(struct pool *p, const struct shares *shares, size_t max, uint32_t owner,
+		   size_t sz);
+/* A reference for the owner, whoever has to go for it. As rules_take(). */
+int pool_take_rule(struct pool *p, const struct cprof_rule *rule, uint32_t owner, uint16_t *ret);
+/* Rows of a page as a block has them, and the numbers that the block's rules have here. */
+struct pool_rows {
+	const uint16_t *rules;
+	const uint32_t *rows;
+	uint32_t cnt;
+};
+/* Where walks do not find them yet: their place, or an error. */
+int pool_put_rows(struct pool *p, struct pool_object *o, const struct pool_rows *rows,
+		  uint32_t *ret);
+
+#define OBJECT_PART 4 /* no object has more than that part of anything */

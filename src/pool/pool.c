@@ -18,7 +18,6 @@
 #include "words.h"
 
 #define HOLES_PART 16
-#define OBJECT_PART 4 /* no object has more than that part of anything */
 
 int pool_new(const struct pool_memory *memory, size_t bytes_max, uint64_t seed, struct pool **ret)
 {
@@ -78,7 +77,7 @@ static void adopt_orphans(struct pool *p)
 static void release_pages(struct pool *p, const struct pool_object *o)
 {
 	for (uint32_t i = o->pages_at; i < o->pages_at + o->pages_cnt; i++)
-		if (p->m.pages[i].cnt > 0)
+		if (rows_of_page(p->m.pages[i].cnt) > 0)
 			slabs_give(p, p->m.pages[i].row, p->m.pages[i].cnt);
 	if (o->pages_cnt > 0)
 		runs_give(&p->pages, o->pages_at, o->pages_cnt);
@@ -134,24 +133,40 @@ static int find_room(struct pool *p, uint32_t owner, uint32_t rows, uint32_t *re
 	}
 }
 
-static int put_page(struct pool *p, struct pool_object *o, uint32_t page, const uint32_t *rows,
-		    uint32_t cnt)
+int pool_put_rows(struct pool *p, struct pool_object *o, const struct pool_rows *rows,
+		  uint32_t *ret)
 {
 	uint32_t at, *to;
 	int r;
 
-	r = find_room(p, o->owner, cnt, &at);
+	r = find_room(p, o->owner, rows->cnt, &at);
 	if (r < 0)
 		return r;
 	to = slabs_row(p, at);
-	for (uint32_t i = 0; i < cnt; i++)
-		__atomic_store_n(
-			&to[i], CPROF_ROW(CPROF_ROW_PC(rows[i]), o->rules[CPROF_ROW_RULE(rows[i])]),
-			__ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < rows->cnt; i++) {
+		uint32_t row = rows->rows[i];
+
+		row = CPROF_ROW(CPROF_ROW_PC(row), rows->rules[CPROF_ROW_RULE(row)]);
+		__atomic_store_n(&to[i], row, __ATOMIC_RELAXED);
+	}
+	o->rows += rows->cnt;
+	p->rows += rows->cnt;
+	*ret = at;
+	return 0;
+}
+
+static int put_page(struct pool *p, struct pool_object *o, uint32_t page, const uint32_t *rows,
+		    uint32_t cnt)
+{
+	const struct pool_rows from = { o->rules, rows, cnt };
+	uint32_t at;
+	int r;
+
+	r = pool_put_rows(p, o, &from, &at);
+	if (r < 0)
+		return r;
 	__atomic_store_n(&p->m.pages[page].row, at, __ATOMIC_RELAXED);
 	__atomic_store_n(&p->m.pages[page].cnt, cnt, __ATOMIC_RELAXED);
-	o->rows += cnt;
-	p->rows += cnt;
 	return 0;
 }
 
@@ -161,10 +176,25 @@ static int put_rows(struct pool *p, struct pool_object *o, const struct rows_vie
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < o->pages_cnt; i++) {
-		if (rows->page_rows[i] > 0)
-			r = put_page(p, o, o->pages_at + i, at, rows->page_rows[i]);
-		at += rows->page_rows[i];
+		uint32_t cnt = rows_of_page(rows->page_rows[i]);
+
+		if (cnt > 0)
+			r = put_page(p, o, o->pages_at + i, at, cnt);
+		else
+			__atomic_store_n(&p->m.pages[o->pages_at + i].cnt, rows->page_rows[i],
+					 __ATOMIC_RELAXED);
+		at += cnt;
 	}
+	return r;
+}
+
+int pool_take_rule(struct pool *p, const struct cprof_rule *rule, uint32_t owner, uint16_t *ret)
+{
+	int r;
+
+	do
+		r = rules_take(&p->rules, rule, owner, ret);
+	while (r == -ENOSPC && pool_evict_for(p, &p->rules.shares, RULES_ROOM, owner, 1));
 	return r;
 }
 
@@ -177,10 +207,8 @@ static int take_rules(struct pool *p, struct pool_object *o, const struct rows_v
 	if (!o->rules)
 		return -ENOMEM;
 	while (o->rules_cnt < cnt) {
-		r = rules_take(&p->rules, &rows->rules[o->rules_cnt], o->owner,
-			       &o->rules[o->rules_cnt]);
-		if (r == -ENOSPC && pool_evict_for(p, &p->rules.shares, RULES_ROOM, o->owner, 1))
-			continue;
+		r = pool_take_rule(p, &rows->rules[o->rules_cnt], o->owner,
+				   &o->rules[o->rules_cnt]);
 		if (r < 0)
 			return r;
 		o->rules_cnt++;
@@ -188,8 +216,8 @@ static int take_rules(struct pool *p, struct pool_object *o, const struct rows_v
 	return 0;
 }
 
-static int make_room(struct pool *p, const struct shares *shares, size_t max, uint32_t owner,
-		     size_t sz)
+int pool_make_room(struct pool *p, const struct shares *shares, size_t max, uint32_t owner,
+		   size_t sz)
 {
 	while (!shares_allow(shares, owner, sz, max))
 		if (!pool_evict_for(p, shares, max, owner, sz))
@@ -202,7 +230,7 @@ static int take_pages(struct pool *p, struct pool_object *o, uint32_t cnt)
 	uint32_t at;
 	int r;
 
-	r = make_room(p, &p->pages_shares, CPROF_UNWIND_PAGES_MAX, o->owner, cnt);
+	r = pool_make_room(p, &p->pages_shares, CPROF_UNWIND_PAGES_MAX, o->owner, cnt);
 	if (r < 0)
 		return r;
 	while ((at = runs_find(&p->pages, cnt)) == RUNS_NONE)
@@ -222,7 +250,7 @@ static uint32_t count_steps(const struct rows_view *rows)
 	uint32_t sum = 0;
 
 	for (uint32_t i = 0; i < rows->head->pages_cnt; i++)
-		sum += pool_steps(rows->page_rows[i]);
+		sum += pool_steps(rows_of_page(rows->page_rows[i]));
 	return sum;
 }
 
@@ -238,7 +266,7 @@ static int build(struct pool *p, struct pool_object *o, const struct rows_view *
 	uint32_t steps = count_steps(rows);
 	int r;
 
-	r = make_room(p, &p->steps, pool_steps_max(p), o->owner, steps);
+	r = pool_make_room(p, &p->steps, pool_steps_max(p), o->owner, steps);
 	if (r < 0)
 		return r;
 	shares_take(&p->steps, o->owner, steps);
@@ -247,6 +275,14 @@ static int build(struct pool *p, struct pool_object *o, const struct rows_view *
 	if (r == 0)
 		r = take_rules(p, o, rows);
 	return r < 0 ? r : put_rows(p, o, rows);
+}
+
+int pool_refuse(struct pool *p, uint32_t object, bool too_large, int r)
+{
+	pool_is_gone(p, object, too_large);
+	p->refused += r == -ENOSPC;
+	pool_release(p, object, r == -ENOSPC ? CPROF_UNWIND_REFUSED : CPROF_UNWIND_UNKNOWN);
+	return r;
 }
 
 static int put(struct pool *p, uint32_t object, const struct rows_view *rows)
@@ -266,10 +302,7 @@ static int put(struct pool *p, uint32_t object, const struct rows_view *rows)
 		pool_publish(p, object, CPROF_UNWIND_ROWS, rows->head->page_first);
 		return 0;
 	}
-	pool_is_gone(p, object, too_large);
-	p->refused += r == -ENOSPC;
-	pool_release(p, object, r == -ENOSPC ? CPROF_UNWIND_REFUSED : CPROF_UNWIND_UNKNOWN);
-	return r;
+	return pool_refuse(p, object, too_large, r);
 }
 
 int pool_put(struct pool *p, struct cprof_known object, uint32_t owner,

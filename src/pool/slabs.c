@@ -113,7 +113,7 @@ static size_t list_pages(const struct pool *p, uint32_t object, struct move *v)
 	size_t cnt = 0;
 
 	for (uint32_t i = o->pages_at; i < o->pages_at + o->pages_cnt; i++)
-		if (p->m.pages[i].cnt > 0)
+		if (rows_of_page(p->m.pages[i].cnt) > 0)
 			v[cnt++] = (struct move){ p->m.pages[i].row, i, object };
 	return cnt;
 }

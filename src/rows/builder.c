@@ -26,6 +26,7 @@ struct rows_builder {
 	uint64_t page_first;
 	uint64_t end; /* of the last stretch */
 	uint64_t covered;
+	bool paged; /* its pages are fixed, and some of them absent */
 };
 
 struct rows_builder *rows_builder_free(struct rows_builder *b)
@@ -54,12 +55,46 @@ int rows_builder_new(struct rows_builder **ret)
 	return 0;
 }
 
+int rows_pages(struct rows_builder *b, uint32_t page_first, uint32_t pages_cnt)
+{
+	int r;
+
+	if (pages_cnt > ROWS_PAGES_MAX || pages_cnt > UINT32_MAX - page_first)
+		return -E2BIG;
+	r = vec_reserve(&b->page_rows, pages_cnt);
+	if (r < 0)
+		return r;
+	while (b->page_rows.cnt < pages_cnt)
+		b->page_rows.v[b->page_rows.cnt++] = CPROF_PAGE_ABSENT;
+	b->page_first = page_first;
+	b->paged = true;
+	return 0;
+}
+
+void rows_present(struct rows_builder *b, uint32_t page)
+{
+	uint64_t nth = page - b->page_first;
+
+	if (nth < b->page_rows.cnt && b->page_rows.v[nth] == CPROF_PAGE_ABSENT)
+		b->page_rows.v[nth] = 0;
+}
+
+/* Are rows of this page left out? */
+static bool is_absent(const struct rows_builder *b, uint64_t page)
+{
+	uint64_t nth = page - b->page_first;
+
+	return b->paged && (nth >= b->page_rows.cnt || b->page_rows.v[nth] == CPROF_PAGE_ABSENT);
+}
+
 /* From this place on the rule. There is room. */
 static void place(struct rows_builder *b, uint64_t offset, uint32_t rule)
 {
 	size_t page = (size_t)(PAGE_OF(offset) - b->page_first);
 	uint32_t low = (uint32_t)(offset & PAGE_MASK);
 
+	if (is_absent(b, PAGE_OF(offset)))
+		return;
 	while (b->page_rows.cnt <= page)
 		b->page_rows.v[b->page_rows.cnt++] = 0;
 	if (b->page_rows.v[page] == 0 && low > 0) {
@@ -79,14 +114,30 @@ static void place_end(struct rows_builder *b)
 		place(b, b->end, GAP);
 }
 
+/* The last page that a stretch may have rows of. */
+static uint64_t last_page(const struct rows_builder *b, uint64_t end)
+{
+	return b->paged ? MIN(PAGE_OF(end - 1), b->page_first + b->page_rows.cnt)
+			: PAGE_OF(end - 1);
+}
+
+/* The first one behind the page that it begins in. */
+static uint64_t next_page(const struct rows_builder *b, uint64_t offset)
+{
+	return b->paged ? MAX(PAGE_OF(offset) + 1, b->page_first) : PAGE_OF(offset) + 1;
+}
+
 /* Room for a stretch: a GAP before it, rows of all its pages, a GAP at the first one's 0 and behind it. */
 static int reserve(struct rows_builder *b, uint64_t offset, uint64_t end)
 {
-	uint64_t first = b->rows.cnt > 0 ? b->page_first : PAGE_OF(offset);
-	uint64_t pages = PAGE_OF(end - 1) - first + 1;
-	size_t more = (size_t)(PAGE_OF(end - 1) - PAGE_OF(offset)) + 4;
+	uint64_t first = b->paged || b->end > 0 ? b->page_first : PAGE_OF(offset);
+	uint64_t next = next_page(b, offset), last = last_page(b, end);
+	uint64_t pages = last < first ? 0 : last - first + 1;
+	size_t more = (last < next ? 0 : (size_t)(last - next) + 1) + 4;
 	int r;
 
+	if (b->paged)
+		pages = b->page_rows.cnt;
 	if (pages > ROWS_PAGES_MAX || b->rows.cnt + more > ROWS_CNT_MAX)
 		return -E2BIG;
 	r = vec_reserve(&b->rows, more);
@@ -111,12 +162,12 @@ int rows_add_number(struct rows_builder *b, uint64_t offset, uint64_t end, uint1
 	r = reserve(b, offset, end);
 	if (r < 0)
 		return r;
-	if (b->rows.cnt == 0)
+	if (b->end == 0 && !b->paged)
 		b->page_first = PAGE_OF(offset);
 	else if (offset > b->end)
 		place_end(b);
 	place(b, offset, number);
-	for (uint64_t page = PAGE_OF(offset) + 1; page <= PAGE_OF(end - 1); page++)
+	for (uint64_t page = next_page(b, offset); page <= last_page(b, end); page++)
 		place(b, page << CPROF_PAGE_SHIFT, number);
 	b->end = end;
 	b->covered += end - offset;
@@ -150,8 +201,7 @@ int rows_finish(struct rows_builder *b, void **ret_bytes, size_t *ret_sz)
 	size_t sz;
 	char *bytes;
 
-	if (b->rows.cnt > 0)
-		place_end(b);
+	place_end(b);
 	head.page_first = (uint32_t)b->page_first;
 	head.pages_cnt = (uint32_t)b->page_rows.cnt;
 	head.rules_cnt = (uint32_t)set->rules.cnt;

@@ -72,7 +72,7 @@ static bool pages_are_good(const struct rows_view *v)
 	uint32_t left = v->head->rows_cnt;
 
 	for (uint32_t i = 0; i < v->head->pages_cnt; i++) {
-		uint32_t cnt = v->page_rows[i];
+		uint32_t cnt = rows_of_page(v->page_rows[i]);
 
 		if (cnt > left || (cnt > 0 && !page_is_good(rows, cnt, v->head->rules_cnt)))
 			return false;
@@ -80,6 +80,15 @@ static bool pages_are_good(const struct rows_view *v)
 		left -= cnt;
 	}
 	return left == 0;
+}
+
+bool rows_are_part(const struct rows_view *rows)
+{
+	for (uint32_t i = 0; i < rows->head->pages_cnt; i++) {
+		if (rows->page_rows[i] == CPROF_PAGE_ABSENT)
+			return true;
+	}
+	return false;
 }
 
 int rows_check(const void *bytes, size_t sz, struct rows_view *ret)

@@ -75,6 +75,19 @@ static int put(struct pool *pool, const struct content *c, uint32_t owner, uint6
 	return r;
 }
 
+static int add(struct pool *pool, const struct content *c, uint64_t pages, uint64_t now)
+{
+	const struct cprof_known known = { .id = c->object, .slot = slot_of(c->object) };
+	struct made m;
+	int r;
+
+	make(&m, c);
+	make_part(&m, pages);
+	r = pool_add(pool, known, 0, &m.view, now);
+	made_done(&m);
+	return r;
+}
+
 static bool is_right(uint32_t object, uint64_t offset, int answer, const struct cprof_rule *rule)
 {
 	if (answer == ROWS_FOUND || answer == ROWS_GAP)
@@ -122,6 +135,8 @@ static void turn(struct changer *ch)
 		pool_limit(ch->pool, (4 + (random >> 32) % 8) << 20);
 	} else if (random % 4 == 2) {
 		pool_use(ch->pool, slot_of(object), ch->now);
+	} else if (random % 4 == 1) {
+		(void)add(ch->pool, &c, random >> 8 | random >> 30, ch->now);
 	} else {
 		(void)put(ch->pool, &c, random % 3 ? 0 : 1000, ch->now);
 	}
@@ -167,6 +182,23 @@ static void check_given_on(struct pool *pool)
 	CHECK_EQ(put(pool, &b, 0, 1), 0);
 	CHECK_EQ(find(a.object, at, &found), ROWS_UNKNOWN);
 	CHECK_EQ(find(b.object, at, &found), ROWS_NONE);
+}
+
+/* A page that is not there yet is as an object that is not. */
+static void check_absent(struct pool *pool)
+{
+	struct content a = content_of(FIRST, 1);
+	const uint64_t at = (uint64_t)a.page_first << CPROF_PAGE_SHIFT;
+	struct rows_found found = { 0 };
+
+	pool_drop(pool, slot_of(a.object));
+	CHECK_EQ(add(pool, &a, 4, 1), 0);
+	CHECK_EQ(find(a.object, at, &found), ROWS_UNKNOWN);
+	CHECK_EQ(find(a.object, at + (2u << CPROF_PAGE_SHIFT), &found), ROWS_FOUND);
+	CHECK_EQ(add(pool, &a, 1, 1), 0);
+	CHECK_EQ(find(a.object, at, &found), ROWS_FOUND);
+	CHECK_EQ(find(a.object, at + (2u << CPROF_PAGE_SHIFT), &found), ROWS_FOUND);
+	pool_drop(pool, slot_of(a.object));
 }
 
 static uint64_t sum(const struct walker *w, enum rows_answer answer)
@@ -219,6 +251,7 @@ int main(int argc, char **argv)
 
 	start(&ch.pool);
 	check_given_on(ch.pool);
+	check_absent(ch.pool);
 	for (uint32_t i = 0; i < TURNS; i++)
 		turn(&ch);
 	CHECK_EQ(pthread_create(&changer, NULL, change, &ch), 0);

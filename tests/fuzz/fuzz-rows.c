@@ -30,8 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 		rows = v.rows;
 		FUZZ_CHECK(v.rules[0].cfa == CPROF_CFA_GAP);
 		for (uint32_t i = 0; i < v.head->pages_cnt; i++) {
-			walk_page(&v, rows, v.page_rows[i]);
-			rows += v.page_rows[i];
+			walk_page(&v, rows, rows_of_page(v.page_rows[i]));
+			rows += rows_of_page(v.page_rows[i]);
 		}
 		FUZZ_CHECK((const uint8_t *)rows == (const uint8_t *)bytes + sz);
 	}

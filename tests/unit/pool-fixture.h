@@ -202,6 +202,25 @@ __attribute__((unused)) static void make(struct made *m, const struct content *c
 	m->view = (struct rows_view){ &m->head, m->rules, m->page_rows, m->rows };
 }
 
+/* Takes out the pages whose bit is not set; of the first 64. */
+__attribute__((unused)) static void make_part(struct made *m, uint64_t present)
+{
+	uint32_t from = 0, to = 0;
+
+	for (uint32_t i = 0; i < m->head.pages_cnt; i++) {
+		uint32_t cnt = m->page_rows[i];
+
+		if (present >> i & 1) {
+			memmove(m->rows + to, m->rows + from, cnt * sizeof(*m->rows));
+			to += cnt;
+		} else {
+			m->page_rows[i] = CPROF_PAGE_ABSENT;
+		}
+		from += cnt;
+	}
+	m->head.rows_cnt = to;
+}
+
 __attribute__((unused)) static void made_done(struct made *m)
 {
 	free(m->rules);

@@ -14,8 +14,8 @@ static inline const struct cprof_rule *rows_find(const struct rows_view *v, uint
 	if (page < v->head->page_first || page - v->head->page_first >= v->head->pages_cnt)
 		return &v->rules[0];
 	for (uint64_t i = 0; i < page - v->head->page_first; i++)
-		rows += v->page_rows[i];
-	for (uint32_t i = 0; i < v->page_rows[page - v->head->page_first]; i++) {
+		rows += rows_of_page(v->page_rows[i]);
+	for (uint32_t i = 0; i < rows_of_page(v->page_rows[page - v->head->page_first]); i++) {
 		if (CPROF_ROW_PC(rows[i]) <= (offset & 0xffff))
 			rule = CPROF_ROW_RULE(rows[i]);
 	}

@@ -194,6 +194,138 @@ TEST(what_is_there_comes_out_as_it_was)
 	end(&im, p);
 }
 
+#define MANY 63ull /* pages of a part */
+
+static int add_part(struct pool *p, uint32_t owner, const struct content *c, uint64_t present,
+		    uint64_t now)
+{
+	struct made m;
+	int r;
+
+	make(&m, c);
+	make_part(&m, present);
+	r = pool_add(p, known_of(c->object), owner, &m.view, now);
+	made_done(&m);
+	return r;
+}
+
+/* Pages of @present are as they should be, the others absent; for walks, and as a block. */
+static void check_part(struct image *im, struct pool *p, const struct content *c, uint64_t present)
+{
+	const struct cprof_unwind_object *o = &im->memory.objects[c->object];
+	_cleanup_free_ void *bytes = NULL;
+	struct rows_view view;
+	struct cprof_rule rule;
+	size_t sz;
+
+	CHECK_EQ(pool_block(p, known_of(c->object), &bytes, &sz), 0);
+	CHECK_EQ(rows_check(bytes, sz, &view), 0);
+	CHECK_EQ(view.head->pages_cnt, c->pages_cnt);
+	CHECK_EQ(view.head->page_first, c->page_first);
+	for (uint32_t i = 0; i < c->pages_cnt; i++) {
+		bool there = present >> i & 1;
+		uint64_t at = (uint64_t)(c->page_first + i) << CPROF_PAGE_SHIFT;
+
+		if (there)
+			check_page(im, c, i);
+		else
+			CHECK_EQ(im->memory.pages[o->pages_at + i].cnt, CPROF_PAGE_ABSENT);
+		CHECK_EQ(view.page_rows[i] == CPROF_PAGE_ABSENT, !there);
+		CHECK_EQ(pool_lacks(p, known_of(c->object), at), !there);
+		CHECK_EQ(pool_find(p, known_of(c->object), at, &rule) == ROWS_UNKNOWN, !there);
+	}
+	CHECK(!pool_lacks(p, known_of(c->object),
+			  (uint64_t)(c->page_first + c->pages_cnt) << CPROF_PAGE_SHIFT));
+}
+
+TEST(pages_come_later)
+{
+	struct image im;
+	struct pool *p = start(&im, 8 * MIB);
+	struct content a = plain(16, 1, MANY, 3000);
+	uint64_t present = 0;
+	struct rng rng = { 5 };
+
+	CHECK(pool_lacks(p, known_of(16), 0));
+	CHECK_EQ(add_part(p, 7, &a, 0, 1), 0);
+	check_part(&im, p, &a, 0);
+	CHECK_EQ(facts_of(p).rows, 0);
+	for (int i = 0; i < 40; i++) {
+		uint64_t more = rng_next(&rng) & rng_next(&rng) & rng_next(&rng) & rng_next(&rng);
+		uint32_t gen = im.memory.objects[16].gen;
+		bool is_new = (more & ~present & ((1ull << MANY) - 1)) != 0;
+
+		present |= more;
+		CHECK_EQ(add_part(p, 7, &a, more, 2), 0);
+		check_part(&im, p, &a, present);
+		CHECK(facts_of(p).rules <= 7);
+		CHECK_EQ(im.memory.objects[16].gen > gen, is_new);
+	}
+	/* What is there stays, and nothing is held twice. */
+	CHECK_EQ(add_part(p, 7, &a, UINT64_MAX, 3), 0);
+	check_content(&im, &a);
+	CHECK(!pool_lacks(p, known_of(16), 0));
+	CHECK_EQ(facts_of(p).objects, 1);
+	/* Rows of a file that has other pages take the place of all. */
+	a.pages_cnt = 9;
+	CHECK_EQ(add_part(p, 7, &a, 3, 4), 0);
+	check_part(&im, p, &a, 3);
+	pool_drop(p, 16);
+	CHECK_EQ(facts_of(p).rows, 0);
+	CHECK_EQ(facts_of(p).rules, 0);
+	CHECK_EQ(facts_of(p).pages, 0);
+	CHECK_EQ(facts_of(p).bytes, 0);
+	end(&im, p);
+}
+
+/* Others go for a page that comes, never the object itself; one that gets too large is refused whole. */
+TEST(pages_that_come_later_push_others_out)
+{
+	struct image im;
+	struct pool *p = start(&im, 8 * MIB);
+	struct content a = plain(16, 1, MANY, 1), b = a, other;
+
+	a.rows_max = 9000;
+	b.rows_max = 30000;
+	b.object = 17;
+	CHECK_EQ(add_part(p, 0, &a, 1, 1), 0);
+	for (uint32_t i = 0; i < 40; i++) {
+		other = plain(100 + i, 1, 3, 1);
+		other.rows_max = 1;
+		other.pages_cnt = 2000;
+		CHECK_EQ(put(p, 0, &other, 1), 0);
+		pool_use(p, 16, 1);
+	}
+	CHECK(has_rows(&im, 16));
+	other = plain(139, 1, 2000, 1);
+	for (uint32_t i = 101; i < 140; i++)
+		pool_use(p, i, 2);
+	CHECK_EQ(add_part(p, 0, &a, MANY, 3), 0);
+	check_part(&im, p, &a, MANY | 1);
+	CHECK_EQ(add_part(p, 0, &b, 3, 4), 0);
+	CHECK_EQ(add_part(p, 0, &b, UINT64_MAX, 4), -ENOSPC);
+	CHECK_EQ(state_of(&im, 17), CPROF_UNWIND_REFUSED);
+	CHECK_EQ(facts_of(p).refused, 1);
+	check_part(&im, p, &a, MANY | 1);
+	end(&im, p);
+}
+
+TEST(without_memory_for_a_page_it_is_as_not_read)
+{
+	struct image im;
+	struct pool *p = start(&im, 8 * MIB);
+	struct content a = plain(16, 1, MANY, 30000);
+
+	a.rows_max = 30000;
+	CHECK_EQ(add_part(p, 0, &a, 0, 1), 0);
+	im.fail = 1;
+	CHECK_EQ(add_part(p, 0, &a, 3, 1), -ENOMEM);
+	CHECK_EQ(state_of(&im, 16), CPROF_UNWIND_UNKNOWN);
+	CHECK_EQ(add_part(p, 0, &a, 3, 1), 0);
+	check_part(&im, p, &a, 3);
+	end(&im, p);
+}
+
 TEST(a_change_is_seen_by_gen)
 {
 	struct image im;

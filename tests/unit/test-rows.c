@@ -95,6 +95,86 @@ TEST(rows_by_hand)
 	CHECK(memcmp(block.view.rows, rows, sizeof(rows)) == 0);
 }
 
+/* Pages that were not asked for are absent, whatever stretches say of them, and the others as ever. */
+TEST(rows_by_the_page)
+{
+	_cleanup_(rows_builder_freep) struct rows_builder *b = NULL;
+	_cleanup_block_ struct block block = { 0 };
+	const uint32_t pages[] = { 0, 3, CPROF_PAGE_ABSENT, 2, CPROF_PAGE_ABSENT };
+	const uint32_t rows[] = {
+		CPROF_ROW(0, 0), CPROF_ROW(0x10, 1), CPROF_ROW(0x20, 0),
+		CPROF_ROW(0, 2), CPROF_ROW(0x40, 0),
+	};
+
+	CHECK_EQ(rows_builder_new(&b), 0);
+	CHECK_EQ(rows_pages(b, UINT32_MAX, 1), -E2BIG);
+	CHECK_EQ(rows_pages(b, 1, ROWS_PAGES_MAX + 1), -E2BIG);
+	CHECK_EQ(rows_pages(b, 1, ELEMENTSOF(pages)), 0);
+	rows_present(b, 0);
+	rows_present(b, 1);
+	rows_present(b, 2);
+	rows_present(b, 4);
+	rows_present(b, 6);
+	add(b, 0, 0x80, 7);
+	add(b, 2 * PAGE + 0x10, 2 * PAGE + 0x20, 7);
+	add(b, 3 * PAGE + 0x10, 4 * PAGE + 0x40, 8);
+	add(b, 5 * PAGE, 1ull << 48, 8);
+	finish(b, &block);
+	CHECK_EQ(block.view.head->page_first, 1);
+	CHECK_EQ(block.view.head->pages_cnt, ELEMENTSOF(pages));
+	CHECK(memcmp(block.view.page_rows, pages, sizeof(pages)) == 0);
+	CHECK_EQ(block.view.head->rows_cnt, ELEMENTSOF(rows));
+	CHECK(memcmp(block.view.rows, rows, sizeof(rows)) == 0);
+	CHECK(rows_are_part(&block.view));
+}
+
+/* What a page that is there says is what it says when all are. */
+TEST(a_page_is_as_in_the_whole)
+{
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		_cleanup_(rows_builder_freep) struct rows_builder *whole = NULL, *part = NULL;
+		_cleanup_block_ struct block all = { 0 }, some = { 0 };
+		struct rng rng = { seed };
+		uint64_t present = rng_next(&rng) % 64;
+		const uint32_t *rows, *at;
+
+		CHECK_EQ(rows_builder_new(&whole), 0);
+		CHECK_EQ(rows_builder_new(&part), 0);
+		CHECK_EQ(rows_pages(part, 0, 6), 0);
+		for (uint32_t i = 0; i < 6; i++)
+			if (present >> i & 1)
+				rows_present(part, i);
+		for (uint64_t pos = 0; pos < 6 * PAGE;) {
+			uint64_t end = MIN(pos + rng_next(&rng) % (PAGE + PAGE / 2) + 1, 6 * PAGE);
+			int n = 1 + (int)(rng_next(&rng) % 5);
+
+			if (rng_next(&rng) % 4 > 0 || pos == 0) {
+				add(whole, pos, end, n);
+				add(part, pos, end, n);
+			}
+			pos = end;
+		}
+		finish(whole, &all);
+		finish(part, &some);
+		CHECK_EQ(rows_are_part(&some.view), present != 63);
+		CHECK(!rows_are_part(&all.view));
+		rows = all.view.rows;
+		at = some.view.rows;
+		for (uint32_t i = 0; i < 6; i++) {
+			uint32_t cnt = i < all.view.head->pages_cnt ? all.view.page_rows[i] : 0;
+
+			if (present >> i & 1) {
+				CHECK_EQ(some.view.page_rows[i], cnt);
+				CHECK(memcmp(at, rows, cnt * sizeof(*rows)) == 0);
+				at += cnt;
+			} else {
+				CHECK_EQ(some.view.page_rows[i], CPROF_PAGE_ABSENT);
+			}
+			rows += cnt;
+		}
+	}
+}
+
 #define MODEL_SZ (6 * PAGE)
 
 /* Mostly short, often up to an edge of a page, now and then over several. */
