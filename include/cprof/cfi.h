@@ -64,7 +64,22 @@ struct cfi;
  */
 int cfi_load(const struct cfi_section *sections, size_t cnt, const struct cfi_limits *limits,
 	     struct cfi **ret);
+/*
+ * Reads these entries of one section, and what they share, and no others: where in it they begin, in any order.
+ * What is not an entry of code there is left out. The work is bounded by how many they are. As cfi_load().
+ */
+int cfi_load_entries(const struct cfi_section *section, const uint64_t *offsets, size_t cnt,
+		     const struct cfi_limits *limits, struct cfi **ret);
 struct cfi *cfi_free(struct cfi *t);
+
+/* The code of an entry. */
+struct cfi_range {
+	uint64_t start, end; /* equal: it is none */
+};
+
+/* Which code each of these entries is about, no more. 0, -ENOMEM, or what reading said. */
+int cfi_ranges(const struct cfi_section *section, const uint64_t *offsets, size_t cnt,
+	       struct cfi_range *ret);
 
 /* Rows by address, no two neighbours alike; code between entries has a rule that says GAP. */
 size_t cfi_rows_cnt(const struct cfi *t);

@@ -17,6 +17,9 @@
 #define CIES_KEPT 16
 /* Instructions for each byte: one in the section itself, the others for CIEs that are read again. */
 #define WORK_PER_BYTE 4
+/* Instructions of entries that are asked for by themselves: of all, and for each of them. */
+#define ENTRIES_WORK (1u << 20)
+#define ENTRY_WORK 128
 
 struct cfi {
 	struct cfi_rows rows;
@@ -165,17 +168,27 @@ static int load_entries(struct loader *l)
 	return l->reader.error;
 }
 
+static uint64_t work_of(const struct cfi_section *section)
+{
+	return section->size > UINT64_MAX / WORK_PER_BYTE ? UINT64_MAX
+							  : section->size * WORK_PER_BYTE;
+}
+
+static void begin_section(struct loader *l, const struct cfi_section *section, uint64_t work)
+{
+	reader_init(&l->reader, section);
+	l->program.r = &l->reader;
+	l->program.work = &l->work;
+	l->cies_cnt = 0;
+	l->work = work;
+}
+
 /* -E2BIG, when the limits are reached, leaves a good table. */
 static int load_section(struct loader *l, const struct cfi_section *section)
 {
 	int r, r2;
 
-	reader_init(&l->reader, section);
-	l->program.r = &l->reader;
-	l->program.work = &l->work;
-	l->cies_cnt = 0;
-	l->work = section->size > UINT64_MAX / WORK_PER_BYTE ? UINT64_MAX
-							     : section->size * WORK_PER_BYTE;
+	begin_section(l, section, work_of(section));
 	r = load_entries(l);
 	if (r < 0 && r != -E2BIG)
 		return r;
@@ -215,6 +228,90 @@ int cfi_load(const struct cfi_section *sections, size_t cnt, const struct cfi_li
 		return CFI_NONE;
 	*ret = TAKE_PTR(t);
 	return r == 0 ? CFI_OK : CFI_LIMIT;
+}
+
+/* 1: it is an entry of code; 0: it is none; or -errno. */
+static int read_one(struct loader *l, uint64_t offset, struct entry *ret)
+{
+	int r = offset < l->reader.section->size ? entry_read(&l->reader, offset, ret) : 0;
+
+	if (l->reader.error < 0)
+		return l->reader.error;
+	return r > 0 && ret->body < ret->end && !ret->is_cie;
+}
+
+static int load_these(struct loader *l, const uint64_t *offsets, size_t cnt)
+{
+	struct cfi_facts *facts = &l->table->facts;
+
+	for (size_t i = 0; i < cnt; i++) {
+		struct entry e;
+		int r = read_one(l, offsets[i], &e);
+
+		if (r < 0)
+			return r;
+		facts->fdes++;
+		r = r == 0 ? -EBADMSG : load_fde(l, &e);
+		if (l->reader.error < 0)
+			return l->reader.error;
+		if (r == -EBADMSG)
+			facts->bad++;
+		else if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int cfi_load_entries(const struct cfi_section *section, const uint64_t *offsets, size_t cnt,
+		     const struct cfi_limits *limits, struct cfi **ret)
+{
+	_cleanup_(cfi_freep) struct cfi *t = calloc(1, sizeof(*t));
+	_cleanup_free_ struct loader *l = calloc(1, sizeof(*l));
+	int r, r2;
+
+	if (!t || !l)
+		return -ENOMEM;
+	r = cfi_rows_init(&t->rows, limits);
+	if (r < 0)
+		return r;
+	l->table = t;
+	begin_section(l, section, MIN(work_of(section), ENTRIES_WORK + cnt * ENTRY_WORK));
+	r = load_these(l, offsets, cnt);
+	if (r < 0 && r != -E2BIG)
+		return r;
+	r2 = cfi_rows_settle(&t->rows);
+	if (r2 < 0)
+		return r2;
+	t->facts.unsupported = t->rows.unsupported;
+	if (r == 0 && t->rows.rows.cnt == 0)
+		return CFI_NONE;
+	*ret = TAKE_PTR(t);
+	return r == 0 ? CFI_OK : CFI_LIMIT;
+}
+
+int cfi_ranges(const struct cfi_section *section, const uint64_t *offsets, size_t cnt,
+	       struct cfi_range *ret)
+{
+	_cleanup_free_ struct loader *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return -ENOMEM;
+	begin_section(l, section, MIN(work_of(section), ENTRIES_WORK));
+	for (size_t i = 0; i < cnt; i++) {
+		const struct cie *cie;
+		struct entry e;
+		int r = read_one(l, offsets[i], &e);
+
+		ret[i] = (struct cfi_range){ 0 };
+		if (r < 0)
+			return r;
+		if (r > 0 && load_cie(l, e.cie, &cie) == 0 &&
+		    entry_fde(&l->reader, &e, cie, &ret[i].start, &ret[i].end) < 0)
+			ret[i] = (struct cfi_range){ 0 };
+		if (l->reader.error < 0)
+			return l->reader.error;
+	}
+	return 0;
 }
 
 size_t cfi_rows_cnt(const struct cfi *t)

@@ -194,3 +194,20 @@ const Elf64_Phdr *elf_image_segment(const struct elf_image *img, uint64_t addr)
 	}
 	return NULL;
 }
+
+bool elf_image_is_code(const struct elf_image *img, const Elf64_Shdr *s)
+{
+	const uint64_t code = SHF_ALLOC | SHF_EXECINSTR;
+
+	return s->sh_type == SHT_PROGBITS && (s->sh_flags & code) == code &&
+	       elf_image_holds(img, s->sh_offset, s->sh_size);
+}
+
+uint64_t elf_image_code_bytes(const struct elf_image *img)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < img->shdrs_cnt; i++)
+		sum += elf_image_is_code(img, &img->shdrs[i]) ? img->shdrs[i].sh_size : 0;
+	return sum;
+}

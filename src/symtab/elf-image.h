@@ -48,6 +48,11 @@ bool elf_image_is_named(const struct elf_image *img, const Elf64_Shdr *s, const 
 /* The section of this name that has bytes in the file; NULL: none, or its name cannot be read. */
 const Elf64_Shdr *elf_image_section(const struct elf_image *img, const char *name);
 
+/* Does the section hold code? */
+bool elf_image_is_code(const struct elf_image *img, const Elf64_Shdr *s);
+/* How many bytes those have together. */
+uint64_t elf_image_code_bytes(const struct elf_image *img);
+
 /* The loaded segment that has this address' byte, and lies in the file; NULL: none. */
 const Elf64_Phdr *elf_image_segment(const struct elf_image *img, uint64_t addr);
 

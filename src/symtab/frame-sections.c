@@ -20,6 +20,7 @@
 #define PIECE_SZ 16384
 #define HDR_VERSION 1
 #define HDR_SZ 12
+#define PIECE_CNT 512
 
 /* The encodings of pointers that linkers write into the header of .eh_frame. */
 #define PE_ABSPTR 0x00
@@ -208,6 +209,87 @@ void frame_sections_find(const struct elf_image *img, struct frame_sections *ret
 			    h->sh_addr, h->sh_size, false);
 	else
 		add_by_segments(img, ret);
+}
+
+bool frame_table_find(const struct elf_image *img, const struct frame_sections *s,
+		      struct frame_table *ret)
+{
+	struct {
+		uint8_t version, ptr, cnt, table;
+		uint32_t addr, entries;
+	} hdr;
+	uint64_t addr;
+
+	_Static_assert(sizeof(hdr) == HDR_SZ, "as in the file");
+	for (uint32_t i = 0; i < img->phdrs_cnt; i++) {
+		const Elf64_Phdr *p = &img->phdrs[i];
+
+		if (p->p_type != PT_GNU_EH_FRAME || !read_hdr(img, p, &addr))
+			continue;
+		if (s->cnt == 0 || addr != s->cfi[0].addr ||
+		    elf_image_read(img, p->p_offset, &hdr, sizeof(hdr)) != SYMTAB_OK)
+			return false;
+		*ret = (struct frame_table){
+			.img = img,
+			.offset = p->p_offset + sizeof(hdr),
+			.addr = p->p_vaddr,
+			.section_addr = addr,
+			.cnt = hdr.entries,
+		};
+		return hdr.ptr == (PE_PCREL | PE_SDATA4) && hdr.cnt == PE_UDATA4 &&
+		       hdr.table == (PE_DATAREL | PE_SDATA4) &&
+		       hdr.entries <= (p->p_filesz - sizeof(hdr)) / FRAME_TABLE_ENTRY_SZ &&
+		       elf_image_holds(img, ret->offset,
+				       (uint64_t)hdr.entries * FRAME_TABLE_ENTRY_SZ);
+	}
+	return false;
+}
+
+int frame_table_read(const struct frame_table *t, uint32_t from, struct frame_table_entry *ret,
+		     uint32_t cnt)
+{
+	struct {
+		int32_t start, entry;
+	} piece[PIECE_CNT];
+
+	_Static_assert(sizeof(*piece) == FRAME_TABLE_ENTRY_SZ, "as in the file");
+	while (cnt > 0) {
+		uint32_t n = MIN(cnt, (uint32_t)PIECE_CNT);
+		int r = elf_image_read(t->img, t->offset + (uint64_t)from * sizeof(*piece), piece,
+				       n * sizeof(*piece));
+
+		if (r != SYMTAB_OK)
+			return r < 0 ? r : -EIO;
+		for (uint32_t i = 0; i < n; i++) {
+			ret[i].start = t->addr + (uint64_t)(int64_t)piece[i].start;
+			ret[i].offset =
+				t->addr + (uint64_t)(int64_t)piece[i].entry - t->section_addr;
+		}
+		from += n;
+		ret += n;
+		cnt -= n;
+	}
+	return 0;
+}
+
+int frame_table_after(const struct frame_table *t, uint64_t addr, uint32_t *ret)
+{
+	uint32_t low = 0, high = t->cnt;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		struct frame_table_entry e;
+		int r = frame_table_read(t, mid, &e, 1);
+
+		if (r < 0)
+			return r;
+		if (e.start <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	*ret = low;
+	return 0;
 }
 
 int frame_sections_add_debug(const struct elf_image *img, struct frame_sections *s)

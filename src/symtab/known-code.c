@@ -78,13 +78,13 @@ static void add_code(struct known_codes *codes, uint64_t from, uint64_t to,
 	codes->cnt++;
 }
 
-static const struct object_segment *segment_of(const struct symtab_info *info, uint64_t addr)
+static const struct object_segment *segment_of(const struct known_where *where, uint64_t addr)
 {
-	for (uint32_t i = 0; i < info->segments_cnt; i++) {
-		const struct object_segment *s = &info->segments[i];
+	for (size_t i = 0; i < where->areas_cnt; i++) {
+		const struct code_area *a = &where->areas[i];
 
-		if (addr >= s->vaddr && addr - s->vaddr < s->filesz)
-			return s;
+		if (addr >= a->from && addr < a->to)
+			return a->segment;
 	}
 	return NULL;
 }
@@ -218,12 +218,12 @@ static int64_t entry_size(const struct elf_image *img, const struct cfi *cfi, co
 	return (int64_t)(end - entry <= sz ? end - entry : code_end(code, sz));
 }
 
-static int find_entry(const struct elf_image *img, const struct symtab_info *info,
-		      const struct cfi *cfi, struct known_codes *codes)
+static int find_entry(const struct elf_image *img, const struct known_where *where,
+		      struct known_codes *codes)
 {
 	const uint64_t entry = img->ehdr.e_entry;
-	const struct object_segment *s = segment_of(info, entry);
-	const struct cprof_rule *rule = rule_at(cfi, entry);
+	const struct object_segment *s = segment_of(where, entry);
+	const struct cprof_rule *rule = rule_at(where->cfi, entry);
 	uint8_t code[ENTRY_MAX];
 	int64_t sz;
 
@@ -234,7 +234,7 @@ static int find_entry(const struct elf_image *img, const struct symtab_info *inf
 		return (int)sz;
 	if (img->ehdr.e_type != ET_EXEC && !has_interpreter(img) && !is_beginning(code, (size_t)sz))
 		return 0;
-	sz = entry_size(img, cfi, code, (size_t)sz);
+	sz = entry_size(img, where->cfi, code, (size_t)sz);
 	if (sz < 0)
 		return (int)sz;
 	add_code(codes, entry, entry + (uint64_t)sz, &root);
@@ -297,13 +297,15 @@ static int search_gap(struct window *w, uint64_t from, uint64_t to, struct known
 	return 0;
 }
 
-static int search_segment(struct window *w, const struct cfi *cfi, struct known_codes *codes)
+static int search_area(struct window *w, const struct code_area *a, const struct cfi *cfi,
+		       struct known_codes *codes)
 {
-	const uint64_t end = segment_end(w->segment);
+	const uint64_t end = a->to;
 	const struct cfi_view v = cfi_view(cfi);
-	uint64_t pos = w->segment->vaddr;
+	uint64_t pos = a->from;
 	int r = 0;
 
+	w->segment = a->segment;
 	w->sz = 0;
 	for (size_t i = cfi ? cfi_row_after(cfi, pos) : 0; r == 0 && pos < end; i++) {
 		const struct cprof_rule *rule = i > 0 ? cfi_view_rule(&v, i - 1) : NULL;
@@ -316,8 +318,8 @@ static int search_segment(struct window *w, const struct cfi *cfi, struct known_
 	return r;
 }
 
-static int find_signatures(const struct elf_image *img, const struct symtab_info *info,
-			   const struct cfi *cfi, struct known_codes *codes)
+static int find_signatures(const struct elf_image *img, const struct known_where *where,
+			   struct known_codes *codes)
 {
 	_cleanup_free_ struct window *w = malloc(sizeof(*w));
 	int r = 0;
@@ -326,19 +328,17 @@ static int find_signatures(const struct elf_image *img, const struct symtab_info
 		return -ENOMEM;
 	w->img = img;
 	w->left = BYTES_MAX;
-	for (uint32_t i = 0; r == 0 && i < info->segments_cnt; i++) {
-		w->segment = &info->segments[i];
-		r = search_segment(w, cfi, codes);
-	}
+	for (size_t i = 0; r == 0 && i < where->areas_cnt; i++)
+		r = search_area(w, &where->areas[i], where->cfi, codes);
 	return r == -E2BIG ? 0 : r;
 }
 
-int known_codes_find(const struct elf_image *img, const struct symtab_info *info,
-		     const struct cfi *cfi, bool entry_only, struct known_codes *ret)
+int known_codes_find(const struct elf_image *img, const struct known_where *where, bool entry_only,
+		     struct known_codes *ret)
 {
 	int r;
 
 	ret->cnt = 0;
-	r = find_entry(img, info, cfi, ret);
-	return r < 0 || entry_only ? r : find_signatures(img, info, cfi, ret);
+	r = find_entry(img, where, ret);
+	return r < 0 || entry_only ? r : find_signatures(img, where, ret);
 }

@@ -20,9 +20,22 @@ struct known_codes {
 	size_t cnt;
 };
 
+/* A part of a segment's code. */
+struct code_area {
+	const struct object_segment *segment;
+	uint64_t from, to; /* link addresses, within it */
+};
+
+/* What the file says of itself (NULL: nothing), and the code that is looked at. */
+struct known_where {
+	const struct cfi *cfi; /* has all that is in the areas, and for some hundred bytes behind */
+	const struct code_area *areas;
+	size_t areas_cnt;
+};
+
 /*
- * @cfi is what the file says of itself (NULL: nothing). @entry_only: something else tells of all code but
- * what a program begins with, and nothing is searched for. 0 or -errno.
+ * @entry_only: something else tells of all code but what a program begins with, and nothing is searched for.
+ * 0 or -errno.
  */
-int known_codes_find(const struct elf_image *img, const struct symtab_info *info,
-		     const struct cfi *cfi, bool entry_only, struct known_codes *ret);
+int known_codes_find(const struct elf_image *img, const struct known_where *where, bool entry_only,
+		     struct known_codes *ret);

@@ -12,7 +12,7 @@
 #include "cprof/elf_file.h"
 #include "cprof/rows.h"
 #include "cprof/symtab.h"
-#include "cprof/unwind_info.h"
+#include "cprof/unwind_pages.h"
 #include "fuzz.h"
 
 static int memory(const uint8_t *data, size_t sz)
@@ -45,6 +45,34 @@ static void take_as_both(const uint8_t *data, size_t sz)
 	free(info.bytes);
 }
 
+/* By the page: the same check, and only those that were asked for are there. */
+static void take_pages(const uint8_t *data, size_t sz)
+{
+	_cleanup_(unwind_pages_closep) struct unwind_pages *p = NULL;
+	_cleanup_(elf_file_closep) struct elf_file *f = NULL;
+	const uint32_t pages[] = { 0, 1, 2, 16, 0x1000, UINT32_MAX };
+	struct unwind_info info = { 0 };
+	struct rows_view v;
+	int r;
+
+	if (elf_file_open(memory(data, sz), sz, &f) != SYMTAB_OK ||
+	    unwind_pages_open(f, 0, &p) != 1)
+		return;
+	r = unwind_pages_read(p, pages, sizeof(pages) / sizeof(*pages), &info);
+	if (r < 0)
+		return;
+	FUZZ_CHECK(r == UNWIND_INFO_OK || r == UNWIND_INFO_LIMIT);
+	FUZZ_CHECK(rows_check(info.bytes, info.sz, &v) == 0);
+	FUZZ_CHECK(v.head->pages_cnt > 0);
+	for (uint32_t i = 0; i < v.head->pages_cnt; i++) {
+		uint32_t page = v.head->page_first + i;
+
+		FUZZ_CHECK(v.page_rows[i] == CPROF_PAGE_ABSENT || page < 3 || page == 16 ||
+			   page == 0x1000 || page == UINT32_MAX);
+	}
+	free(info.bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 {
 	int fd = memory(data, sz), r;
@@ -56,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t sz)
 	close(fd);
 	FUZZ_CHECK(r >= 0 && r <= UNWIND_INFO_BAD && (bytes == NULL) == (r == UNWIND_INFO_BAD));
 	take_as_both(data, sz);
+	take_pages(data, sz);
 	if (!bytes)
 		return 0;
 	FUZZ_CHECK(rows_check(bytes, bytes_sz, &v) == 0);

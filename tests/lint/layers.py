@@ -51,7 +51,7 @@ MODULES = {
     'spool': ('stages', ['spool.h'], ['src/spool'], ['base', 'output']),
     'cfi': ('workers', ['cfi.h'], ['src/cfi'], ['abi', 'base', 'rows']),
     'gopclntab': ('workers', ['gopclntab.h', 'gopclntab_lines.h'], ['src/gopclntab'], ['abi', 'base']),
-    'symtab': ('workers', ['symtab.h', 'symtab_lean.h', 'symtab_readable.h', 'elf_file.h', 'elf_unpack.h', 'unwind_info.h', 'go_lines.h'], ['src/symtab'],
+    'symtab': ('workers', ['symtab.h', 'symtab_lean.h', 'symtab_readable.h', 'elf_file.h', 'elf_unpack.h', 'unwind_info.h', 'unwind_pages.h', 'go_lines.h'], ['src/symtab'],
                ['abi', 'base', 'model', 'rows', 'object', 'wire', 'cfi', 'gopclntab']),
     'dwarf': ('workers', ['dwarf.h'], ['src/dwarf'], ['base', 'symtab']),
     'report': ('workers', ['report.h'], ['src/report'], ['base', 'pprof']),
