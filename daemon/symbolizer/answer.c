@@ -165,6 +165,15 @@ static bool lacks_names(const struct table *table)
 	return table->status == WIRE_OBJECT_UNNAMED;
 }
 
+/* What its debug file may say more of, beside rows. */
+static void tell_part(struct tables *t, struct file *file, struct rows_answer *ret)
+{
+	if (lacks_names(tables_get(t, file->object)))
+		rows_answer_part(file->elf, WIRE_PART_NAMES, ret);
+	file->part = ret->m.part;
+	file->rows_sz = ret->m.bytes;
+}
+
 int answer_rows(struct tables *t, struct file *file, struct rows_answer *ret)
 {
 	int r;
@@ -174,12 +183,22 @@ int answer_rows(struct tables *t, struct file *file, struct rows_answer *ret)
 	r = rows_answer_make(file->object, file->elf, NULL, ret);
 	if (r < 0)
 		return r;
-	if (lacks_names(tables_get(t, file->object)))
-		rows_answer_part(file->elf, WIRE_PART_NAMES, ret);
-	file->part = ret->m.part;
-	file->rows_sz = ret->m.bytes;
+	tell_part(t, file, ret);
 	trim(ret->m.bytes * ROWS_PART);
 	return 0;
+}
+
+int answer_rows_or_pages(struct tables *t, struct pages *pages, struct file *file,
+			 const struct wire_make_pages *m, struct rows_answer *ret)
+{
+	int r = m && file->elf ? pages_open(pages, file->object, file->elf) : 0;
+
+	if (r <= 0)
+		return r == -ENOMEM ? r : answer_rows(t, file, ret);
+	r = rows_answer_pages(m, pages_get(pages, file->object), ret);
+	if (r == 0)
+		tell_part(t, file, ret);
+	return r;
 }
 
 struct elf_file *answer_open_debug(const struct file *file, int fd)

@@ -4,6 +4,7 @@
 /* answer — files to tables, questions to answers. Knows no sockets: the caller sends what is made. */
 
 #include "files.h"
+#include "pages.h"
 #include "lines.h"
 #include "rows-answer.h"
 #include "tables.h"
@@ -29,6 +30,9 @@ int answer_release(struct tables *t, uint32_t object);
 
 /* Makes the message ROWS of an open file; 0 or -errno. */
 int answer_rows(struct tables *t, struct file *file, struct rows_answer *ret);
+/* The same, but where @m asks for pages (NULL: for all), and the file is read so, of those: it stays open in @pages. */
+int answer_rows_or_pages(struct tables *t, struct pages *pages, struct file *file,
+			 const struct wire_make_pages *m, struct rows_answer *ret);
 /* Takes the descriptor. NULL: it is no debug file of this one. */
 struct elf_file *answer_open_debug(const struct file *file, int fd);
 /*

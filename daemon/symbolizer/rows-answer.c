@@ -58,14 +58,35 @@ void rows_answer_part(const struct elf_file *f, enum wire_part part, struct rows
 	memcpy(m->link, name, m->link_len);
 }
 
+static const enum wire_rows_status statuses[] = {
+	[UNWIND_INFO_OK] = WIRE_ROWS_OK,
+	[UNWIND_INFO_NONE] = WIRE_ROWS_NONE,
+	[UNWIND_INFO_LIMIT] = WIRE_ROWS_LIMIT,
+};
+
+int rows_answer_pages(const struct wire_make_pages *m, struct unwind_pages *rows,
+		      struct rows_answer *ret)
+{
+	uint32_t object = (uint32_t)m->head.id;
+	struct unwind_info info = { 0 };
+	int r;
+
+	_Static_assert(WIRE_PAGES_MAX == UNWIND_PAGES_MAX, "all that are asked for");
+	r = unwind_pages_read(rows, (const uint32_t *)(m + 1), m->cnt, &info);
+	if (r == -ENOMEM)
+		return rows_answer_none(object, WIRE_ROWS_LIMIT, ret);
+	if (r < 0)
+		return rows_answer_none(object, WIRE_ROWS_BAD, ret);
+	r = make(object, statuses[r], info.bytes, info.sz, ret);
+	if (r == 0)
+		ret->m.lined = WIRE_LINED_PAGES;
+	free(info.bytes);
+	return r;
+}
+
 int rows_answer_make(uint32_t object, const struct elf_file *f, const struct elf_file *debug,
 		     struct rows_answer *ret)
 {
-	static const enum wire_rows_status statuses[] = {
-		[UNWIND_INFO_OK] = WIRE_ROWS_OK,
-		[UNWIND_INFO_NONE] = WIRE_ROWS_NONE,
-		[UNWIND_INFO_LIMIT] = WIRE_ROWS_LIMIT,
-	};
 	struct unwind_info info = { 0 };
 	int r;
 

@@ -5,6 +5,7 @@
 
 #include "cprof/base/cleanup.h"
 #include "cprof/elf_file.h"
+#include "cprof/unwind_pages.h"
 #include "cprof/wire.h"
 
 struct rows_answer {
@@ -18,6 +19,9 @@ struct rows_answer {
  * 0 or -errno. */
 int rows_answer_make(uint32_t object, const struct elf_file *f, const struct elf_file *debug,
 		     struct rows_answer *ret);
+/* Of pages of a file that is read so. */
+int rows_answer_pages(const struct wire_make_pages *m, struct unwind_pages *rows,
+		      struct rows_answer *ret);
 /* A separate debug file may say more of that (enum wire_part), and where it may be. */
 void rows_answer_part(const struct elf_file *f, enum wire_part part, struct rows_answer *ret);
 /* Of one that cannot be read: there is nothing. */

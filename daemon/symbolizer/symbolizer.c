@@ -54,6 +54,7 @@ struct symbolizer {
 	struct tables tables;
 	struct files files;
 	struct lines lines;
+	struct pages pages;
 	struct loop_source
 		*expiry; /* of files, and of what is remembered of those that tell lines */
 	struct outbox outbox;
@@ -107,6 +108,7 @@ static void symbolizer_drop_sampler(struct symbolizer *s)
 	tables_done(&s->tables);
 	files_done(&s->files);
 	lines_done(&s->lines);
+	pages_done(&s->pages);
 }
 
 static int symbolizer_post(struct symbolizer *s, const struct wire_head *m, int fd)
@@ -154,12 +156,29 @@ static int symbolizer_begin(struct symbolizer *s, uint32_t object)
 	return r < 0 ? r : s->sampler.fd >= 0;
 }
 
-static int symbolizer_rows(struct symbolizer *s, uint32_t object)
+/* Further pages of a file that is open for them. */
+static int symbolizer_more_pages(struct symbolizer *s, const struct wire_make_pages *m,
+				 struct unwind_pages *pages)
+{
+	_cleanup_(rows_answer_done) struct rows_answer rows = ROWS_ANSWER_INIT;
+	int r = symbolizer_begin(s, (uint32_t)m->head.id);
+
+	if (r <= 0)
+		return r;
+	r = rows_answer_pages(m, pages, &rows);
+	return r < 0 ? r : symbolizer_send_rows(s, &rows);
+}
+
+/* @m: pages are enough; NULL: all. */
+static int symbolizer_rows(struct symbolizer *s, uint32_t object, const struct wire_make_pages *m)
 {
 	_cleanup_(rows_answer_done) struct rows_answer rows = ROWS_ANSWER_INIT;
 	struct file *file = files_get(&s->files, object);
+	struct unwind_pages *pages = m ? pages_get(&s->pages, object) : NULL;
 	int r;
 
+	if (pages)
+		return symbolizer_more_pages(s, m, pages);
 	if (!file) {
 		rows_answer_bare(object, WIRE_ROWS_GONE, &rows);
 		return symbolizer_send_rows(s, &rows);
@@ -167,7 +186,7 @@ static int symbolizer_rows(struct symbolizer *s, uint32_t object)
 	r = symbolizer_begin(s, object);
 	if (r <= 0)
 		return r;
-	r = answer_rows(&s->tables, file, &rows);
+	r = answer_rows_or_pages(&s->tables, &s->pages, file, m, &rows);
 	if (r < 0)
 		return r;
 	if (file->elf && lines_state(&s->lines, object) == LINES_NONE) {
@@ -267,6 +286,7 @@ static int symbolizer_file(struct symbolizer *s, const struct wire_file *m, int 
 	uint64_t now_ns = clock_mono_ns();
 	int r = answer_file(&s->tables, m, fd, &s->answer, &elf);
 
+	pages_close(&s->pages, (uint32_t)m->head.id);
 	log_debug("object %u: status %u", (unsigned int)s->answer.object.head.id,
 		  (unsigned int)s->answer.object.status);
 	if (r == 0 && elf && elf_file_bytes(elf) <= FILES_HEADERS_MAX)
@@ -364,7 +384,9 @@ static int symbolizer_told(struct symbolizer *s, int type, uint32_t object)
 {
 	switch (type) {
 	case WIRE_MAKE_ROWS:
-		return symbolizer_rows(s, object);
+		return symbolizer_rows(s, object, NULL);
+	case WIRE_MAKE_PAGES:
+		return symbolizer_rows(s, object, (const struct wire_make_pages *)&s->request);
 	case WIRE_NEXT_COMPANION:
 		answer_next_companion(&s->lines, object, &s->answer);
 		return symbolizer_send(s);
@@ -373,10 +395,12 @@ static int symbolizer_told(struct symbolizer *s, int type, uint32_t object)
 		return 0;
 	case WIRE_RELEASE:
 		lines_release(&s->lines, object);
+		pages_close(&s->pages, object);
 		return answer_release(&s->tables, object);
 	case WIRE_FORGET:
 		files_close(&s->files, object);
 		lines_forget(&s->lines, object);
+		pages_close(&s->pages, object);
 		tables_forget(&s->tables, object);
 		return 0;
 	default:

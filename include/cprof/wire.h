@@ -20,7 +20,7 @@
  *	opener -> sampler	OPENED, DEBUG_OPENED, COMPANION_OPENED, MAPPED
  *	opener -> symbolizer	FILE, DEBUG_FILE, COMPANION_FILE (with the descriptor)
  *	symbolizer -> sampler	OBJECT, ROWS (with a memfd), NAMED, COMPANION
- *	sampler -> symbolizer	NAMES, MAKE_ROWS, NEXT_COMPANION, CLOSE, RELEASE, FORGET
+ *	sampler -> symbolizer	NAMES, MAKE_ROWS, MAKE_PAGES, NEXT_COMPANION, CLOSE, RELEASE, FORGET
  *
  * A role is started with one descriptor, WIRE_CONTROL_FD, to the launcher; all others come by PEER,
  * at the start and again whenever a neighbour was restarted (the new end replaces the old).
@@ -73,6 +73,7 @@ enum wire_type {
 	WIRE_OPEN_COMPANION,
 	WIRE_COMPANION_OPENED,
 	WIRE_COMPANION_FILE,
+	WIRE_MAKE_PAGES,
 	WIRE_TYPE_MAX,
 };
 
@@ -333,6 +334,7 @@ enum wire_lined {
 	WIRE_LINED_NAMES =
 		2, /* names are read from it as they are asked for, and all of them at RELEASE */
 	WIRE_LINED_ALL = 3,
+	WIRE_LINED_PAGES = 4, /* of ROWS: rows are read from it by the page */
 };
 
 /*
@@ -390,9 +392,22 @@ enum wire_part {
  */
 #define WIRE_FILE_OPEN_NS 5000000000ull
 
+#define WIRE_PAGES_MAX 64
+
+/*
+ * As MAKE_ROWS, and of a large file that can be read so rows of these pages (of 64 KiB of the file) are enough (uint32_t
+ * pages[cnt] behind, ascending). ROWS says whether it was (WIRE_LINED_PAGES): then the file stays open until RELEASE, and
+ * can be asked so again, for other pages.
+ */
+struct wire_make_pages {
+	struct wire_head head; /* id: the object index */
+	uint32_t cnt;	       /* at most WIRE_PAGES_MAX */
+	uint32_t pad;
+};
+
 /*
  * How the frames of an object's code are undone: the descriptor is a memfd of so many bytes, sealed for
- * good, that hold a block of cprof/rows.h; none comes with BEGUN, GONE, OTHER and KEPT. Answers MAKE_ROWS and
+ * good, that hold a block of cprof/rows.h; none comes with BEGUN, GONE, OTHER and KEPT. Answers MAKE_ROWS, MAKE_PAGES and
  * DEBUG_FILE; of the vDSO it follows the OBJECT.
  */
 struct wire_rows {
@@ -402,7 +417,7 @@ struct wire_rows {
 	uint64_t bytes;
 	uint32_t link_len; /* of the name of that file, which the file says; 0: it says none */
 	uint32_t
-		lined; /* 1: the debug file tells lines, and both stay open for them until RELEASE */
+		lined; /* bits of enum wire_lined: the debug file tells lines, and both stay open for them, or it stays open for PAGES */
 	char link[WIRE_LINK_MAX + 1]; /* not terminated; no '/' in it, and no '.' in front */
 };
 

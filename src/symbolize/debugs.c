@@ -183,9 +183,9 @@ int debugs_on_rows(struct symbolize *s, const struct wire_rows *m, int fd, uint6
 		return 0;
 	}
 	debugs_end(s, now_ns);
-	if (m->lined)
+	if (m->lined == WIRE_LINED)
 		lines_debug(s, (uint32_t)m->head.id, now_ns);
-	if (m->lined && o)
+	if (m->lined == WIRE_LINED && o)
 		o->sources |= OBJECT_SOURCE_LINES_DEBUG;
 	if (m->status != WIRE_ROWS_GONE && m->status != WIRE_ROWS_KEPT) {
 		r = rows_take(s, m, fd);

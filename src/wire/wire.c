@@ -25,6 +25,7 @@ _Static_assert(sizeof(struct wire_open) == 112, "wire_open");
 _Static_assert(sizeof(struct wire_opened) == 24, "wire_opened");
 _Static_assert(sizeof(struct wire_object) == 856, "wire_object");
 _Static_assert(sizeof(struct wire_rows) == 296, "wire_rows");
+_Static_assert(sizeof(struct wire_make_pages) == 24, "wire_make_pages");
 _Static_assert(sizeof(struct wire_open_debug) == 80, "wire_open_debug");
 _Static_assert(sizeof(struct wire_debug_opened) == 24, "wire_debug_opened");
 _Static_assert(sizeof(struct wire_debug_file) == 24, "wire_debug_file");
@@ -168,8 +169,24 @@ static bool check_rows(const void *msg, size_t sz)
 	const struct wire_rows *m = msg;
 
 	return sz == sizeof(*m) && m->status < WIRE_ROWS_MAX && m->bytes <= WIRE_ROWS_BYTES_MAX &&
-	       m->part <= WIRE_PART_ALL && m->lined <= 1 &&
+	       m->part <= WIRE_PART_ALL &&
+	       (m->lined == 0 || m->lined == WIRE_LINED || m->lined == WIRE_LINED_PAGES) &&
 	       (m->link_len == 0 || wire_link_is_valid(m->link, m->link_len));
+}
+
+/* They ascend, so that none comes twice. */
+static bool check_make_pages(const void *msg, size_t sz)
+{
+	const struct wire_make_pages *m = msg;
+	const uint32_t *pages = (const uint32_t *)(m + 1);
+
+	if (m->cnt > WIRE_PAGES_MAX || sz != sizeof(*m) + m->cnt * sizeof(*pages))
+		return false;
+	for (uint32_t i = 1; i < m->cnt; i++) {
+		if (pages[i] <= pages[i - 1])
+			return false;
+	}
+	return true;
 }
 
 static bool check_open_debug(const void *msg, size_t sz)
@@ -282,6 +299,7 @@ static const struct wire_kind wire_kinds[WIRE_TYPE_MAX] = {
 	[WIRE_OPEN_COMPANION] = { sizeof(struct wire_open_companion), check_open_companion },
 	[WIRE_COMPANION_OPENED] = { sizeof(struct wire_companion_opened), check_companion_opened },
 	[WIRE_COMPANION_FILE] = { sizeof(struct wire_companion_file), NULL },
+	[WIRE_MAKE_PAGES] = { sizeof(struct wire_make_pages), check_make_pages },
 };
 
 int wire_check(const void *msg, size_t sz)

@@ -105,7 +105,7 @@ static void hear(struct scene *sc)
 			sc->ask_object = m->object;
 			sc->asked += m->cnt;
 		}
-		if (type == WIRE_MAKE_ROWS)
+		if (type == WIRE_MAKE_ROWS || type == WIRE_MAKE_PAGES)
 			sc->making = (uint32_t)m->head.id;
 	}
 }

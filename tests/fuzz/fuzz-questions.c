@@ -129,6 +129,20 @@ static void ask_bare(const struct input *in, uint16_t type, uint64_t id)
 	(void)seqpacket_send(in->sampler, &m, sizeof(m), -EBADF);
 }
 
+static void ask_pages(struct input *in, uint64_t id)
+{
+	struct {
+		struct wire_make_pages m;
+		uint32_t pages[3];
+	} ask = { .m = { .head = { .size = sizeof(ask.m), .type = WIRE_MAKE_PAGES, .id = id } } };
+
+	ask.m.cnt = take_byte(in) % 4;
+	for (uint32_t i = 0; i < ask.m.cnt; i++)
+		ask.pages[i] = 100 * i + take_byte(in) % 100;
+	ask.m.head.size += ask.m.cnt * (uint32_t)sizeof(uint32_t);
+	(void)seqpacket_send(in->sampler, &ask, ask.m.head.size, -EBADF);
+}
+
 static void say_anything(struct input *in, int to)
 {
 	uint8_t buf[512] __attribute__((aligned(8))) = { 0 };
@@ -170,6 +184,9 @@ static void step(struct input *in)
 		break;
 	case 6:
 		say_anything(in, in->opener);
+		break;
+	case 15:
+		ask_pages(in, id);
 		break;
 	default:
 		ask_bare(in, bare[op % ELEMENTSOF(bare)], id);

@@ -131,7 +131,7 @@ class Launcher(stand_in.Launcher):
                 kind, ident = wire.head(data)
                 if kind == wire.NAMES:
                     self.asks.append((ident, *NAMES_BODY.unpack_from(data, wire.HEAD.size)))
-                elif kind == wire.MAKE_ROWS:
+                elif kind in (wire.MAKE_ROWS, wire.MAKE_PAGES):
                     self.rows.append(ident)
         return True
 

@@ -507,6 +507,104 @@ TEST(lets_go_of_files)
 	stop(&role);
 }
 
+static void make_pages(struct role *role, uint32_t object, uint32_t page, uint32_t cnt)
+{
+	struct {
+		struct wire_make_pages m;
+		uint32_t page;
+	} ask = { .m = { .head = { .type = WIRE_MAKE_PAGES, .id = object }, .cnt = cnt },
+		  .page = page };
+
+	ask.m.head.size = (uint32_t)(sizeof(ask.m) + cnt * sizeof(ask.page));
+	CHECK_EQ(seqpacket_send(role->sampler, &ask, ask.m.head.size, -EBADF), 0);
+}
+
+/* How many pages the block that came last has, and how many of them are there. */
+static uint32_t count_pages(uint32_t *ret_first, uint32_t *ret_present)
+{
+	struct rows_view v;
+	const void *bytes;
+	uint32_t cnt;
+
+	CHECK_EQ(sealed_map(rows_fd, rows_in.bytes, &bytes), 0);
+	CHECK_EQ(rows_check(bytes, rows_in.bytes, &v), 0);
+	*ret_present = 0;
+	for (uint32_t i = 0; i < v.head->pages_cnt; i++)
+		*ret_present += v.page_rows[i] != CPROF_PAGE_ABSENT;
+	*ret_first = v.head->page_first;
+	cnt = v.head->pages_cnt;
+	CHECK_EQ(munmap((void *)(uintptr_t)bytes, rows_in.bytes), 0);
+	return cnt;
+}
+
+#define LARGE_FILE "/usr/bin/python3" /* its .eh_frame is large enough */
+
+TEST(rows_of_a_large_file_come_by_the_page)
+{
+	struct role role = start();
+	int fd = open_file(LARGE_FILE);
+	uint32_t cnt, first, present;
+
+	send_file(&role, 43, fd);
+	expect_object_alone(&role, 43, WIRE_OBJECT_READY);
+	make_pages(&role, 43, 0, 0);
+	expect_word(&role, 43, WIRE_ROWS_BEGUN);
+	expect_rows(&role, 43, WIRE_ROWS_OK);
+	CHECK_EQ(rows_in.lined, WIRE_LINED_PAGES);
+	cnt = count_pages(&first, &present);
+	CHECK(cnt > 10);
+	CHECK_EQ(present, 0);
+	for (uint32_t i = 0; i < cnt; i++) {
+		make_pages(&role, 43, first + i, 1);
+		expect_word(&role, 43, WIRE_ROWS_BEGUN);
+		expect_rows(&role, 43, WIRE_ROWS_OK);
+		CHECK_EQ(rows_in.lined, WIRE_LINED_PAGES);
+		CHECK_EQ(rows_in.part, 0); /* that was said */
+		CHECK_EQ(count_pages(&first, &present), cnt);
+		CHECK_EQ(present, 1);
+	}
+	/* Whoever asks for all gets all. */
+	send_file(&role, 43, fd);
+	expect_object(&role, 43, WIRE_OBJECT_READY);
+	CHECK_EQ(rows_in.lined, 0);
+	cnt = count_pages(&first, &present);
+	CHECK_EQ(cnt, present);
+	/* It is open until it is released, or forgotten. */
+	for (int i = 0; i < 2; i++) {
+		send_file(&role, 43, fd);
+		expect_object_alone(&role, 43, WIRE_OBJECT_READY);
+		make_pages(&role, 43, 0, 0);
+		expect_word(&role, 43, WIRE_ROWS_BEGUN);
+		expect_rows(&role, 43, WIRE_ROWS_OK);
+		send_head(role.sampler, WIRE_CLOSE, 43, -EBADF);
+		make_pages(&role, 43, first, 1);
+		expect_word(&role, 43, WIRE_ROWS_BEGUN);
+		expect_rows(&role, 43, WIRE_ROWS_OK);
+		send_head(role.sampler, i == 0 ? WIRE_RELEASE : WIRE_FORGET, 43, -EBADF);
+		make_pages(&role, 43, first, 1);
+		expect_word(&role, 43, WIRE_ROWS_GONE);
+	}
+	close(fd);
+	stop(&role);
+}
+
+TEST(a_small_file_is_read_as_a_whole)
+{
+	struct role role = start();
+	int fd = open_file("/proc/self/exe");
+	uint32_t first, present;
+
+	send_file(&role, 44, fd);
+	close(fd);
+	expect_object_alone(&role, 44, WIRE_OBJECT_READY);
+	make_pages(&role, 44, 0, 0);
+	expect_word(&role, 44, WIRE_ROWS_BEGUN);
+	expect_rows(&role, 44, WIRE_ROWS_OK);
+	CHECK_EQ(rows_in.lined, 0);
+	CHECK_EQ(count_pages(&first, &present), present);
+	stop(&role);
+}
+
 TEST(files_whose_rows_nobody_asks_for_are_closed)
 {
 	struct role role = start();

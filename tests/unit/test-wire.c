@@ -27,6 +27,7 @@ TEST(fixed_sizes)
 		{ WIRE_OBJECT, sizeof(struct wire_object) },
 		{ WIRE_ROWS, sizeof(struct wire_rows) },
 		{ WIRE_MAKE_ROWS, sizeof(struct wire_head) },
+		{ WIRE_MAKE_PAGES, sizeof(struct wire_make_pages) },
 		{ WIRE_CLOSE, sizeof(struct wire_head) },
 		{ WIRE_OPEN_DEBUG, sizeof(struct wire_open_debug) },
 		{ WIRE_DEBUG_OPENED, sizeof(struct wire_debug_opened) },
@@ -343,6 +344,29 @@ TEST(object)
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
 }
 
+TEST(pages_ascend)
+{
+	struct {
+		struct wire_make_pages m;
+		uint32_t pages[WIRE_PAGES_MAX + 1];
+	} ask = { .m = { .head = { .type = WIRE_MAKE_PAGES }, .cnt = WIRE_PAGES_MAX } };
+
+	ask.m.head.size = sizeof(ask.m) + WIRE_PAGES_MAX * sizeof(uint32_t);
+	for (uint32_t i = 0; i <= WIRE_PAGES_MAX; i++)
+		ask.pages[i] = 7 + i;
+	CHECK_EQ(check_copy(&ask, ask.m.head.size), WIRE_MAKE_PAGES);
+	ask.pages[5] = ask.pages[4];
+	CHECK_EQ(check_copy(&ask, ask.m.head.size), -EBADMSG);
+	ask.pages[5] = UINT32_MAX;
+	CHECK_EQ(check_copy(&ask, ask.m.head.size), -EBADMSG);
+	ask.pages[5] = 12;
+	ask.m.cnt--;
+	CHECK_EQ(check_copy(&ask, ask.m.head.size), -EBADMSG);
+	ask.m.cnt = WIRE_PAGES_MAX + 1;
+	ask.m.head.size = sizeof(ask.m) + ask.m.cnt * sizeof(uint32_t);
+	CHECK_EQ(check_copy(&ask, ask.m.head.size), -EBADMSG);
+}
+
 TEST(rows)
 {
 	struct wire_rows m = { .head = { .size = sizeof(m), .type = WIRE_ROWS },
@@ -361,6 +385,10 @@ TEST(rows)
 	m.part = WIRE_PART_ROWS | WIRE_PART_NAMES;
 	m.lined = 2;
 	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.lined = WIRE_LINED_PAGES | WIRE_LINED;
+	CHECK_EQ(check_copy(&m, sizeof(m)), -EBADMSG);
+	m.lined = WIRE_LINED_PAGES;
+	CHECK_EQ(check_copy(&m, sizeof(m)), WIRE_ROWS);
 	m.lined = 1;
 	memset(m.link, 'x', sizeof(m.link));
 	m.link_len = WIRE_LINK_MAX;
