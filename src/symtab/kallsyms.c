@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cprof/base/sort.h"
 #include "cprof/base/vec.h"
 
 #define LINE_SZ 4096
@@ -27,6 +28,8 @@
 #define READ_MAX (512u << 20)
 #define KERNEL_HALF (1ULL << 63)
 #define PAGE 4096u
+#define PLACE_BITS 24
+#define PLACE_MASK ((1u << PLACE_BITS) - 1)
 #define NO_NAME UINT32_MAX /* not a function: only ends the one before */
 #define MODULE_SZ 64	   /* MODULE_NAME_LEN of the kernel, with its brackets */
 #define MODULES_MAX 0xffffffu
@@ -43,15 +46,22 @@ struct parser {
 	const struct symtab_limits *limits;
 	struct symtab_info *info;
 	VEC(struct raw_symbol) symbols;
+	uint64_t *order; /* of them */
 	VEC(char) names;
 	size_t lines;		/* with any address */
 	char module[MODULE_SZ]; /* of the line before; "": the kernel itself */
 	uint32_t modules;
 };
 
-static void parser_done(struct parser *p)
+static void symbols_done(struct parser *p)
 {
 	vec_done(&p->symbols);
+	free(TAKE_PTR(p->order));
+}
+
+static void parser_done(struct parser *p)
+{
+	symbols_done(p);
 	vec_done(&p->names);
 }
 
@@ -146,8 +156,8 @@ static int add_symbol(struct parser *p, uint64_t address, char type, const char 
 		if (r < 0)
 			return r;
 	}
-	if (p->symbols.cnt >= p->limits->symbols || p->names.cnt > p->limits->bytes ||
-	    p->names.cnt >= NO_NAME)
+	if (p->symbols.cnt >= MIN(p->limits->symbols, PLACE_MASK) ||
+	    p->names.cnt > p->limits->bytes || p->names.cnt >= NO_NAME)
 		return SYMTAB_LIMIT;
 	return vec_push(&p->symbols, s);
 }
@@ -236,11 +246,44 @@ static int compare_raw(const void *pa, const void *pb)
 	return CMP(a->address, b->address);
 }
 
+/* What it is sorted by, if all are as near to each other as the kernel has them; else 0. */
+static uint64_t key_of(const struct parser *p, size_t i, uint64_t low)
+{
+	return low == 0 ? 0 : (p->symbols.v[i].address - low) << PLACE_BITS;
+}
+
+/* By address: the lowest bits of each number are a symbol's place. 0 or -ENOMEM. */
+static int sort_symbols(struct parser *p)
+{
+	uint64_t low = UINT64_MAX, high = 0;
+
+	p->order = malloc(p->symbols.cnt * sizeof(*p->order));
+	if (!p->order)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->symbols.cnt; i++) {
+		low = MIN(low, p->symbols.v[i].address);
+		high = MAX(high, p->symbols.v[i].address);
+	}
+	if (high - low > UINT64_MAX >> PLACE_BITS) {
+		qsort(p->symbols.v, p->symbols.cnt, sizeof(*p->symbols.v), compare_raw);
+		low = 0;
+	}
+	for (size_t i = 0; i < p->symbols.cnt; i++)
+		p->order[i] = key_of(p, i, low) | i;
+	sort_u64_placed(p->order, p->symbols.cnt, PLACE_BITS);
+	return 0;
+}
+
+static const struct raw_symbol *sorted(const struct parser *p, size_t i)
+{
+	return &p->symbols.v[p->order[i] & PLACE_MASK];
+}
+
 /* Places are kept in 32 bits: from the lowest symbol, or from _stext if others lie far below it. */
 static uint64_t choose_base(const struct parser *p)
 {
-	uint64_t first = p->symbols.v[0].address;
-	uint64_t last = p->symbols.v[p->symbols.cnt - 1].address;
+	uint64_t first = sorted(p, 0)->address;
+	uint64_t last = sorted(p, p->symbols.cnt - 1)->address;
 
 	return last - first >= UINT32_MAX && p->info->text_start > 0 ? p->info->text_start : first;
 }
@@ -255,29 +298,44 @@ static uint64_t end_of(const struct raw_symbol *s, const struct raw_symbol *next
 	return MIN(end, next->address);
 }
 
-/* Needs the symbols sorted. As candidates_add(). */
+/* The first one behind @i that is at another address. */
+static size_t next_address(const struct parser *p, size_t i)
+{
+	uint64_t address = sorted(p, i)->address;
+
+	while (i < p->symbols.cnt && sorted(p, i)->address == address)
+		i++;
+	return i;
+}
+
+static int make_candidate(const struct raw_symbol *s, const struct raw_symbol *next, uint64_t base,
+			  struct candidates *ret)
+{
+	if (s->string == NO_NAME || s->address < base || s->address - base >= UINT32_MAX)
+		return 0;
+	return candidates_add(
+		ret, &(struct candidate){
+			     .from = (uint32_t)(s->address - base),
+			     .to = (uint32_t)MIN(end_of(s, next) - base, (uint64_t)UINT32_MAX),
+			     .string = s->string,
+			     .rank = (uint8_t)(s->rank | CANDIDATE_UNSIZED),
+		     });
+}
+
+/* Ascending, so that little is left to be sorted. As candidates_add(). */
 static int make_candidates(const struct parser *p, uint64_t base, struct candidates *ret)
 {
 	const struct raw_symbol last = { .address = UINT64_MAX, .module = NO_MODULE };
-	const struct raw_symbol *next = &last, *above = &last;
+	size_t cnt = p->symbols.cnt, i = 0, end = next_address(p, 0);
 	int r = 0;
 
-	for (size_t i = p->symbols.cnt; r == 0 && i-- > 0;) {
-		const struct raw_symbol *s = &p->symbols.v[i];
+	while (r == 0 && i < cnt) {
+		size_t after = end < cnt ? next_address(p, end) : cnt;
+		const struct raw_symbol *next = end < cnt ? sorted(p, after - 1) : &last;
 
-		if (s->address < above->address) {
-			next = above;
-			above = s;
-		}
-		if (s->string == NO_NAME || s->address < base || s->address - base >= UINT32_MAX)
-			continue;
-		r = candidates_add(ret, &(struct candidate){
-						.from = (uint32_t)(s->address - base),
-						.to = (uint32_t)MIN(end_of(s, next) - base,
-								    (uint64_t)UINT32_MAX),
-						.string = s->string,
-						.rank = (uint8_t)(s->rank | CANDIDATE_UNSIZED),
-					});
+		for (; r == 0 && i < end; i++)
+			r = make_candidate(sorted(p, i), next, base, ret);
+		end = after;
 	}
 	return r;
 }
@@ -293,10 +351,12 @@ static int build(struct parser *p, struct ranges *ret)
 	int r;
 
 	p->names.v = NULL;
-	qsort(p->symbols.v, p->symbols.cnt, sizeof(*p->symbols.v), compare_raw);
+	r = sort_symbols(p);
+	if (r < 0)
+		return r;
 	base = choose_base(p);
 	r = make_candidates(p, base, &c);
-	vec_done(&p->symbols);
+	symbols_done(p);
 	if (r == 0)
 		r = ranges_build(&c, &strings, p->limits, ret);
 	if (r == SYMTAB_OK)

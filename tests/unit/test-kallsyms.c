@@ -118,6 +118,37 @@ TEST(kernel_ends_of_modules)
 	close(fd);
 }
 
+/* In no order, near each other or as far as addresses can be. */
+TEST(kernel_in_no_order)
+{
+	static const char text[] = "ffffffff81000200 T second\n"
+				   "ffffffffc0001000 t helper\t[ext4]\n"
+				   "ffffffff81000000 T _stext\n"
+				   "ffffffff81000000 T first\n"
+				   "ffffffff81000300 d data\n"
+				   "%s"
+				   "ffffffff81000100 T between\n";
+	static const char *const more[] = { "", "8000000000001000 T far\n" };
+	char lines[512];
+	struct symtab *t;
+	struct symtab_symbol s;
+
+	for (size_t i = 0; i < ELEMENTSOF(more); i++) {
+		int fd;
+
+		snprintf(lines, sizeof(lines), text, more[i]);
+		fd = text_file(lines);
+		CHECK_EQ(symtab_load_kernel(fd, &limits, &t), SYMTAB_OK);
+		check_function(t, 0xffffffff810000ff, "first", 0xffffffff81000000);
+		check_function(t, 0xffffffff810001ff, "between", 0xffffffff81000100);
+		check_function(t, 0xffffffff81000200, "second", 0xffffffff81000200);
+		CHECK(!symtab_find(t, 0xffffffff81000300, &s));
+		CHECK(symtab_find(t, 0xffffffffc0001000, &s));
+		t = symtab_free(t);
+		close(fd);
+	}
+}
+
 TEST(kernel_outcomes)
 {
 	struct symtab_limits few = { .symbols = 1, .bytes = 1 << 20 };
