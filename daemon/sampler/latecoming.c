@@ -20,6 +20,13 @@ static enum rows_answer find(uint32_t object, uint64_t offset, struct cprof_rule
 	return unwinding_find(iv->sampler, object, offset, ret);
 }
 
+static void want(uint32_t object, uint64_t offset, void *ctx)
+{
+	const struct interval *iv = ctx;
+
+	unwinding_want(iv->sampler, object, offset);
+}
+
 static bool awaits(uint32_t object, void *ctx)
 {
 	const struct interval *iv = ctx;
@@ -32,6 +39,7 @@ int latecoming_begin(struct interval *iv)
 	const struct late_opts opts = {
 		.counters = iv->counters,
 		.find = find,
+		.want = want,
 		.awaits = awaits,
 		.frames_max = iv->stream && iv->stream->opts.frames_max
 				      ? iv->stream->opts.frames_max

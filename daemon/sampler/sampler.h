@@ -181,6 +181,8 @@ void unwinding_settle(struct sampler *s, uint32_t object);
 /* How a frame there is undone; that is a use. */
 enum rows_answer unwinding_find(struct sampler *s, uint32_t object, uint64_t offset,
 				struct cprof_rule *ret);
+/* Rows of this place may be needed: they are asked for, if they are not there. */
+void unwinding_want(struct sampler *s, uint32_t object, uint64_t offset);
 /* A window has a stack of these frames. */
 void unwinding_use(struct sampler *s, const struct cprof_sample *sample,
 		   const struct window_frame *frames, uint32_t cnt);

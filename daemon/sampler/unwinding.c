@@ -3,7 +3,7 @@
 /*
  * unwinding — the unwinding rows of files, from the symbolizer to the memory that all streams' walks read.
  *
- * Rows come with the file, whoever wanted it opened. What is used is told by the stacks of each window;
+ * Rows come with the file, whoever wanted it opened; of large files those pages that stacks met. What is used is told by the stacks of each window;
  * what was pushed out and is used again is announced anew, as if the file had never been seen.
  */
 
@@ -56,7 +56,21 @@ void unwinding_on_rows(uint32_t object, const struct rows_view *rows, void *ctx)
 
 	if (!s->unwinding.pool || !o || known.slot >= CPROF_UNWIND_OBJECTS_MAX)
 		return;
-	(void)pool_put(s->unwinding.pool, known, o->owner, rows, clock_mono_ns());
+	if (rows_are_part(rows))
+		(void)pool_add(s->unwinding.pool, known, o->owner, rows, clock_mono_ns());
+	else
+		(void)pool_put(s->unwinding.pool, known, o->owner, rows, clock_mono_ns());
+}
+
+void unwinding_want(struct sampler *s, uint32_t object, uint64_t offset)
+{
+	const struct cprof_known known = {
+		.id = object,
+		.slot = objects_slot(s->objects, object),
+	};
+
+	if (s->unwinding.pool && pool_lacks(s->unwinding.pool, known, offset))
+		symbolize_want_page(s->symbolize, object, (uint32_t)(offset >> CPROF_PAGE_SHIFT));
 }
 
 void unwinding_settle(struct sampler *s, uint32_t object)
@@ -94,8 +108,13 @@ void unwinding_use(struct sampler *s, const struct cprof_sample *sample,
 
 	for (uint32_t i = 0; i < cnt; i++) {
 		uint32_t object = frames[i].object, slot;
+		bool behind = !(frames[i].flags & CPROF_FRAME_EXACT);
 
-		if (object == last || (object < CPROF_OBJECT_FIRST && object != CPROF_OBJECT_VDSO))
+		if (object < CPROF_OBJECT_FIRST && object != CPROF_OBJECT_VDSO)
+			continue;
+		if (object >= CPROF_OBJECT_FIRST)
+			unwinding_want(s, object, frames[i].offset - behind);
+		if (object == last)
 			continue;
 		last = object;
 		symbolize_use(s->symbolize, object, sample->pid, sample->start_ns);

@@ -31,6 +31,8 @@ struct late_opts {
 	/* The rule for a place, ROWS_FOUND, or why there is none. */
 	enum rows_answer (*find)(uint32_t object, uint64_t offset, struct cprof_rule *ret,
 				 void *ctx);
+	/* Rows of this place, whose file has them, may be needed: a stack met it, or a word on it says so. NULL: nobody asks. */
+	void (*want)(uint32_t object, uint64_t offset, void *ctx);
 	/* Are rows of the object on their way? Others are not waited for. */
 	bool (*awaits)(uint32_t object, void *ctx);
 	uint32_t frames_max; /* of a user stack */

@@ -3,11 +3,9 @@
 
 /*
  * symbolize — the sampler's side of naming: asks the opener for files and the symbolizer for names,
- * believes neither, remembers the answers.
- *
- * Never blocks. A role that is gone, hangs or lies costs names: what it owed is asked again of its
- * successor, up to a limit of tries per object. Knows no loop: the owner dispatches when a socket is
- * readable, and gives the time.
+ * believes neither, remembers the answers. Never blocks. A role that is gone, hangs or lies costs names: what it
+ * owed is asked again of its successor, up to a limit of tries per object. Knows no loop: the owner dispatches
+ * when a socket is readable, and gives the time.
  */
 
 #include <stdbool.h>
@@ -37,9 +35,9 @@ struct symbolize_opts {
 	 */
 	int (*on_mapped)(const struct wire_mapped *m, void *ctx);
 	/*
-	 * How the code of a file or of the vDSO is undone, checked, valid during the call; one without pages:
-	 * nothing is known. Comes some time after on_object(), and once more when a separate debug file says
-	 * more. NULL: dropped, and nobody is asked.
+	 * How the code of a file or of the vDSO is undone, checked, valid during the call; one without pages: nothing
+	 * is known. Comes some time after on_object(), once more when a separate debug file says more, and of large
+	 * files by the page, each time the others absent. NULL: dropped, and nobody is asked.
 	 */
 	void (*on_rows)(uint32_t object, const struct rows_view *rows, void *ctx);
 	/*
@@ -70,6 +68,8 @@ int symbolize_send_opener(struct symbolize *s, const struct wire_maps *m);
 uint64_t symbolize_opener_owes_ns(struct symbolize *s);
 /* A stack of this process has frames of it: its rows, if they are due, are worth more, and its file is there. */
 void symbolize_use(struct symbolize *s, uint32_t object, uint32_t pid, uint64_t start_ns);
+/* Of this page of the file (64 KiB of it) rows would be something new: a stack met it, or may have. */
+void symbolize_want_page(struct symbolize *s, uint32_t object, uint32_t page);
 /* That process has ended; @pid 0: by its start alone it is known which. */
 void symbolize_gone(struct symbolize *s, uint32_t pid, uint64_t start_ns);
 /* Is a file let go of soon that nobody may have any more? What it tells is to be asked for now. */

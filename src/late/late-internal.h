@@ -40,6 +40,9 @@ struct late_walked {
 	struct late_place missed; /* rows of this place are not there */
 };
 
+/* Wants rows of all places that its walk may come to: whatever words of the stack are addresses of code. */
+void late_want_all(const struct late_opts *opts, const struct late_kept *k);
+
 /*
  * Walks the stack. @last: on through places whose rows are not there, as the kernel did, for they will never
  * be.

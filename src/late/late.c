@@ -159,6 +159,8 @@ void late_keep(struct late *l, const struct record *rec, const uint32_t *objects
 		l->opts.counters->v[COUNTER_kept_dropped]++;
 		return;
 	}
+	if (l->opts.want)
+		late_want_all(&l->opts, e->kept);
 	shares_take(&l->shares, e->sample.uid, sz);
 	e->kept_sz = sz;
 	l->kept_bytes += sz;
@@ -246,6 +248,8 @@ static int walk_entry(struct late *l, struct window *w, struct entry *e, bool la
 	late_walk(&l->opts, e->kept, last, walked);
 	if (walked->blocked) {
 		e->missed = walked->missed;
+		if (l->opts.want)
+			l->opts.want(e->missed.object, e->missed.offset, l->opts.ctx);
 		return -1;
 	}
 	user = (struct window_user){ walked->frames, walked->cnt, walked->end };

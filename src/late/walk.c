@@ -60,6 +60,24 @@ static bool has_rows(uint32_t object)
 	return object >= CPROF_OBJECT_FIRST || object == CPROF_OBJECT_VDSO;
 }
 
+void late_want_all(const struct late_opts *opts, const struct late_kept *k)
+{
+	uint64_t low = UINT64_MAX, high = 0, word;
+	struct late_place at;
+
+	for (uint32_t i = 0; i < k->maps_cnt; i++) {
+		low = MIN(low, k->maps[i].start);
+		high = MAX(high, k->maps[i].end);
+	}
+	if (locate(k, k->pc, &at) && has_rows(at.object))
+		opts->want(at.object, at.offset, opts->ctx);
+	for (uint32_t pos = 0; pos + sizeof(word) <= k->stack_sz; pos += sizeof(word)) {
+		memcpy(&word, k->stack + pos, sizeof(word));
+		if (word > low && word <= high && locate(k, word - 1, &at) && has_rows(at.object))
+			opts->want(at.object, at.offset, opts->ctx);
+	}
+}
+
 /* What is not there was not kept. */
 static uint8_t end_of(const struct walk *w)
 {

@@ -10,7 +10,8 @@
  *
  * Large files are open for their names as well, of which the symbolizer then reads those that it is asked for. It
  * reads all of them when it has to let go of one, so that nothing is opened for them again. That is much, and so
- * it waits while the process that was met there last lives, or for a minute.
+ * it waits while the process that was met there last lives, or for a minute. Files whose rows come by the page
+ * (pages.c) are open for those, too, and as long.
  */
 
 #include "symbolize-internal.h"
@@ -49,6 +50,18 @@ void lines_told(struct symbolize *s, uint32_t object, uint32_t lined, uint64_t n
 		return;
 	w->held = vec_push(&s->held, object) ==
 		  0; /* without memory until it is forgotten, or many others come */
+}
+
+void lines_hold(struct symbolize *s, uint32_t object, uint64_t now_ns)
+{
+	struct work *w = symbolize_work(s, object);
+
+	if (!w)
+		return;
+	w->pages_open = true;
+	w->lines_used_ns = now_ns;
+	if (!w->held)
+		w->held = vec_push(&s->held, object) == 0; /* as above */
 }
 
 /* True: it is asked for, and names wait for it. */
@@ -135,6 +148,7 @@ void lines_closed(struct symbolize *s, uint32_t object)
 		return;
 	w->held = false;
 	w->lean = false;
+	w->pages_open = false;
 	settle(s, w);
 }
 
@@ -143,7 +157,7 @@ static uint64_t hold_ns(const struct work *w)
 {
 	if (w->user_pid == 0 || w->user_gone)
 		return HOLD_NS;
-	return w->lean ? HOLD_LEAN_NS : HOLD_MAPPED_NS;
+	return w->lean || w->pages_open ? HOLD_LEAN_NS : HOLD_MAPPED_NS;
 }
 
 void symbolize_gone(struct symbolize *s, uint32_t pid, uint64_t start_ns)

@@ -43,17 +43,23 @@ int rows_take(struct symbolize *s, const struct wire_rows *m, int fd)
 	return r;
 }
 
-void rows_want(struct symbolize *s, uint32_t object, uint64_t now_ns)
+bool rows_queue(struct symbolize *s, uint32_t object, uint64_t now_ns)
 {
 	struct work *w = symbolize_work(s, object);
 
 	if (!w || w->rows_due || vec_push(&s->rows, object) < 0)
-		return;
+		return false;
 	w->rows_due = true;
 	w->rows_ns = now_ns;
 	w->uses = 0;
 	opens_keep(s, w);
-	rows_pump(s, now_ns);
+	return true;
+}
+
+void rows_want(struct symbolize *s, uint32_t object, uint64_t now_ns)
+{
+	if (rows_queue(s, object, now_ns))
+		rows_pump(s, now_ns);
 }
 
 void rows_undue(struct symbolize *s, uint32_t object)
@@ -121,10 +127,10 @@ static size_t choose(struct symbolize *s, uint64_t now_ns)
 
 void rows_pump(struct symbolize *s, uint64_t now_ns)
 {
-	struct wire_head m = { .size = sizeof(m), .type = WIRE_MAKE_ROWS };
 	const struct work *w;
 	size_t i;
 
+	pages_pump(s, now_ns);
 	if (s->symbolizer_fd < 0 || s->making.object != 0 || now_ns < s->rows_next_ns)
 		return;
 	if (s->rows.cnt == 0) {
@@ -135,8 +141,7 @@ void rows_pump(struct symbolize *s, uint64_t now_ns)
 	w = symbolize_work(s, s->rows.v[i]);
 	if (w && s->opening + s->loading > 0 && !has_waited(w, now_ns))
 		return;
-	m.id = s->rows.v[i];
-	if (seqpacket_send(s->symbolizer_fd, &m, sizeof(m), -EBADF) < 0)
+	if (pages_ask(s, s->rows.v[i]) < 0)
 		return;
 	if (!symbolize_is_owed(s))
 		s->symbolizer_heard_ns = now_ns; /* it owes from now on */
@@ -190,6 +195,7 @@ static int on_due(struct symbolize *s, const struct wire_rows *m, int fd, uint64
 	int r;
 
 	rows_undue(s, object);
+	pages_told(s, m, now_ns);
 	if (m->status == WIRE_ROWS_GONE) {
 		(void)vec_push(&s->rows_again, object); /* or else it has none */
 		return 0;

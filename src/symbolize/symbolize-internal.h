@@ -14,6 +14,12 @@
 /* Requests for names on their way at once: enough to hide the round trip, few to ask again. */
 #define ASKS_MAX 8
 
+/* Pages whose rows are wanted; no more than a question holds. */
+struct page_list {
+	uint32_t cnt;
+	uint32_t v[WIRE_PAGES_MAX]; /* ascending */
+};
+
 /* What symbolize keeps for an object beyond the table's facts, in the place of its slot. */
 struct work {
 	struct cprof_announce last; /* how it was announced last; head.size 0: never */
@@ -39,10 +45,15 @@ struct work {
 	uint64_t rows_ns;  /* since when they are due */
 	uint64_t begun_ns; /* when its reading was asked for */
 	uint64_t views;	   /* those in whose list of files it is, a bit each */
-	uint64_t missed;   /* those whose stacks wanted its names and are not looked at any more */
-	bool held;	   /* the symbolizer has it open for its lines or names */
-	bool lean;	   /* and to read its names */
-	bool user_gone;	   /* the process that was met last with it */
+	struct page_list *pages; /* wanted; NULL: none */
+	uint64_t pages_next_ns;	 /* not to be asked for before */
+	bool paged;		 /* its rows come by the page */
+	bool pages_open;	 /* the symbolizer has it open for those */
+	bool pages_wait;	 /* in the list of those that are wanted */
+	uint64_t missed; /* those whose stacks wanted its names and are not looked at any more */
+	bool held;	 /* the symbolizer has it open for its lines or names */
+	bool lean;	 /* and to read its names */
+	bool user_gone;	 /* the process that was met last with it */
 	bool lined_by_debug;	 /* which its debug file tells */
 	uint64_t reread_ns;	 /* then it may be read once more for them, not before */
 	bool met;		 /* by a new stack, since that was looked at last */
@@ -190,6 +201,7 @@ struct symbolize {
 	uint64_t kernel_reading;   /* such places are to be asked for anew since */
 	VEC(uint32_t) rows;	   /* objects whose rows are still to be asked for */
 	VEC(uint32_t) rows_again;  /* objects that were closed meanwhile */
+	VEC(uint32_t) paging;	   /* objects of which further pages are wanted */
 	struct making making;	   /* the one that was */
 	uint64_t rows_next_ns;	   /* not before */
 	struct debugs debugs;
@@ -235,6 +247,8 @@ void symbolize_table_lost(struct symbolize *s, uint32_t object, uint64_t now_ns)
 /* rows.c */
 /* The file was opened: its rows are due. */
 void rows_want(struct symbolize *s, uint32_t object, uint64_t now_ns);
+/* The same, and nothing is asked for yet; false: no memory. */
+bool rows_queue(struct symbolize *s, uint32_t object, uint64_t now_ns);
 /* They are not, or no more. */
 void rows_undue(struct symbolize *s, uint32_t object);
 /* Asks for the next ones when it is time. */
@@ -247,6 +261,18 @@ int rows_take(struct symbolize *s, const struct wire_rows *m, int fd);
 uint32_t rows_lost(struct symbolize *s);
 /* It is to close the file. */
 void rows_close(struct symbolize *s, uint32_t object);
+
+/* pages.c */
+/* Of those that are due, or to be read again, the next step. */
+void pages_pump(struct symbolize *s, uint64_t now_ns);
+/* Asks for rows of it: all, or of a large file pages. 0 or a negative error: not now. */
+int pages_ask(struct symbolize *s, uint32_t object);
+/* Its rows came, by the page or not, or its file was closed. */
+void pages_told(struct symbolize *s, const struct wire_rows *m, uint64_t now_ns);
+/* Nothing is known of it any more. */
+void symbolize_reset_work(struct work *w);
+/* The symbolizer is gone. */
+void pages_lost(struct symbolize *s);
 
 /* debugs.c */
 /* Of its code something is not known: its debug file is looked for. */
@@ -307,6 +333,8 @@ void views_room(struct symbolize *s);
 void views_ready(struct symbolize *s, struct work *w);
 
 /* lines.c */
+/* It is open for its rows, too. */
+void lines_hold(struct symbolize *s, uint32_t object, uint64_t now_ns);
 /* Its debug file tells lines. */
 void lines_debug(struct symbolize *s, uint32_t object, uint64_t now_ns);
 /* The symbolizer's word on a file: what it is open for, bits of enum wire_lined. */

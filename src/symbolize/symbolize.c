@@ -38,7 +38,10 @@ struct symbolize *symbolize_free(struct symbolize *s)
 	if (!s)
 		return NULL;
 	symbolize_asks_drop(s);
+	for (size_t i = 0; i < s->works.cnt; i++)
+		symbolize_reset_work(&s->works.v[i]);
 	vec_done(&s->works);
+	vec_done(&s->paging);
 	vec_done(&s->rows);
 	vec_done(&s->rows_again);
 	vec_done(&s->held);
@@ -67,8 +70,10 @@ struct work *symbolize_work(struct symbolize *s, uint32_t object)
 		s->works.cnt += more;
 	}
 	w = &s->works.v[slot];
-	if (w->object != object)
-		*w = (struct work){ .object = object };
+	if (w->object != object) {
+		symbolize_reset_work(w);
+		w->object = object;
+	}
 	return w;
 }
 
@@ -233,6 +238,7 @@ void symbolize_set_symbolizer(struct symbolize *s, int fd, uint64_t now_ns)
 	s->symbolizer_spoke = false;
 	symbolize_asks_drop(s);
 	lines_lost(s);
+	pages_lost(s);
 	companions_lost(s);
 	s->kernel_tried = false;
 	s->kernel_read = false;
@@ -271,7 +277,7 @@ bool symbolize_forget(struct symbolize *s, uint32_t object)
 		(void)seqpacket_send(s->symbolizer_fd, &m, sizeof(m), -EBADF);
 	rows_undue(s, object);
 	if (w)
-		*w = (struct work){ 0 };
+		symbolize_reset_work(w);
 	return true;
 }
 

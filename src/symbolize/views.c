@@ -204,7 +204,7 @@ bool symbolize_awaits_rows(struct symbolize *s, uint32_t object)
 
 	if (!o || !w)
 		return false;
-	return is_at_work(s, o, w) || (w->rows_due && s->symbolizer_fd >= 0) ||
+	return is_at_work(s, o, w) || ((w->rows_due || w->pages_wait) && s->symbolizer_fd >= 0) ||
 	       (s->retry_ns != 0 && symbolize_is_to_retry(s, object));
 }
 

@@ -117,6 +117,15 @@ static void take_rows(const struct wire_rows *m)
 	FUZZ_CHECK(m->status < WIRE_ROWS_MAX && m->bytes <= WIRE_ROWS_BYTES_MAX);
 }
 
+static void take_pages(const struct wire_make_pages *m)
+{
+	const uint32_t *pages = (const void *)(m + 1);
+
+	FUZZ_CHECK(m->cnt <= WIRE_PAGES_MAX);
+	for (uint32_t i = 1; i < m->cnt; i++)
+		FUZZ_CHECK(pages[i] > pages[i - 1]);
+}
+
 static void take_names(const struct wire_names *m)
 {
 	FUZZ_CHECK(m->cnt <= WIRE_NAMES_MAX);
@@ -175,7 +184,7 @@ static void take_state(const struct wire_state *m)
 	take_text(m->text, m->text_len);
 }
 
-/* What a role alone gets from the launcher, and tells it. */
+/* What a role alone gets from the launcher, and tells it, and the rest. */
 static void take_control(int type, const void *msg, size_t sz)
 {
 	switch (type) {
@@ -187,6 +196,9 @@ static void take_control(int type, const void *msg, size_t sz)
 		break;
 	case WIRE_STATE:
 		take_state(msg);
+		break;
+	case WIRE_MAKE_PAGES:
+		take_pages(msg);
 		break;
 	case WIRE_LISTEN:
 		FUZZ_CHECK(((const struct wire_listen *)msg)->kind < WIRE_LISTEN_MAX);

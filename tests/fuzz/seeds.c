@@ -269,6 +269,16 @@ static int write_wire_companions(const struct corpus *to)
 	return r ? r : write_seed(to, "companion-opened", &opened, sizeof(opened));
 }
 
+static int write_wire_pages(const struct corpus *to)
+{
+	const struct {
+		struct wire_make_pages m;
+		uint32_t pages[2];
+	} pages = { { { sizeof(pages), WIRE_MAKE_PAGES, 0, 16 }, .cnt = 2 }, { 3, 77 } };
+
+	return write_seed(to, "make-pages", &pages, sizeof(pages));
+}
+
 static int write_wire_lists(const struct corpus *to)
 {
 	const struct {
@@ -286,6 +296,8 @@ static int write_wire_lists(const struct corpus *to)
 		r = write_seed(to, "names", &names, sizeof(names));
 	if (r == 0)
 		r = write_wire_companions(to);
+	if (r == 0)
+		r = write_wire_pages(to);
 	return r == 0 ? write_named(to) : r;
 }
 

@@ -27,6 +27,7 @@ struct bench {
 		link; /* with rows: they are a part, and that file may have the others; NULL: all */
 	uint32_t part;	  /* of what, with a link; 0: of rows */
 	uint64_t late_ns; /* when rows are said; 0: at once */
+	uint32_t lined;	  /* of rows */
 	unsigned int known, forgotten;
 	unsigned int rows_cnt; /* blocks that were handed on; the last one: */
 	uint32_t rows_object, rows_pages;
@@ -240,6 +241,7 @@ static inline int say_rows(struct bench *b, uint64_t id, uint32_t status, int fd
 		.head = { .size = sizeof(m), .type = WIRE_ROWS, .id = id },
 		.status = status,
 		.bytes = bytes,
+		.lined = b->lined,
 		.part = !b->link  ? 0
 			: b->part ? b->part
 				  : WIRE_PART_ROWS,
@@ -270,15 +272,18 @@ static inline void settle_rows(struct bench *b)
 		CHECK_EQ(say_block(b, ((struct wire_head *)b->buf)->id, WIRE_ROWS_BAD, 0), 0);
 }
 
-static inline uint32_t make_ready(struct bench *b, uint64_t ino)
+static inline uint32_t announced_ready(struct bench *b, uint32_t object)
 {
-	uint32_t object = announce(b, ino, EXT4_SUPER_MAGIC, S_IFREG | 0755);
-
 	CHECK_EQ(next(b, b->opener), WIRE_OPEN);
 	say_opened(b, object, WIRE_OPENED_OK);
 	CHECK_EQ(say_object(b, object, WIRE_OBJECT_READY), 0);
 	CHECK_EQ(objects_get(b->objects, object)->state, OBJECT_READY);
 	return object;
+}
+
+static inline uint32_t make_ready(struct bench *b, uint64_t ino)
+{
+	return announced_ready(b, announce(b, ino, EXT4_SUPER_MAGIC, S_IFREG | 0755));
 }
 
 static inline void add_stack(struct bench *b, uint32_t object, uint32_t cnt)

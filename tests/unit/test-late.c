@@ -71,6 +71,9 @@ struct bench {
 	struct late *l;
 	struct window *w;
 	uint32_t awaited; /* rows of this object are on their way */
+	uint32_t wants; /* places of which rows were wanted; of which objects, and the last one: */
+	uint64_t wanted;
+	uint64_t wanted_offset;
 	uint64_t seq;
 };
 
@@ -79,6 +82,15 @@ static enum rows_answer find(uint32_t object, uint64_t offset, struct cprof_rule
 	struct bench *b = ctx;
 
 	return (enum rows_answer)pool_find(b->pool.pool, known(object), offset, ret);
+}
+
+static void want(uint32_t object, uint64_t offset, void *ctx)
+{
+	struct bench *b = ctx;
+
+	b->wants++;
+	b->wanted |= 1ull << object;
+	b->wanted_offset = offset;
 }
 
 static bool awaits(uint32_t object, void *ctx)
@@ -93,6 +105,7 @@ static struct bench *begin_with(size_t bytes_max, uint32_t frames_max)
 	struct bench *b = calloc(1, sizeof(*b));
 	struct late_opts opts = {
 		.find = find,
+		.want = want,
 		.awaits = awaits,
 		.frames_max = frames_max,
 		.bytes_max = bytes_max,
@@ -241,6 +254,31 @@ TEST(a_stack_waits_for_one_file_after_the_other)
 	CHECK_EQ(b->counters.v[COUNTER_stacks_mended], 1);
 	CHECK_EQ(late_window(b->l, b->w), 0);
 	CHECK_EQ(late_finish(b->l, b->w), 0);
+	end(b);
+}
+
+/* At once all that lies on the stack, and then what a walk stops at. */
+TEST(rows_of_what_is_on_the_stack_are_wanted)
+{
+	struct bench *b = begin();
+
+	add_sample(b);
+	keep(b);
+	CHECK_EQ(b->wants, 3);
+	CHECK_EQ(b->wanted, 1ull << PROGRAM | 1ull << LIBRARY | 1ull << START);
+	CHECK_EQ(b->wanted_offset, 0x12ff); /* the call is before it */
+	CHECK_EQ(late_window(b->l, b->w), 0);
+	CHECK_EQ(b->wants, 4);
+	CHECK_EQ(b->wanted_offset, 0x1100);
+	CHECK_EQ(late_window(b->l, b->w), 0);
+	CHECK_EQ(b->wants, 4);
+	late_pool_put(&b->pool, PROGRAM);
+	CHECK_EQ(late_window(b->l, b->w), 0);
+	CHECK_EQ(b->wants, 5);
+	CHECK_EQ(b->wanted_offset, 0x11ff);
+	put_all(b);
+	CHECK_EQ(late_window(b->l, b->w), 1);
+	CHECK_EQ(b->wants, 5);
 	end(b);
 }
 
