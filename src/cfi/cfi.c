@@ -139,6 +139,18 @@ static int load_fde(struct loader *l, const struct entry *e)
 	return r < 0 ? r : r2;
 }
 
+/* What is wrong with one costs that one. 0; -E2BIG: beyond the limits; or -errno. */
+static int count_fde(struct loader *l, int r)
+{
+	struct cfi_facts *facts = &l->table->facts;
+
+	facts->fdes++;
+	if (l->reader.error < 0)
+		return l->reader.error;
+	facts->bad += r == -EBADMSG;
+	return r == -EBADMSG ? 0 : r;
+}
+
 static int load_entries(struct loader *l)
 {
 	struct cfi_facts *facts = &l->table->facts;
@@ -154,13 +166,8 @@ static int load_entries(struct loader *l)
 			facts->cies++;
 			continue;
 		}
-		facts->fdes++;
-		r = load_fde(l, &e);
-		if (l->reader.error < 0)
-			return l->reader.error;
-		if (r == -EBADMSG)
-			facts->bad++;
-		else if (r < 0)
+		r = count_fde(l, load_fde(l, &e));
+		if (r < 0)
 			return r;
 	}
 	if (r < 0)
@@ -183,17 +190,21 @@ static void begin_section(struct loader *l, const struct cfi_section *section, u
 	l->work = work;
 }
 
-/* -E2BIG, when the limits are reached, leaves a good table. */
-static int load_section(struct loader *l, const struct cfi_section *section)
+/* @r: what reading said. -E2BIG, when the limits are reached, leaves a good table. */
+static int end_section(struct loader *l, int r)
 {
-	int r, r2;
+	int r2;
 
-	begin_section(l, section, work_of(section));
-	r = load_entries(l);
 	if (r < 0 && r != -E2BIG)
 		return r;
 	r2 = cfi_rows_settle(&l->table->rows);
 	return r2 < 0 ? r2 : r;
+}
+
+static int load_section(struct loader *l, const struct cfi_section *section)
+{
+	begin_section(l, section, work_of(section));
+	return end_section(l, load_entries(l));
 }
 
 static int load_sections(struct loader *l, const struct cfi_section *sections, size_t cnt)
@@ -207,27 +218,53 @@ static int load_sections(struct loader *l, const struct cfi_section *sections, s
 	return 0;
 }
 
-int cfi_load(const struct cfi_section *sections, size_t cnt, const struct cfi_limits *limits,
-	     struct cfi **ret)
+static struct loader *loader_free(struct loader *l)
 {
-	_cleanup_(cfi_freep) struct cfi *t = calloc(1, sizeof(*t));
-	_cleanup_free_ struct loader *l = calloc(1, sizeof(*l));
+	if (l)
+		cfi_free(l->table);
+	free(l);
+	return NULL;
+}
+DEFINE_CLEANUP(struct loader *, loader_free);
+
+/* With an empty table. 0 or -ENOMEM. */
+static int loader_new(const struct cfi_limits *limits, struct loader **ret)
+{
+	_cleanup_(loader_freep) struct loader *l = calloc(1, sizeof(*l));
 	int r;
 
-	if (!t || !l)
+	if (!l)
 		return -ENOMEM;
-	r = cfi_rows_init(&t->rows, limits);
-	if (r < 0)
-		return r;
-	l->table = t;
-	r = load_sections(l, sections, cnt);
+	l->table = calloc(1, sizeof(*l->table));
+	if (!l->table)
+		return -ENOMEM;
+	r = cfi_rows_init(&l->table->rows, limits);
+	if (r == 0)
+		*ret = TAKE_PTR(l);
+	return r;
+}
+
+/* @r: what end_section() said last. An outcome, and for most of them the table; or -errno. */
+static int loader_give(struct loader *l, int r, struct cfi **ret)
+{
+	struct cfi *t = l->table;
+
 	if (r < 0 && r != -E2BIG)
 		return r;
 	t->facts.unsupported = t->rows.unsupported;
 	if (r == 0 && t->rows.rows.cnt == 0)
 		return CFI_NONE;
-	*ret = TAKE_PTR(t);
+	*ret = TAKE_PTR(l->table);
 	return r == 0 ? CFI_OK : CFI_LIMIT;
+}
+
+int cfi_load(const struct cfi_section *sections, size_t cnt, const struct cfi_limits *limits,
+	     struct cfi **ret)
+{
+	_cleanup_(loader_freep) struct loader *l = NULL;
+	int r = loader_new(limits, &l);
+
+	return r < 0 ? r : loader_give(l, load_sections(l, sections, cnt), ret);
 }
 
 /* 1: it is an entry of code; 0: it is none; or -errno. */
@@ -242,21 +279,14 @@ static int read_one(struct loader *l, uint64_t offset, struct entry *ret)
 
 static int load_these(struct loader *l, const uint64_t *offsets, size_t cnt)
 {
-	struct cfi_facts *facts = &l->table->facts;
-
 	for (size_t i = 0; i < cnt; i++) {
 		struct entry e;
 		int r = read_one(l, offsets[i], &e);
 
 		if (r < 0)
 			return r;
-		facts->fdes++;
-		r = r == 0 ? -EBADMSG : load_fde(l, &e);
-		if (l->reader.error < 0)
-			return l->reader.error;
-		if (r == -EBADMSG)
-			facts->bad++;
-		else if (r < 0)
+		r = count_fde(l, r == 0 ? -EBADMSG : load_fde(l, &e));
+		if (r < 0)
 			return r;
 	}
 	return 0;
@@ -265,28 +295,13 @@ static int load_these(struct loader *l, const uint64_t *offsets, size_t cnt)
 int cfi_load_entries(const struct cfi_section *section, const uint64_t *offsets, size_t cnt,
 		     const struct cfi_limits *limits, struct cfi **ret)
 {
-	_cleanup_(cfi_freep) struct cfi *t = calloc(1, sizeof(*t));
-	_cleanup_free_ struct loader *l = calloc(1, sizeof(*l));
-	int r, r2;
+	_cleanup_(loader_freep) struct loader *l = NULL;
+	int r = loader_new(limits, &l);
 
-	if (!t || !l)
-		return -ENOMEM;
-	r = cfi_rows_init(&t->rows, limits);
 	if (r < 0)
 		return r;
-	l->table = t;
 	begin_section(l, section, MIN(work_of(section), ENTRIES_WORK + cnt * ENTRY_WORK));
-	r = load_these(l, offsets, cnt);
-	if (r < 0 && r != -E2BIG)
-		return r;
-	r2 = cfi_rows_settle(&t->rows);
-	if (r2 < 0)
-		return r2;
-	t->facts.unsupported = t->rows.unsupported;
-	if (r == 0 && t->rows.rows.cnt == 0)
-		return CFI_NONE;
-	*ret = TAKE_PTR(t);
-	return r == 0 ? CFI_OK : CFI_LIMIT;
+	return loader_give(l, end_section(l, load_these(l, offsets, cnt)), ret);
 }
 
 int cfi_ranges(const struct cfi_section *section, const uint64_t *offsets, size_t cnt,
