@@ -136,6 +136,13 @@ bool opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns)
 	return true;
 }
 
+void opens_again(struct symbolize *s, uint32_t object, uint64_t now_ns)
+{
+	symbolize_read_again(s, object, now_ns);
+	if (symbolize_is_to_retry(s, object))
+		opens_put(s, object, now_ns);
+}
+
 /* False: the opener takes no more now. */
 static bool open_first(struct symbolize *s, struct opens_user *u, uint64_t now_ns)
 {

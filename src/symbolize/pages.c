@@ -78,9 +78,7 @@ static bool advance(struct symbolize *s, uint32_t object, struct work *w, uint64
 	}
 	if (w->pages_open)
 		return rows_queue(s, object, now_ns);
-	symbolize_read_again(s, object, now_ns);
-	if (symbolize_is_to_retry(s, object))
-		opens_put(s, object, now_ns);
+	opens_again(s, object, now_ns);
 	return true;
 }
 
@@ -124,8 +122,7 @@ int pages_ask(struct symbolize *s, uint32_t object)
 	if (r < 0 || !w)
 		return r;
 	s->opts.counters->v[COUNTER_pages_asked] += ask.m.cnt;
-	free(w->pages);
-	w->pages = NULL;
+	free(TAKE_PTR(w->pages));
 	return 0;
 }
 
@@ -141,12 +138,10 @@ void pages_told(struct symbolize *s, const struct wire_rows *m, uint64_t now_ns)
 		return;
 	w->paged = m->lined == WIRE_LINED_PAGES;
 	w->pages_next_ns = now_ns + PAUSE_NS;
-	if (w->paged) {
+	if (w->paged)
 		lines_hold(s, object, now_ns);
-	} else {
-		free(w->pages);
-		w->pages = NULL;
-	}
+	else
+		free(TAKE_PTR(w->pages));
 	if (w->pages && !w->pages_wait)
 		w->pages_wait = vec_push(&s->paging, object) == 0;
 }

@@ -106,9 +106,7 @@ static void read_again(struct symbolize *s, uint64_t now_ns)
 	if (s->rows_again.cnt == 0 || s->opening + s->loading + s->asks_cnt > 0)
 		return;
 	object = s->rows_again.v[--s->rows_again.cnt];
-	symbolize_read_again(s, object, now_ns);
-	if (symbolize_is_to_retry(s, object))
-		opens_put(s, object, now_ns);
+	opens_again(s, object, now_ns);
 }
 
 /* Which one is next; there is one. */

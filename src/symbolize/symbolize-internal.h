@@ -315,6 +315,8 @@ void opens_refund(struct symbolize *s, uint32_t user, uint64_t ns);
 /* Has it opened when it is its user's turn; false: that is put off. */
 bool opens_put(struct symbolize *s, uint32_t object, uint64_t now_ns);
 void opens_pump(struct symbolize *s, uint64_t now_ns);
+/* What came of its file is forgotten, and it is opened anew where that may be. */
+void opens_again(struct symbolize *s, uint32_t object, uint64_t now_ns);
 /* It could not be opened, or its table was lost: a pause. */
 void opens_failed(struct symbolize *s, uint32_t object, uint64_t now_ns);
 

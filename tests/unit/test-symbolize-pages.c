@@ -34,6 +34,33 @@ static uint32_t announce_large(struct bench *b, uint64_t ino, uint32_t uid)
 	return announce_sized(b, ino, LARGE, uid, SECOND);
 }
 
+/* It was opened, and the first question is there, for no page yet. */
+static uint32_t announce_asked(struct bench *b, uint64_t ino, uint32_t uid)
+{
+	uint32_t object = announce_large(b, ino, uid);
+
+	announced_ready(b, object);
+	CHECK(is_asked(b, object, 0));
+	return object;
+}
+
+/* That was answered. */
+static uint32_t announce_paged(struct bench *b, uint64_t ino, uint32_t uid)
+{
+	uint32_t object = announce_asked(b, ino, uid);
+
+	say_pages(b, object, SECOND);
+	return object;
+}
+
+/* The opener is asked for it once more, and it comes. */
+static void open_again(struct bench *b, uint32_t object)
+{
+	CHECK_EQ(next(b, b->opener), WIRE_OPEN);
+	say_opened(b, object, WIRE_OPENED_OK);
+	CHECK_EQ(say_object(b, object, WIRE_OBJECT_READY), 0);
+}
+
 TEST(pages_that_were_met_go_with_the_first_question)
 {
 	struct bench b;
@@ -63,9 +90,7 @@ TEST(further_pages_are_asked_for_together_after_a_pause)
 	uint32_t object;
 
 	begin(&b);
-	object = announce_large(&b, 100, 0);
-	announced_ready(&b, object);
-	CHECK(is_asked(&b, object, 0));
+	object = announce_asked(&b, 100, 0);
 	/* On the way of the first one. */
 	symbolize_want_page(b.s, object, 9);
 	say_pages(&b, object, SECOND);
@@ -96,9 +121,7 @@ TEST(small_files_and_those_that_came_whole_are_not_asked_so)
 	announced_ready(&b, small);
 	CHECK_EQ(next_any(&b, b.symbolizer), WIRE_MAKE_ROWS);
 	CHECK_EQ(say_block(&b, small, WIRE_ROWS_OK, 3), 0);
-	whole = announce_large(&b, 101, 0);
-	announced_ready(&b, whole);
-	CHECK(is_asked(&b, whole, 0));
+	whole = announce_asked(&b, 101, 0);
 	symbolize_want_page(b.s, whole, 1);
 	CHECK_EQ(say_block(&b, whole, WIRE_ROWS_OK, 3), 0);
 	symbolize_want_page(b.s, whole, 2);
@@ -115,9 +138,7 @@ TEST(a_file_is_held_for_its_pages)
 	uint32_t object;
 
 	begin(&b);
-	object = announce_large(&b, 100, 0);
-	announced_ready(&b, object);
-	CHECK(is_asked(&b, object, 0));
+	object = announce_asked(&b, 100, 0);
 	symbolize_use(b.s, object, 5, 50);
 	say_pages(&b, object, SECOND);
 	CHECK_EQ(symbolize_window(b.v, 2 * SECOND), 0);
@@ -129,9 +150,7 @@ TEST(a_file_is_held_for_its_pages)
 	symbolize_want_page(b.s, object, 8);
 	symbolize_pump(b.s, 64 * SECOND);
 	CHECK_EQ(b.forgotten, 1);
-	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
-	say_opened(&b, object, WIRE_OPENED_OK);
-	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	open_again(&b, object);
 	CHECK(is_asked(&b, object, 1));
 	CHECK_EQ(asked_pages(&b)[0], 8);
 	end(&b);
@@ -143,10 +162,7 @@ TEST(what_was_closed_meanwhile_is_read_again)
 	uint32_t object;
 
 	begin(&b);
-	object = announce_large(&b, 100, 0);
-	announced_ready(&b, object);
-	CHECK(is_asked(&b, object, 0));
-	say_pages(&b, object, SECOND);
+	object = announce_paged(&b, 100, 0);
 	symbolize_want_page(b.s, object, 8);
 	symbolize_pump(b.s, 2 * SECOND);
 	CHECK(is_asked(&b, object, 1));
@@ -164,15 +180,10 @@ TEST(another_symbolizer_is_asked_for_what_was_wanted)
 	uint32_t object;
 
 	begin(&b);
-	object = announce_large(&b, 100, 0);
-	announced_ready(&b, object);
-	CHECK(is_asked(&b, object, 0));
-	say_pages(&b, object, SECOND);
+	object = announce_paged(&b, 100, 0);
 	symbolize_want_page(b.s, object, 8);
 	give_symbolizer(&b);
-	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
-	say_opened(&b, object, WIRE_OPENED_OK);
-	CHECK_EQ(say_object(&b, object, WIRE_OBJECT_READY), 0);
+	open_again(&b, object);
 	CHECK(is_asked(&b, object, 1));
 	end(&b);
 }
@@ -185,10 +196,7 @@ TEST(who_asks_for_much_waits)
 	unsigned int cnt = 0;
 
 	begin(&b);
-	object = announce_large(&b, 100, 1000);
-	announced_ready(&b, object);
-	CHECK(is_asked(&b, object, 0));
-	say_pages(&b, object, SECOND);
+	object = announce_paged(&b, 100, 1000);
 	for (uint32_t i = 0; i < WIRE_PAGES_MAX + 3; i++)
 		symbolize_want_page(b.s, object, i);
 	CHECK_EQ(b.counters.v[COUNTER_pages_put_off], 3);
@@ -214,10 +222,7 @@ TEST(pages_of_a_forgotten_file_go_with_it)
 	uint32_t object;
 
 	begin(&b);
-	object = announce_large(&b, 100, 0);
-	announced_ready(&b, object);
-	CHECK(is_asked(&b, object, 0));
-	say_pages(&b, object, SECOND);
+	object = announce_paged(&b, 100, 0);
 	symbolize_want_page(b.s, object, 8);
 	CHECK(symbolize_forget(b.s, object));
 	objects_forget(b.objects, object);
