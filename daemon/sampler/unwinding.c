@@ -45,14 +45,16 @@ void unwinding_limit(struct sampler *s, uint64_t bytes_max)
 		pool_limit(s->unwinding.pool, s->unwinding.bytes_max);
 }
 
+static struct cprof_known known_of(const struct sampler *s, uint32_t object)
+{
+	return (struct cprof_known){ .id = object, .slot = objects_slot(s->objects, object) };
+}
+
 void unwinding_on_rows(uint32_t object, const struct rows_view *rows, void *ctx)
 {
 	struct sampler *s = ctx;
 	const struct object *o = objects_get(s->objects, object);
-	const struct cprof_known known = {
-		.id = object,
-		.slot = objects_slot(s->objects, object),
-	};
+	const struct cprof_known known = known_of(s, object);
 
 	if (!s->unwinding.pool || !o || known.slot >= CPROF_UNWIND_OBJECTS_MAX)
 		return;
@@ -62,15 +64,15 @@ void unwinding_on_rows(uint32_t object, const struct rows_view *rows, void *ctx)
 		(void)pool_put(s->unwinding.pool, known, o->owner, rows, clock_mono_ns());
 }
 
+static void want(struct sampler *s, struct cprof_known known, uint64_t offset)
+{
+	if (s->unwinding.pool && pool_lacks(s->unwinding.pool, known, offset))
+		symbolize_want_page(s->symbolize, known.id, (uint32_t)(offset >> CPROF_PAGE_SHIFT));
+}
+
 void unwinding_want(struct sampler *s, uint32_t object, uint64_t offset)
 {
-	const struct cprof_known known = {
-		.id = object,
-		.slot = objects_slot(s->objects, object),
-	};
-
-	if (s->unwinding.pool && pool_lacks(s->unwinding.pool, known, offset))
-		symbolize_want_page(s->symbolize, object, (uint32_t)(offset >> CPROF_PAGE_SHIFT));
+	want(s, known_of(s, object), offset);
 }
 
 void unwinding_settle(struct sampler *s, uint32_t object)
@@ -87,10 +89,7 @@ enum rows_answer unwinding_find(struct sampler *s, uint32_t object, uint64_t off
 				struct cprof_rule *ret)
 {
 	const struct object *o = objects_get(s->objects, object);
-	const struct cprof_known known = {
-		.id = object,
-		.slot = objects_slot(s->objects, object),
-	};
+	const struct cprof_known known = known_of(s, object);
 
 	if (!s->unwinding.pool || !o || o->kind == OBJECT_JIT)
 		return ROWS_NO_FILE;
@@ -103,24 +102,25 @@ enum rows_answer unwinding_find(struct sampler *s, uint32_t object, uint64_t off
 void unwinding_use(struct sampler *s, const struct cprof_sample *sample,
 		   const struct window_frame *frames, uint32_t cnt)
 {
+	struct cprof_known known = { .id = CPROF_OBJECT_NONE };
 	uint64_t now_ns = clock_mono_ns();
-	uint32_t last = CPROF_OBJECT_NONE;
 
 	for (uint32_t i = 0; i < cnt; i++) {
-		uint32_t object = frames[i].object, slot;
-		bool behind = !(frames[i].flags & CPROF_FRAME_EXACT);
+		const struct window_frame *f = &frames[i];
+		bool is_next = f->object != known.id;
 
-		if (object < CPROF_OBJECT_FIRST && object != CPROF_OBJECT_VDSO)
+		if (f->object < CPROF_OBJECT_FIRST && f->object != CPROF_OBJECT_VDSO)
 			continue;
-		if (object >= CPROF_OBJECT_FIRST)
-			unwinding_want(s, object, frames[i].offset - behind);
-		if (object == last)
+		/* Of many frames of one object it is looked up once: every sample comes here. */
+		if (is_next)
+			known = known_of(s, f->object);
+		if (f->object >= CPROF_OBJECT_FIRST)
+			want(s, known, names_offset(f->offset, f->flags));
+		if (!is_next)
 			continue;
-		last = object;
-		symbolize_use(s->symbolize, object, sample->pid, sample->start_ns);
-		slot = objects_slot(s->objects, object);
-		if (s->unwinding.pool && slot < CPROF_UNWIND_OBJECTS_MAX)
-			pool_use(s->unwinding.pool, slot, now_ns);
+		symbolize_use(s->symbolize, known.id, sample->pid, sample->start_ns);
+		if (s->unwinding.pool && known.slot < CPROF_UNWIND_OBJECTS_MAX)
+			pool_use(s->unwinding.pool, known.slot, now_ns);
 	}
 }
 
