@@ -28,7 +28,8 @@ struct cpu_event {
 	struct perf_event_mmap_page *ksyms; /* ring of the kernel's code; NULL: none */
 	int ksyms_fd;
 	bool online;
-	bool failed; /* cannot be opened, though the CPU is online */
+	bool sampled; /* since we last looked */
+	bool failed;  /* cannot be opened, though the CPU is online */
 };
 
 /* What read(2) of an event gives. */
@@ -48,7 +49,9 @@ struct collect {
 	unsigned int cpus_cnt; /* possible */
 	unsigned int armed;    /* with an event, when they were opened */
 	struct rng rng;
-	bool ksyms_missed; /* some code came or went, and it is not known which */
+	int online_fd;		   /* the list of CPUs that are online; or -errno: not opened yet */
+	unsigned int modules_wait; /* so many looks later modules are looked at */
+	bool ksyms_missed;	   /* some code came or went, and it is not known which */
 	uint64_t modules_hash;
 	const char *walk_why; /* it is switched off since the start; NULL: not then */
 };

@@ -14,10 +14,19 @@
 
 #include "collect-internal.h"
 
+static void note_cpu(struct collect *c, const void *data, size_t sz)
+{
+	const struct cprof_sample *s = data;
+
+	if (sz >= sizeof(*s) && s->head.type == CPROF_RECORD_SAMPLE && s->cpu < c->cpus_cnt)
+		c->cpus[s->cpu].sampled = true;
+}
+
 static int on_sample(void *ctx, void *data, size_t sz)
 {
 	struct collect *c = ctx;
 
+	note_cpu(c, data, sz);
 	return c->opts.on_sample(data, sz, c->opts.ctx);
 }
 
@@ -50,6 +59,7 @@ int collect_new(const struct collect_opts *opts, struct collect **ret,
 	(void)libbpf_set_print(NULL);
 	c->opts = *opts;
 	c->rng = opts->rng;
+	c->online_fd = -EBADF;
 	r = libbpf_num_possible_cpus();
 	if (r <= 0)
 		return collect_fail(failure, r < 0 ? r : -ENODEV,
@@ -81,6 +91,7 @@ struct collect *collect_free(struct collect *c)
 	if (c->rates)
 		(void)munmap(c->rates, c->rates_sz);
 	cprof_bpf__destroy(c->bpf);
+	fd_close(c->online_fd);
 	free(c->cpus);
 	free(c);
 	return NULL;

@@ -19,7 +19,7 @@
 #define DRAW_WIDTH 0.8
 #define REDRAW_PERIODS 20.0
 #define REDRAW_MIN_NS (200 * NSEC_PER_MSEC)
-#define REDRAW_STEADY_NS (500 * NSEC_PER_MSEC)
+#define REDRAW_STEADY_NS NSEC_PER_SEC
 
 static bool is_clock(const struct collect *c)
 {

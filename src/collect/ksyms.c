@@ -6,7 +6,7 @@
  *
  * The kernel tells of BPF programs and trampolines, by address and length, in the side-band of perf
  * events (PERF_RECORD_KSYMBOL): a dummy event and a small ring on each CPU, looked at when samples are
- * fetched. Of modules it tells nothing there: once a second the list of modules is compared. What
+ * fetched. Of modules it tells nothing there: every five seconds the list of modules is compared. What
  * cannot be opened costs nothing but names of what comes later. (docs/adr/0017-kernel-symbols.md)
  */
 
@@ -20,6 +20,7 @@
 
 #define KSYMS_PAGES 4 /* of records; a power of two */
 #define MODULES_SZ 65536
+#define MODULES_LOOKS 5 /* and a second lies between two */
 
 struct ksym_record {
 	struct perf_event_header header;
@@ -148,9 +149,15 @@ static uint64_t modules_hash(const char *text)
 
 void ksyms_maintain(struct collect *c)
 {
-	_cleanup_free_ char *text = malloc(MODULES_SZ);
+	_cleanup_free_ char *text = NULL;
 	uint64_t hash;
 
+	if (c->modules_wait > 0) {
+		c->modules_wait--;
+		return;
+	}
+	c->modules_wait = MODULES_LOOKS - 1;
+	text = malloc(MODULES_SZ);
 	if (!text || root_read(c->opts.root, "proc/modules", text, MODULES_SZ) < 0)
 		return; /* a kernel without modules */
 	hash = modules_hash(text);
