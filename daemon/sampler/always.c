@@ -28,6 +28,7 @@
 #define PRIORITY_ALWAYS 26
 #define PRIORITY_SPOOLED 35
 #define MERGE_MEMORY_MAX ((size_t)32 << 20)
+#define PROGRESS_NS (1900 * NSEC_PER_MSEC) /* the launcher waits for ten seconds */
 #define OVERDUE_NS (2 * NSEC_PER_SEC)
 #define TELL_EVERY_NS (60 * NSEC_PER_SEC)
 #define MAPS_AGAIN_NS (60 * NSEC_PER_SEC)
@@ -376,8 +377,10 @@ static void each_second(struct always *a, uint64_t now_ns)
 		choose_names(a);
 		tell_degraded(a, now_ns);
 	}
-	if (makes_progress(a, now_ns))
-		(void)seqpacket_send(WIRE_CONTROL_FD, &progress, sizeof(progress), -EBADF);
+	if (now_ns < a->progress_ns || !makes_progress(a, now_ns))
+		return;
+	a->progress_ns = now_ns + PROGRESS_NS;
+	(void)seqpacket_send(WIRE_CONTROL_FD, &progress, sizeof(progress), -EBADF);
 }
 
 static bool is_all_written(const struct always *a)

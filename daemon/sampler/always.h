@@ -93,7 +93,8 @@ struct always {
 	uint64_t begun_ns;     /* all CLOCK_MONOTONIC */
 	uint64_t rotate_ns;
 	uint64_t second_ns;
-	uint64_t ask_ns; /* for names of windows that have ended: not before */
+	uint64_t progress_ns; /* that there is some was told, and is not again before */
+	uint64_t ask_ns;      /* for names of windows that have ended: not before */
 	uint64_t stop_ns;
 	uint64_t early_ns;     /* when a window last ended early */
 	uint64_t give_back_ns; /* freed memory, to the kernel: not before */
