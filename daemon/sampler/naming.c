@@ -207,7 +207,7 @@ void naming_tick(struct sampler *s, uint64_t now_ns)
 		if (s->streams[i])
 			collect_consume_ksyms(s->streams[i]->collect, on_ksym, s);
 	}
-	symbolize_pump(s->symbolize, now_ns);
+	symbolize_tick(s->symbolize, now_ns);
 	unwinding_tick(s, now_ns);
 	forget_tick(s, now_ns);
 }

@@ -26,10 +26,15 @@
 #define TICK_NS (100 * NSEC_PER_MSEC)
 #define TICK_PROC_NS (20 * NSEC_PER_MSEC) /* where /proc is asked: while a process lives */
 /* A question wakes the symbolizer, which looks a whole unit of debugging information through for it. */
-#define NAMES_NS (400 * NSEC_PER_MSEC) /* while somebody watches, or files are new */
-/* Below the time that a file is held for its lines whose process ended; the others come again. */
+#define NAMES_NS (400 * NSEC_PER_MSEC) /* while somebody watches, or run-time code is new */
+#define NAMES_JIT_NS \
+	(2 *         \
+	 NSEC_PER_SEC) /* for so long it is: its process may be gone soon, and the map with it */
+/* Files are new, or their processes ended: below the time that such a file is held for its lines. */
 #define NAMES_ENDED_NS (1900 * NSEC_PER_MSEC)
-#define NAMES_SETTLED_NS (7900 * NSEC_PER_MSEC)
+/* Run-time code has names: before its memory has others. */
+#define NAMES_MAPS_NS (7900 * NSEC_PER_MSEC)
+#define NAMES_SETTLED_NS (57900 * NSEC_PER_MSEC) /* mostly when a window ends */
 #define MAINTAIN_NS (900 * NSEC_PER_MSEC)
 #define STIRRED_NS NSEC_PER_SEC /* after a new file, before it is calm again */
 #define QUIET_TICKS 3		/* in vain, then it sleeps */
@@ -178,9 +183,13 @@ static uint64_t next_look(const struct stream *st, uint64_t now_ns)
 
 static uint64_t names_pause(const struct stream *st, uint64_t now_ns)
 {
-	if (!is_calm(st, now_ns))
+	struct symbolize *s = st->sampler->symbolize;
+
+	if (!st->opts.may_sleep || now_ns < st->jit_ns + NAMES_JIT_NS)
 		return NAMES_NS;
-	return symbolize_lets_go(st->sampler->symbolize) ? NAMES_ENDED_NS : NAMES_SETTLED_NS;
+	if (!is_calm(st, now_ns) || symbolize_lets_go(s))
+		return NAMES_ENDED_NS;
+	return symbolize_has_maps(s) ? NAMES_MAPS_NS : NAMES_SETTLED_NS;
 }
 
 /* Of what comes without end nobody waits for a name; new files may be of processes that soon are gone. */
@@ -194,11 +203,15 @@ static void ask_for_names(struct stream *st, uint64_t now_ns)
 	}
 }
 
-static bool has_new_objects(struct stream *st)
+static bool has_new_objects(struct stream *st, uint64_t now_ns)
 {
 	const uint32_t before = st->objects;
+	const uint64_t jits = objects_jits(st->sampler->objects);
 
 	st->objects = objects_cnt(st->sampler->objects);
+	if (jits != st->jits)
+		st->jit_ns = now_ns;
+	st->jits = jits;
 	return st->objects != before;
 }
 
@@ -207,7 +220,7 @@ static void look(struct stream *st, bool is_due, uint64_t now_ns)
 {
 	const bool announced = consume_events(st); /* those that woke nobody */
 	const int fetched = collect_consume(st->collect);
-	const bool is_new = has_new_objects(st);
+	const bool is_new = has_new_objects(st, now_ns);
 
 	if (announced || is_new)
 		stir(st, now_ns);

@@ -100,6 +100,8 @@ bool objects_knew(const struct objects *t, uint32_t idx);
 uint32_t objects_slot(const struct objects *t, uint32_t idx);
 /* How many there are, the fixed ones included, and what they take. */
 uint32_t objects_cnt(const struct objects *t);
+/* How many of run-time code there ever were. */
+uint64_t objects_jits(const struct objects *t);
 size_t objects_bytes(const struct objects *t);
 /* Walks all but the fixed ones, in no order: begin with *pos 0; false at the end. What is met may be
  * forgotten meanwhile. */

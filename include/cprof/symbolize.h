@@ -74,6 +74,8 @@ void symbolize_want_page(struct symbolize *s, uint32_t object, uint32_t page);
 void symbolize_gone(struct symbolize *s, uint32_t pid, uint64_t start_ns);
 /* Is a file let go of soon that nobody may have any more? What it tells is to be asked for now. */
 bool symbolize_lets_go(struct symbolize *s);
+/* Does a process tell names of code that it makes? The same memory may have another one soon. */
+bool symbolize_has_maps(struct symbolize *s);
 /* There is little CPU time: rows are asked for slowly from now on, or as they come again. */
 void symbolize_defer(struct symbolize *s, bool deferred);
 /* Its file is to be read once more, for what else came of it, as soon as a process has it. */
@@ -110,6 +112,8 @@ struct symbolize_view;
 int symbolize_view_new(struct symbolize *s, const struct window *w, struct symbolize_view **ret);
 struct symbolize_view *symbolize_view_free(struct symbolize_view *v);
 
+/* For a timer: files are let go of, or tried again, and what waits is sent, in case a socket was full. */
+void symbolize_tick(struct symbolize *s, uint64_t now_ns);
 /*
  * Asks for every name of the window that is not known yet, in batches. Names are kept for the offset
  * of an exact frame (a leaf), and for the offset minus one of a return address: names_offset(). Does
@@ -120,10 +124,7 @@ int symbolize_window(struct symbolize_view *v, uint64_t now_ns);
 void symbolize_look_again(struct symbolize_view *v);
 /* The window ends: perf maps are read once more, and names that they tell are asked for again. */
 void symbolize_close_window(struct symbolize_view *v, uint64_t now_ns);
-/*
- * How many answers the window still waits for: files of its own stacks on their way, and names asked
- * for. What others bring meanwhile does not hold it up.
- */
+/* How many answers the window still waits for: its own files on their way, not others', and names asked for. */
 unsigned int symbolize_pending(const struct symbolize_view *v);
 /* Frames of the window that have no name because the answer did not come in time. */
 uint64_t symbolize_late(struct symbolize_view *v);
@@ -143,8 +144,6 @@ bool symbolize_owes(const struct symbolize *s);
 /* They waited for a CPU for so long: that was no silence. */
 void symbolize_waited(struct symbolize *s, uint64_t symbolizer_ns, uint64_t opener_ns);
 bool symbolize_opener_is_stuck(const struct symbolize *s, uint64_t now_ns, uint64_t limit_ns);
-/* Sends what waits to be sent; for a timer, in case a socket was full. */
-void symbolize_pump(struct symbolize *s, uint64_t now_ns);
 
 DEFINE_CLEANUP(struct symbolize *, symbolize_free);
 DEFINE_CLEANUP(struct symbolize_view *, symbolize_view_free);

@@ -56,6 +56,7 @@ struct objects {
 	uint32_t cnt;
 	uint32_t next_id;
 	uint64_t overflow;
+	uint64_t jits;
 	uint64_t seed;
 };
 
@@ -232,6 +233,7 @@ int objects_intern_jit(struct objects *t, const struct object_jit *jit, uint32_t
 	if (o->kind == OBJECT_JIT)
 		return 0;
 	o->kind = OBJECT_JIT;
+	t->jits++;
 	o->jit = *jit;
 	o->owner = jit->uid;
 	return 0;
@@ -270,6 +272,11 @@ uint32_t objects_slot(const struct objects *t, uint32_t idx)
 uint32_t objects_cnt(const struct objects *t)
 {
 	return CPROF_OBJECT_FIRST + t->cnt;
+}
+
+uint64_t objects_jits(const struct objects *t)
+{
+	return t->jits;
 }
 
 size_t objects_bytes(const struct objects *t)

@@ -123,6 +123,17 @@ bool jit_want(struct symbolize_view *v, uint32_t object, uint64_t offset, uint64
 	return !names_use(s->opts.names, object, offset, now_ns) || w->reading > v->readings;
 }
 
+bool symbolize_has_maps(struct symbolize *s)
+{
+	for (size_t i = 0; i < s->jits.cnt; i++) {
+		const struct work *w = symbolize_work(s, s->jits.v[i]);
+
+		if (w && w->jit && w->has_map && !w->gone)
+			return true;
+	}
+	return false;
+}
+
 /* What has places without a name, or failed before, when its pause is over. */
 void jit_tick(struct symbolize *s, uint64_t now_ns)
 {

@@ -17,9 +17,8 @@
 #include "symbolize-internal.h"
 
 #define HOLD_NS 4000000000ull /* with a look each second, five at most */
-/* While a process has it: longer than from one question to the next; of names, that are much to read, too. */
-#define HOLD_MAPPED_NS 12000000000ull
-#define HOLD_LEAN_NS 60000000000ull
+/* While a process has it: longer than from one question to the next. */
+#define HOLD_MAPPED_NS 62000000000ull
 #define AWAIT_LINES_NS 1000000000ull
 #define LINES_COST_NS 5000000ull /* of a user's bucket of openings */
 #define TICK_NS 1000000000ull
@@ -155,9 +154,7 @@ void lines_closed(struct symbolize *s, uint32_t object)
 /* A process that still has it mapped keeps its file system as it is anyhow. */
 static uint64_t hold_ns(const struct work *w)
 {
-	if (w->user_pid == 0 || w->user_gone)
-		return HOLD_NS;
-	return w->lean || w->pages_open ? HOLD_LEAN_NS : HOLD_MAPPED_NS;
+	return w->user_pid == 0 || w->user_gone ? HOLD_NS : HOLD_MAPPED_NS;
 }
 
 void symbolize_gone(struct symbolize *s, uint32_t pid, uint64_t start_ns)

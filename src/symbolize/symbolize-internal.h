@@ -230,6 +230,8 @@ void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state
 			 uint64_t now_ns);
 
 void symbolize_retry(struct symbolize *s, uint64_t now_ns);
+/* Sends what waits to be sent. */
+void symbolize_pump(struct symbolize *s, uint64_t now_ns);
 /* May it be opened again by what is remembered of it? */
 bool symbolize_is_to_retry(struct symbolize *s, uint32_t object);
 /* Does the symbolizer owe anything? */

@@ -147,6 +147,13 @@ void views_ready(struct symbolize *s, struct work *w)
 	w->failures = 0;
 }
 
+void symbolize_tick(struct symbolize *s, uint64_t now_ns)
+{
+	symbolize_retry(s, now_ns);
+	lines_tick(s, now_ns);
+	symbolize_pump(s, now_ns);
+}
+
 int symbolize_window(struct symbolize_view *v, uint64_t now_ns)
 {
 	struct symbolize *s = v->s;

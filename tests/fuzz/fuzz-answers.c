@@ -255,7 +255,7 @@ static void step(struct scene *sc)
 	case 8:
 		sc->now_ns += which * SECOND / 8;
 		FUZZ_CHECK(symbolize_window(sc->view, sc->now_ns) == 0);
-		symbolize_pump(sc->s, sc->now_ns);
+		symbolize_tick(sc->s, sc->now_ns);
 		dispatch(sc);
 		break;
 	default:

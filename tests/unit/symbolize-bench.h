@@ -268,7 +268,7 @@ static inline int say_block(struct bench *b, uint64_t id, uint32_t status, uint3
 /* Nothing is told of the rows that are asked for as time goes by. */
 static inline void settle_rows(struct bench *b)
 {
-	while (symbolize_pump(b->s, 3 * SECOND), next_any(b, b->symbolizer) == WIRE_MAKE_ROWS)
+	while (symbolize_tick(b->s, 3 * SECOND), next_any(b, b->symbolizer) == WIRE_MAKE_ROWS)
 		CHECK_EQ(say_block(b, ((struct wire_head *)b->buf)->id, WIRE_ROWS_BAD, 0), 0);
 }
 

@@ -259,8 +259,10 @@ TEST(run_time_code_is_of_one_generation_of_a_process)
 	jit.uid = 5; /* it may change its user */
 	CHECK_EQ(objects_intern_jit(t, &jit, &idx), 0);
 	CHECK_EQ(idx, first);
+	CHECK_EQ(objects_jits(t), 1);
 	jit.exec = 2;
 	CHECK_EQ(objects_intern_jit(t, &jit, &idx), 0);
+	CHECK_EQ(objects_jits(t), 2);
 	CHECK(idx != first);
 	/* Keys of files hold a superblock's address, or 0. */
 	CHECK_EQ(objects_intern(t, &like, &idx), 0);

@@ -78,7 +78,9 @@ TEST(a_perf_map_names_run_time_code_and_is_never_told_to_bpf)
 
 	jit_begin(&j);
 	jit_tick(&j, 0);
+	CHECK(!symbolize_has_maps(j.b.s));
 	jit_reads(&j, "first");
+	CHECK(symbolize_has_maps(j.b.s));
 	CHECK_STR(jit_name(&j), "first");
 	CHECK_EQ(j.b.known + j.b.forgotten, 0);
 	CHECK_EQ(j.b.counters.v[COUNTER_perf_maps_read], 1);

@@ -96,16 +96,16 @@ TEST(further_pages_are_asked_for_together_after_a_pause)
 	say_pages(&b, object, SECOND);
 	CHECK(symbolize_awaits_rows(b.s, object));
 	symbolize_want_page(b.s, object, 8);
-	symbolize_pump(b.s, SECOND + 1000000);
+	symbolize_tick(b.s, SECOND + 1000000);
 	CHECK_EQ(next_any(&b, b.symbolizer), 0);
-	symbolize_pump(b.s, SECOND + 60000000);
+	symbolize_tick(b.s, SECOND + 60000000);
 	CHECK(is_asked(&b, object, 2));
 	CHECK_EQ(asked_pages(&b)[0], 8);
 	CHECK(symbolize_awaits_rows(b.s, object));
 	say_pages(&b, object, SECOND + 61000000);
 	CHECK_EQ(b.rows_cnt, 2);
 	CHECK(!symbolize_awaits_rows(b.s, object));
-	symbolize_pump(b.s, 2 * SECOND);
+	symbolize_tick(b.s, 2 * SECOND);
 	CHECK_EQ(next_any(&b, b.symbolizer), 0);
 	end(&b);
 }
@@ -125,7 +125,7 @@ TEST(small_files_and_those_that_came_whole_are_not_asked_so)
 	symbolize_want_page(b.s, whole, 1);
 	CHECK_EQ(say_block(&b, whole, WIRE_ROWS_OK, 3), 0);
 	symbolize_want_page(b.s, whole, 2);
-	symbolize_pump(b.s, 3 * SECOND);
+	symbolize_tick(b.s, 3 * SECOND);
 	CHECK_EQ(next_any(&b, b.symbolizer), 0);
 	CHECK_EQ(b.counters.v[COUNTER_pages_asked], 0);
 	end(&b);
@@ -144,11 +144,11 @@ TEST(a_file_is_held_for_its_pages)
 	CHECK_EQ(symbolize_window(b.v, 2 * SECOND), 0);
 	CHECK_EQ(symbolize_window(b.v, 61 * SECOND), 0);
 	CHECK_EQ(next_any(&b, b.symbolizer), 0);
-	CHECK_EQ(symbolize_window(b.v, 63 * SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, 65 * SECOND), 0);
 	CHECK_EQ(next_any(&b, b.symbolizer), WIRE_RELEASE);
 	CHECK_EQ(next_any(&b, b.opener), 0);
 	symbolize_want_page(b.s, object, 8);
-	symbolize_pump(b.s, 64 * SECOND);
+	symbolize_tick(b.s, 66 * SECOND);
 	CHECK_EQ(b.forgotten, 1);
 	open_again(&b, object);
 	CHECK(is_asked(&b, object, 1));
@@ -164,12 +164,12 @@ TEST(what_was_closed_meanwhile_is_read_again)
 	begin(&b);
 	object = announce_paged(&b, 100, 0);
 	symbolize_want_page(b.s, object, 8);
-	symbolize_pump(b.s, 2 * SECOND);
+	symbolize_tick(b.s, 2 * SECOND);
 	CHECK(is_asked(&b, object, 1));
 	b.lined = 0;
 	symbolize_want_page(b.s, object, 9);
 	CHECK_EQ(say_rows(&b, object, WIRE_ROWS_GONE, -EBADF, 0), 0);
-	symbolize_pump(b.s, 3 * SECOND);
+	symbolize_tick(b.s, 3 * SECOND);
 	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
 	end(&b);
 }
@@ -200,12 +200,12 @@ TEST(who_asks_for_much_waits)
 	for (uint32_t i = 0; i < WIRE_PAGES_MAX + 3; i++)
 		symbolize_want_page(b.s, object, i);
 	CHECK_EQ(b.counters.v[COUNTER_pages_put_off], 3);
-	symbolize_pump(b.s, 2 * SECOND);
+	symbolize_tick(b.s, 2 * SECOND);
 	CHECK(is_asked(&b, object, WIRE_PAGES_MAX));
 	for (uint64_t at = 2 * SECOND; at < 3 * SECOND; at += 1000000) {
 		say_pages(&b, object, at);
 		symbolize_want_page(b.s, object, (uint32_t)(at / 1000000));
-		symbolize_pump(b.s, at);
+		symbolize_tick(b.s, at);
 		cnt += next_any(&b, b.symbolizer) == WIRE_MAKE_PAGES;
 	}
 	CHECK(cnt >= 15 && cnt <= 20);
@@ -228,7 +228,7 @@ TEST(pages_of_a_forgotten_file_go_with_it)
 	objects_forget(b.objects, object);
 	symbolize_want_page(b.s, object, 8);
 	CHECK_EQ(next_any(&b, b.symbolizer), WIRE_FORGET);
-	symbolize_pump(b.s, 5 * SECOND);
+	symbolize_tick(b.s, 5 * SECOND);
 	CHECK_EQ(next_any(&b, b.symbolizer), 0);
 	end(&b);
 }

@@ -195,7 +195,7 @@ TEST(few_of_a_user_s_files_wait_for_their_rows)
 	(void)announce_by(&b, 200, 65534, SECOND);
 	CHECK_EQ(next(&b, b.opener), 0);
 	CHECK(symbolize_forget(b.s, object[1]));
-	symbolize_pump(b.s, SECOND);
+	symbolize_tick(b.s, SECOND);
 	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
 	end(&b);
 }
@@ -220,9 +220,9 @@ TEST(names_come_before_rows_but_not_for_long)
 	(void)announce(&b, 201, EXT4_SUPER_MAGIC, S_IFREG);
 	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
 	object = make_ready(&b, 101);
-	symbolize_pump(b.s, SECOND + WIRE_FILE_OPEN_NS / 4 - 1);
+	symbolize_tick(b.s, SECOND + WIRE_FILE_OPEN_NS / 4 - 1);
 	CHECK_EQ(asked(&b), 0);
-	symbolize_pump(b.s, SECOND + WIRE_FILE_OPEN_NS / 4);
+	symbolize_tick(b.s, SECOND + WIRE_FILE_OPEN_NS / 4);
 	CHECK_EQ(asked(&b), object);
 	end(&b);
 }
@@ -272,11 +272,11 @@ TEST(where_the_cpu_is_short_rows_come_slowly)
 	/* Nor is a file opened to wait. */
 	(void)announce(&b, 200, EXT4_SUPER_MAGIC, S_IFREG);
 	CHECK_EQ(next(&b, b.opener), 0);
-	symbolize_pump(b.s, 2 * SECOND - 1);
+	symbolize_tick(b.s, 2 * SECOND - 1);
 	CHECK_EQ(asked(&b), 0);
-	symbolize_pump(b.s, 2 * SECOND);
+	symbolize_tick(b.s, 2 * SECOND);
 	CHECK_EQ(asked(&b), object[2]);
-	symbolize_pump(b.s, 2 * SECOND);
+	symbolize_tick(b.s, 2 * SECOND);
 	CHECK_EQ(next(&b, b.opener), WIRE_OPEN);
 	end(&b);
 }

@@ -258,12 +258,12 @@ TEST(a_file_that_is_open_for_its_names)
 	CHECK_EQ(released_at(&b, 62 * SECOND), 0);
 	symbolize_gone(b.s, 7, 1);
 	symbolize_gone(b.s, 0, 2);
-	CHECK_EQ(released_at(&b, 121 * SECOND), 0);
-	CHECK_EQ(released_at(&b, 122 * SECOND), WIRE_RELEASE);
+	CHECK_EQ(released_at(&b, 122 * SECOND), 0);
+	CHECK_EQ(released_at(&b, 124 * SECOND), WIRE_RELEASE);
 	CHECK_EQ(((struct wire_head *)b.buf)->id, object);
 	symbolize_use(b.s, object, 7, 1);
 	add_stack(&b, object, 1);
-	CHECK_EQ(symbolize_window(b.v, 123 * SECOND), 0);
+	CHECK_EQ(symbolize_window(b.v, 125 * SECOND), 0);
 	CHECK_EQ(next(&b, b.symbolizer), WIRE_NAMES);
 	CHECK_EQ(next(&b, b.opener), 0);
 	CHECK_EQ(released_at(&b, 200 * SECOND), 0);
