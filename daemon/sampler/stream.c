@@ -30,10 +30,11 @@
 #define NAMES_JIT_NS \
 	(2 *         \
 	 NSEC_PER_SEC) /* for so long it is: its process may be gone soon, and the map with it */
-/* Files are new, or their processes ended: below the time that such a file is held for its lines. */
+/* Of files whose processes ended: below the time that such a file is held for its lines. */
 #define NAMES_ENDED_NS (1900 * NSEC_PER_MSEC)
 /* Run-time code has names: before its memory has others. */
 #define NAMES_MAPS_NS (7900 * NSEC_PER_MSEC)
+#define NAMES_NEW_NS (27900 * NSEC_PER_MSEC) /* files are */
 #define NAMES_SETTLED_NS (57900 * NSEC_PER_MSEC) /* mostly when a window ends */
 #define MAINTAIN_NS (900 * NSEC_PER_MSEC)
 #define STIRRED_NS NSEC_PER_SEC /* after a new file, before it is calm again */
@@ -187,9 +188,11 @@ static uint64_t names_pause(const struct stream *st, uint64_t now_ns)
 
 	if (!st->opts.may_sleep || now_ns < st->jit_ns + NAMES_JIT_NS)
 		return NAMES_NS;
-	if (!is_calm(st, now_ns) || symbolize_lets_go(s))
+	if (symbolize_lets_go(s))
 		return NAMES_ENDED_NS;
-	return symbolize_has_maps(s) ? NAMES_MAPS_NS : NAMES_SETTLED_NS;
+	if (symbolize_has_maps(s))
+		return NAMES_MAPS_NS;
+	return is_calm(st, now_ns) ? NAMES_SETTLED_NS : NAMES_NEW_NS;
 }
 
 /* Of what comes without end nobody waits for a name; new files may be of processes that soon are gone. */

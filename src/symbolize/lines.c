@@ -162,8 +162,11 @@ void symbolize_gone(struct symbolize *s, uint32_t pid, uint64_t start_ns)
 	for (size_t i = 0; i < s->held.cnt; i++) {
 		struct work *w = symbolize_work(s, s->held.v[i]);
 
-		if (w && w->user_start_ns == start_ns && (pid == 0 || w->user_pid == pid))
-			w->user_gone = true;
+		if (!w || w->user_start_ns != start_ns || (pid != 0 && w->user_pid != pid))
+			continue;
+		/* It was last met some time ago, and what it was met with may not have been asked for yet. */
+		w->user_gone = true;
+		w->met = true;
 	}
 }
 

@@ -281,8 +281,10 @@ TEST(a_file_whose_process_is_gone_is_not_held_for_its_names)
 	symbolize_use(b.s, object, 7, 1);
 	CHECK_EQ(released_at(&b, 2 * SECOND), 0);
 	symbolize_gone(b.s, 0, 1);
-	CHECK_EQ(released_at(&b, 5 * SECOND), 0);
-	CHECK_EQ(released_at(&b, 6 * SECOND), WIRE_RELEASE);
+	CHECK(symbolize_lets_go(b.s));
+	CHECK_EQ(released_at(&b, 40 * SECOND), 0);
+	CHECK_EQ(released_at(&b, 43 * SECOND), 0);
+	CHECK_EQ(released_at(&b, 44 * SECOND), WIRE_RELEASE);
 	end(&b);
 }
 
