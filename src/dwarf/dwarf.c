@@ -14,6 +14,8 @@
 #define PIECE_TEXT 256
 /* Of the memory that is allowed: for names and paths. */
 #define TEXTS_SHARE 4
+/* libc's debugging information becomes 6 MB; more at a time would be felt. */
+#define WHOLE_MAX ((size_t)8 << 20)
 
 static void readers_init(struct readers *rd)
 {
@@ -65,6 +67,7 @@ int dwarf_open(const struct elf_file *f, const struct dwarf_limits *limits, uint
 	d->file = f;
 	d->limits = *limits;
 	d->ledger.bytes_max = limits->bytes - limits->bytes / TEXTS_SHARE;
+	d->ledger.whole_max = WHOLE_MAX;
 	dwarf_allow(d, limits->work);
 	readers_init(&d->readers);
 	r = funcs_init(&d->funcs, &d->readers, limits->bytes / TEXTS_SHARE, seed);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A stream that goes through the section, with check points on its way: copies of its state, some 42 KiB each,
+ * Sections of ordinary size are unpacked at once (whole.h). Of the others, and where there is no room for that, what
+ * follows. A stream that goes through the section, with check points on its way: copies of its state, some 42 KiB each,
  * from which it can go on at any later time. Where it has not been there is none yet, so that a section
  * that is read in part is unpacked in part. What comes out is kept in chunks, as many as the ledger has room
  * for; those that were not used for longest go first, and of what was only gone through nearly all.
@@ -22,6 +23,7 @@
 
 #include "cprof/base/vec.h"
 #include "cprof/elf_unpack.h"
+#include "whole.h"
 
 #define RATIO_MAX 1032
 #define CHUNK_SZ ((size_t)64 << 10)
@@ -64,6 +66,7 @@ struct inflater {
 	struct elf_unpack_io io;
 	VEC(struct point *) points;
 	VEC(struct chunk) chunks;
+	struct whole whole;
 	uint64_t clock;
 	size_t bytes; /* that the ledger knows of */
 	uint8_t *
@@ -97,6 +100,13 @@ int inflater_new(const struct elf_file *f, const struct elf_section *e, struct l
 	in->packed = e->sz;
 	in->size = e->plain_sz;
 	in->packing = e->packing;
+	in->whole = (struct whole){
+		.file = f,
+		.offset = e->offset,
+		.packed = e->sz,
+		.size = e->plain_sz,
+		.packing = e->packing,
+	};
 	/* Together they leave room for as much again. */
 	points = MAX(MIN(ledger->bytes_max / 2 / POINT_BYTES, (size_t)POINTS_MAX), (size_t)1);
 	in->spacing = MAX(in->size / points, SPACING_MIN);
@@ -126,6 +136,7 @@ struct inflater *inflater_free(struct inflater *in)
 	if (!in)
 		return NULL;
 	stop(in);
+	whole_rest(&in->whole, in->ledger);
 	for (size_t i = 0; i < in->points.cnt; i++) {
 		elf_unpack_free(in->points.v[i]->u);
 		free(in->points.v[i]);
@@ -386,6 +397,7 @@ void inflater_rest(struct inflater *in)
 {
 	if (in->packing != ELF_ZLIB)
 		return;
+	whole_rest(&in->whole, in->ledger);
 	stop(in);
 	drop_chunks(in, 0);
 	vec_done(&in->chunks);
@@ -396,6 +408,10 @@ void inflater_rest(struct inflater *in)
 
 int inflater_read(struct inflater *in, uint64_t offset, void *dst, size_t sz)
 {
+	if (whole_has(&in->whole, in->ledger)) {
+		memcpy(dst, in->whole.bytes + offset, sz);
+		return 0;
+	}
 	for (size_t done = 0, n; done < sz; done += n) {
 		size_t at = (size_t)((offset + done) % CHUNK_SZ);
 		struct chunk *c;

@@ -15,6 +15,7 @@ struct ledger {
 	uint64_t work; /* left */
 	size_t bytes;  /* kept */
 	size_t bytes_max;
+	size_t whole_max; /* packed sections up to this size are unpacked at once (whole.h) */
 };
 
 static inline int ledger_spend(struct ledger *l, uint64_t work)

@@ -24,7 +24,7 @@ PROGRAMS = {
     'cprofd-sampler': ('daemon/sampler', LIBC + '|libbpf|libprotobuf-c|libz', r'libdw|liblzma|libstdc\+\+|libsystemd',
                        'cplus_demangle_v3'),
     'cprofd-opener': ('daemon/opener', LIBC, '', 'cplus_demangle_v3'),
-    'cprofd-symbolizer': ('daemon/symbolizer', LIBC + '|libelf|liblz4|liblzma|libz|libzstd', 'libbpf|libsystemd', ''),
+    'cprofd-symbolizer': ('daemon/symbolizer', LIBC + '|libdeflate|libelf|liblz4|liblzma|libz|libzstd', 'libbpf|libsystemd', ''),
     'cprofd-front': ('daemon/front', LIBC + '|libmicrohttpd', r'libbpf|libelf|libdw|liblzma|libsystemd|libprotobuf-c|libz',
                      'cplus_demangle_v3'),
     'cprofctl': ('src/ctl', LIBC + '|libprotobuf-c|libz', 'libbpf|libelf|libdw|libsystemd', 'cplus_demangle_v3'),

@@ -166,6 +166,76 @@ TEST(what_can_be_had_again_goes)
 	unpack(&k);
 }
 
+static struct ledger roomy(void)
+{
+	return (struct ledger){
+		.work = UINT64_MAX,
+		.bytes_max = (size_t)32 << 20,
+		.whole_max = PLAIN_SZ,
+	};
+}
+
+static void check_byte(struct inflater *in, const struct packed *k, size_t at)
+{
+	uint8_t got;
+
+	CHECK_EQ(inflater_read(in, at, &got, 1), 0);
+	CHECK_EQ(got, k->plain[at]);
+}
+
+TEST(a_section_of_ordinary_size_is_unpacked_at_once)
+{
+	struct packed k = pack(ELF_ZLIB);
+	struct ledger l = roomy();
+	_cleanup_(inflater_freep) struct inflater *in = NULL;
+	size_t bytes;
+
+	CHECK_EQ(inflater_new(k.f, &k.section, &l, &in), 0);
+	bytes = l.bytes;
+	check_byte(in, &k, PLAIN_SZ - 1);
+	CHECK_EQ(l.bytes, bytes + PLAIN_SZ);
+	CHECK(l.work >= UINT64_MAX - 2 * PLAIN_SZ);
+	inflater_settle(in);
+	for (size_t at = 0; at < PLAIN_SZ; at += 70001)
+		check_byte(in, &k, at);
+	CHECK(l.work >= UINT64_MAX - 2 * PLAIN_SZ);
+	inflater_rest(in);
+	CHECK_EQ(l.bytes, bytes);
+	check_byte(in, &k, 5);
+	CHECK_EQ(l.bytes, bytes + PLAIN_SZ);
+	in = inflater_free(in);
+	CHECK_EQ(l.bytes, 0);
+	unpack(&k);
+}
+
+/* No room, no time, or damaged at its end, of which a stream hears only when it is there. */
+TEST(what_cannot_be_had_at_once_is_had_in_pieces)
+{
+	struct packed k = pack(ELF_ZLIB);
+
+	for (int way = 0; way < 4; way++) {
+		struct ledger l = roomy();
+		_cleanup_(inflater_freep) struct inflater *in = NULL;
+		struct elf_section s = k.section;
+
+		if (way == 0)
+			l.whole_max = PLAIN_SZ - 1;
+		else if (way == 1)
+			l.bytes_max = PLAIN_SZ * 2;
+		else if (way == 2)
+			l.work = PLAIN_SZ;
+		else
+			s.sz -= 100;
+		CHECK_EQ(inflater_new(k.f, &s, &l, &in), 0);
+		check_byte(in, &k, 5);
+		check_byte(in, &k, 100000);
+		CHECK(l.bytes < PLAIN_SZ / 2);
+		in = inflater_free(in);
+		CHECK_EQ(l.bytes, 0);
+	}
+	unpack(&k);
+}
+
 /* A stream that looks back further than we keep. */
 TEST(a_window_that_is_too_large)
 {
