@@ -16,6 +16,8 @@
 #define TEXTS_SHARE 4
 /* libc's debugging information becomes 6 MB; more at a time would be felt. */
 #define WHOLE_MAX ((size_t)8 << 20)
+/* From one check point to the next of fewer units is sooner read than all. */
+#define WHOLE_UNITS 12
 
 static void readers_init(struct readers *rd)
 {
@@ -67,7 +69,6 @@ int dwarf_open(const struct elf_file *f, const struct dwarf_limits *limits, uint
 	d->file = f;
 	d->limits = *limits;
 	d->ledger.bytes_max = limits->bytes - limits->bytes / TEXTS_SHARE;
-	d->ledger.whole_max = WHOLE_MAX;
 	dwarf_allow(d, limits->work);
 	readers_init(&d->readers);
 	r = funcs_init(&d->funcs, &d->readers, limits->bytes / TEXTS_SHARE, seed);
@@ -201,6 +202,15 @@ static size_t sort_by_unit(struct question *q, const struct index *ix)
 	return cnt;
 }
 
+static size_t units_of(const struct question *q, size_t known)
+{
+	size_t units = 0;
+
+	for (size_t i = 0; i < known; i++)
+		units += i == 0 || q->sorted[i] >> 32 != q->sorted[i - 1] >> 32;
+	return units;
+}
+
 /* What the index knows a unit of. What is only claimed to be in one, and is not, is left. */
 static int answer_known(struct dwarf *d, struct question *q, const struct index *ix,
 			const struct unit_list *units)
@@ -210,6 +220,7 @@ static int answer_known(struct dwarf *d, struct question *q, const struct index 
 	int r = 0;
 
 	b->claimed = ix == &d->claims;
+	d->ledger.whole_max = units_of(q, known) < WHOLE_UNITS ? 0 : WHOLE_MAX;
 	for (size_t i = 0; r == 0 && i < known;) {
 		uint32_t unit = (uint32_t)(q->sorted[i] >> 32);
 
@@ -259,6 +270,7 @@ static int answer_all(struct dwarf *d, struct question *q)
 
 	if (r < 0 || q->left == 0)
 		return r;
+	d->ledger.whole_max = WHOLE_MAX;
 	r = index_build(&d->index, &d->readers, &d->main, &d->ledger, d->file);
 	if (r < 0)
 		return r;

@@ -41,9 +41,9 @@ static void load(struct whole *w, struct ledger *ledger)
 	_cleanup_free_ uint8_t *bytes = NULL;
 	int r;
 
-	w->tried = true;
 	if (w->packing != ELF_ZLIB || w->size == 0 || !has_room(w, ledger))
 		return;
+	w->tried = true;
 	bytes = malloc(w->size);
 	if (!bytes || ledger_spend(ledger, w->size * (uint64_t)BYTE_WORK) < 0)
 		return;

@@ -13,7 +13,7 @@ struct whole {
 	size_t size;
 	enum elf_packing packing;
 	uint8_t *bytes; /* NULL: it is not unpacked now */
-	bool tried;	/* since whole_rest() */
+	bool tried;	/* in vain, since whole_rest() */
 	bool bad;
 };
 
