@@ -13,11 +13,13 @@ import shutil
 import signal
 import subprocess
 import time
+import zlib
 
 import harness
 from harness import Skip
 
-PACKAGES = "systemd,systemd-sysv,dbus,libbpf1,libelf1,liblzma5,libprotobuf-c1,zlib1g,libmicrohttpd12"
+PACKAGES = ("systemd,systemd-sysv,dbus,libbpf1,libdeflate0,libelf1,liblz4-1,liblzma5,libprotobuf-c1,zlib1g,libzstd1,"
+            "libmicrohttpd12")
 # As the design of containers on this kind of machine needs it: no machined to register with.
 NSPAWN = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--capability=all",
           "--system-call-filter=bpf perf_event_open @debug", "--volatile=overlay", "--console=pipe"]
@@ -83,9 +85,9 @@ def inside(path, *argv, roots=()):
 
 
 def make_tree(cache):
-    """A Debian tree with systemd, once per build directory."""
+    """A Debian tree with systemd, once for each set of packages."""
     harness.need("mmdebstrap", "systemd-nspawn", "nsenter")
-    tree = cache / "container-tree"
+    tree = cache / f"container-tree-{zlib.crc32(PACKAGES.encode()):08x}"
     if tree.exists():
         return tree
     release = dict(line.rstrip("\n").split("=", 1) for line in open("/etc/os-release", encoding="utf-8")
