@@ -36,6 +36,8 @@
 #define NAMES_MAPS_NS (7900 * NSEC_PER_MSEC)
 #define NAMES_NEW_NS (27900 * NSEC_PER_MSEC)	 /* files are */
 #define NAMES_SETTLED_NS (57900 * NSEC_PER_MSEC) /* mostly when a window ends */
+#define RETRY_NS (400 * NSEC_PER_MSEC)
+#define RETRY_CALM_NS (7900 * NSEC_PER_MSEC)
 #define MAINTAIN_NS (900 * NSEC_PER_MSEC)
 #define STIRRED_NS NSEC_PER_SEC /* after a new file, before it is calm again */
 #define QUIET_TICKS 3		/* in vain, then it sleeps */
@@ -195,6 +197,15 @@ static uint64_t names_pause(const struct stream *st, uint64_t now_ns)
 	return is_calm(st, now_ns) ? NAMES_SETTLED_NS : NAMES_NEW_NS;
 }
 
+/* By processes that are gone there is nothing to be had, so with those that come. */
+static void try_again(struct stream *st, uint64_t now_ns)
+{
+	if (now_ns < st->retry_ns)
+		return;
+	symbolize_retry(st->sampler->symbolize, now_ns);
+	st->retry_ns = now_ns + (is_calm(st, now_ns) ? RETRY_CALM_NS : RETRY_NS);
+}
+
 /* Of what comes without end nobody waits for a name; new files may be of processes that soon are gone. */
 static void ask_for_names(struct stream *st, uint64_t now_ns)
 {
@@ -228,6 +239,7 @@ static void look(struct stream *st, bool is_due, uint64_t now_ns)
 	if (announced || is_new)
 		stir(st, now_ns);
 	naming_tick(st->sampler, now_ns);
+	try_again(st, now_ns);
 	if (is_due || is_new)
 		ask_for_names(st, now_ns);
 	else

@@ -68,6 +68,7 @@ struct stream {
 	uint64_t redraw_ns; /* the rates are drawn anew; UINT64_MAX: asleep */
 	uint64_t names_ns;  /* names were last asked for */
 	uint64_t jits;	    /* objects of run-time code that there ever were, at the last look */
+	uint64_t retry_ns;  /* not before: what could not be opened is tried again */
 	uint64_t jit_ns;    /* when a new one was met; 0: none yet */
 	uint32_t objects;   /* that were known at the last look */
 	struct loop_source *events;

@@ -112,7 +112,8 @@ struct symbolize_view;
 int symbolize_view_new(struct symbolize *s, const struct window *w, struct symbolize_view **ret);
 struct symbolize_view *symbolize_view_free(struct symbolize_view *v);
 
-/* For a timer: files are let go of, or tried again, and what waits is sent, in case a socket was full. */
+/* For timers: what could not be opened is tried again, if due; files are let go of, and what waits is sent. */
+void symbolize_retry(struct symbolize *s, uint64_t now_ns);
 void symbolize_tick(struct symbolize *s, uint64_t now_ns);
 /*
  * Asks for every name of the window that is not known yet, in batches. Names are kept for the offset

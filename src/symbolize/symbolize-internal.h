@@ -229,7 +229,6 @@ struct work *symbolize_work(struct symbolize *s, uint32_t object);
 void symbolize_set_state(struct symbolize *s, uint32_t object, enum object_state state,
 			 uint64_t now_ns);
 
-void symbolize_retry(struct symbolize *s, uint64_t now_ns);
 /* Sends what waits to be sent. */
 void symbolize_pump(struct symbolize *s, uint64_t now_ns);
 /* May it be opened again by what is remembered of it? */

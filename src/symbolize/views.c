@@ -149,7 +149,6 @@ void views_ready(struct symbolize *s, struct work *w)
 
 void symbolize_tick(struct symbolize *s, uint64_t now_ns)
 {
-	symbolize_retry(s, now_ns);
 	lines_tick(s, now_ns);
 	symbolize_pump(s, now_ns);
 }
