@@ -21,13 +21,15 @@
 #define WRITER_WINDOW_BITS_GZIP (15 + 16) /* zlib.h: 16 more asks for a gzip header */
 #define WRITER_MEM_LEVEL 8
 #define WRITER_OUT_SZ 16384
+/* Most parts have a few bytes: deflated one by one they cost half as much again. */
+#define WRITER_PARTS_SZ ((size_t)16384)
 
 struct pprof_writer {
 	z_stream z;
 	pprof_write_fn write;
 	void *ctx;
-	VEC(uint8_t) part; /* one encoded part */
-	uint64_t bytes;	   /* handed to the writer */
+	VEC(uint8_t) parts; /* encoded, not deflated yet */
+	uint64_t bytes;	    /* handed to the writer */
 	/* What the parts of a sample or location are packed from. */
 	VEC(uint64_t) ids;
 	VEC(Perftools__Profiles__Label) labels;
@@ -58,7 +60,7 @@ struct pprof_writer *pprof_writer_free(struct pprof_writer *w)
 	if (!w)
 		return NULL;
 	(void)deflateEnd(&w->z);
-	vec_done(&w->part);
+	vec_done(&w->parts);
 	vec_done(&w->ids);
 	vec_done(&w->labels);
 	vec_done(&w->label_ptrs);
@@ -90,20 +92,30 @@ static int writer_deflate(struct pprof_writer *w, int flush)
 	return 0;
 }
 
+static int deflate_parts(struct pprof_writer *w)
+{
+	w->z.next_in = w->parts.v;
+	w->z.avail_in = (uInt)w->parts.cnt;
+	w->parts.cnt = 0;
+	return writer_deflate(w, Z_NO_FLUSH);
+}
+
 /* No single-valued field may be in more than one part. */
 static int put(struct pprof_writer *w, const Perftools__Profiles__Profile *part)
 {
 	size_t sz = protobuf_c_message_get_packed_size(&part->base);
-	int r;
+	int r = 0;
 
 	if (sz > UINT32_MAX)
 		return -ENOMEM; /* what zlib takes at once; only a stack of 2^30 frames gets there */
-	r = vec_reserve(&w->part, sz);
+	if (w->parts.cnt > 0 && w->parts.cnt + sz > WRITER_PARTS_SZ)
+		r = deflate_parts(w);
+	if (r == 0)
+		r = vec_reserve(&w->parts, sz);
 	if (r < 0)
 		return r;
-	w->z.next_in = w->part.v;
-	w->z.avail_in = (uInt)protobuf_c_message_pack(&part->base, w->part.v);
-	return writer_deflate(w, Z_NO_FLUSH);
+	w->parts.cnt += protobuf_c_message_pack(&part->base, w->parts.v + w->parts.cnt);
+	return w->parts.cnt < WRITER_PARTS_SZ ? 0 : deflate_parts(w);
 }
 
 static Perftools__Profiles__ValueType value_type(const struct pprof_type *from)
@@ -285,11 +297,10 @@ int pprof_put_strings(struct pprof_writer *w, const struct strtab *strings)
 
 int pprof_writer_finish(struct pprof_writer *w, uint64_t *ret_bytes)
 {
-	int r;
+	int r = deflate_parts(w);
 
-	w->z.next_in = NULL;
-	w->z.avail_in = 0;
-	r = writer_deflate(w, Z_FINISH);
+	if (r == 0)
+		r = writer_deflate(w, Z_FINISH);
 	if (r == 0)
 		*ret_bytes = w->bytes;
 	return r;
