@@ -109,6 +109,12 @@ void interval_tick(struct interval *iv, uint64_t now_ns)
 	(void)symbolize_window(iv->view, now_ns);
 }
 
+void interval_tick_urgent(struct interval *iv, uint64_t now_ns)
+{
+	interval_tick_places(iv, now_ns);
+	(void)symbolize_window_urgent(iv->view, now_ns);
+}
+
 bool interval_is_named(struct interval *iv, uint64_t now_ns)
 {
 	const struct sampler *s = iv->sampler;

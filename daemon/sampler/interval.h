@@ -83,6 +83,8 @@ void interval_end(struct interval *iv, const struct interval *next, uint64_t now
 void interval_tick_places(struct interval *iv, uint64_t now_ns);
 /* That, and asks for names. */
 void interval_tick(struct interval *iv, uint64_t now_ns);
+/* The same but for names that may as well be asked for later. */
+void interval_tick_urgent(struct interval *iv, uint64_t now_ns);
 /* Of an ended one, after a tick: nothing is owed any more, or nothing more came for too long. */
 bool interval_is_named(struct interval *iv, uint64_t now_ns);
 /* No more names, exits, places: what is late is counted, and it may be written. */

@@ -186,15 +186,21 @@ static uint64_t next_look(const struct stream *st, uint64_t now_ns)
 
 static uint64_t names_pause(const struct stream *st, uint64_t now_ns)
 {
+	if (!st->opts.may_sleep)
+		return NAMES_NS;
+	return is_calm(st, now_ns) ? NAMES_SETTLED_NS : NAMES_NEW_NS;
+}
+
+/* Of what may be too late soon, and only of that. */
+static uint64_t urgent_pause(const struct stream *st, uint64_t now_ns)
+{
 	struct symbolize *s = st->sampler->symbolize;
 
-	if (!st->opts.may_sleep || now_ns < st->jit_ns + NAMES_JIT_NS)
+	if (now_ns < st->jit_ns + NAMES_JIT_NS)
 		return NAMES_NS;
 	if (symbolize_lets_go(s))
 		return NAMES_ENDED_NS;
-	if (symbolize_has_maps(s))
-		return NAMES_MAPS_NS;
-	return is_calm(st, now_ns) ? NAMES_SETTLED_NS : NAMES_NEW_NS;
+	return symbolize_has_maps(s) ? NAMES_MAPS_NS : NAMES_SETTLED_NS;
 }
 
 /* By processes that are gone there is nothing to be had, so with those that come. */
@@ -209,11 +215,16 @@ static void try_again(struct stream *st, uint64_t now_ns)
 /* Of what comes without end nobody waits for a name; new files may be of processes that soon are gone. */
 static void ask_for_names(struct stream *st, uint64_t now_ns)
 {
-	if (st->names_wait || now_ns < st->names_ns + names_pause(st, now_ns)) {
+	if (st->names_wait) {
 		interval_tick_places(st->open, now_ns);
-	} else {
+	} else if (now_ns >= st->names_ns + names_pause(st, now_ns)) {
 		interval_tick(st->open, now_ns);
-		st->names_ns = now_ns;
+		st->names_ns = st->urgent_ns = now_ns;
+	} else if (now_ns >= st->urgent_ns + urgent_pause(st, now_ns)) {
+		interval_tick_urgent(st->open, now_ns);
+		st->urgent_ns = now_ns;
+	} else {
+		interval_tick_places(st->open, now_ns);
 	}
 }
 

@@ -67,6 +67,7 @@ struct stream {
 	uint64_t look_ns;   /* names and all else are looked after */
 	uint64_t redraw_ns; /* the rates are drawn anew; UINT64_MAX: asleep */
 	uint64_t names_ns;  /* names were last asked for */
+	uint64_t urgent_ns; /* or those alone for which it may be too late soon */
 	uint64_t jits;	    /* objects of run-time code that there ever were, at the last look */
 	uint64_t retry_ns;  /* not before: what could not be opened is tried again */
 	uint64_t jit_ns;    /* when a new one was met; 0: none yet */

@@ -2,10 +2,9 @@
 #pragma once
 
 /*
- * symbolize — the sampler's side of naming: asks the opener for files and the symbolizer for names,
- * believes neither, remembers the answers. Never blocks. A role that is gone, hangs or lies costs names: what it
- * owed is asked again of its successor, up to a limit of tries per object. Knows no loop: the owner dispatches
- * when a socket is readable, and gives the time.
+ * symbolize — the sampler's side of naming: asks the opener for files and the symbolizer for names, believes
+ * neither, remembers the answers. A role that is gone, hangs or lies costs names: what it owed is asked again of
+ * its successor, up to a limit of tries per object. Never blocks: the owner dispatches, and gives the time.
  */
 
 #include <stdbool.h>
@@ -116,11 +115,12 @@ struct symbolize_view *symbolize_view_free(struct symbolize_view *v);
 void symbolize_retry(struct symbolize *s, uint64_t now_ns);
 void symbolize_tick(struct symbolize *s, uint64_t now_ns);
 /*
- * Asks for every name of the window that is not known yet, in batches. Names are kept for the offset
- * of an exact frame (a leaf), and for the offset minus one of a return address: names_offset(). Does
- * nothing while answers to an earlier call are still owed.
+ * Asks for every name of the window that is not known yet, in batches; or for the urgent ones, of files that
+ * are let go of soon and of run-time code, and the others wait. Names are kept for the offset of an exact frame
+ * (a leaf) and the offset minus one of a return address, names_offset(). Nothing while answers are still owed.
  */
 int symbolize_window(struct symbolize_view *v, uint64_t now_ns);
+int symbolize_window_urgent(struct symbolize_view *v, uint64_t now_ns);
 /* Stacks of the window got other frames than they had: all are to be looked at again. */
 void symbolize_look_again(struct symbolize_view *v);
 /* The window ends: perf maps are read once more, and names that they tell are asked for again. */
@@ -130,7 +130,7 @@ unsigned int symbolize_pending(const struct symbolize_view *v);
 /* Frames of the window that have no name because the answer did not come in time. */
 uint64_t symbolize_late(struct symbolize_view *v);
 
-/* How many answers symbolizers gave so far that made sense: whoever waits sees that it is worth it. */
+/* Answers of symbolizers so far that made sense: whoever waits sees that it is worth it. */
 uint64_t symbolize_answers(const struct symbolize *s);
 /*
  * True when that role owes something and was silent for @limit_ns, five times that while it makes rows: it

@@ -169,6 +169,7 @@ struct symbolize_view {
 	VEC(struct awaiting) awaiting;
 	VEC(struct want) wants; /* sorted, those from wants_next on still to be asked */
 	size_t wants_next;
+	VEC(struct want) patient; /* sorted, and asked for with the next whole question */
 	unsigned int asks_cnt;	  /* on their way */
 	VEC(struct want) limited; /* places whose names found no room: not asked for again */
 	bool limited_sorted;
@@ -379,7 +380,7 @@ void kernel_code_lines(struct symbolize *s);
 /* The place's name found no room. */
 bool wants_is_limited(struct symbolize_view *v, uint32_t object, uint64_t offset);
 void wants_limit(struct symbolize_view *v, uint32_t object, uint64_t offset);
-int wants_scan(struct symbolize_view *v, uint64_t now_ns);
+int wants_scan(struct symbolize_view *v, bool urgent, uint64_t now_ns);
 
 /* answers.c */
 int symbolize_on_named(struct symbolize *s, const struct wire_named *m, uint64_t now_ns);

@@ -52,6 +52,7 @@ struct symbolize_view *symbolize_view_free(struct symbolize_view *v)
 	vec_done(&v->files);
 	vec_done(&v->awaiting);
 	vec_done(&v->wants);
+	vec_done(&v->patient);
 	vec_done(&v->limited);
 	free(v);
 	return NULL;
@@ -153,7 +154,7 @@ void symbolize_tick(struct symbolize *s, uint64_t now_ns)
 	symbolize_pump(s, now_ns);
 }
 
-int symbolize_window(struct symbolize_view *v, uint64_t now_ns)
+static int ask(struct symbolize_view *v, bool urgent, uint64_t now_ns)
 {
 	struct symbolize *s = v->s;
 	int r = 0;
@@ -163,9 +164,19 @@ int symbolize_window(struct symbolize_view *v, uint64_t now_ns)
 	kernel_tick(s, now_ns);
 	lines_tick(s, now_ns);
 	if (v->asks_cnt == 0 && v->wants_next == v->wants.cnt)
-		r = wants_scan(v, now_ns);
+		r = wants_scan(v, urgent, now_ns);
 	symbolize_pump(s, now_ns);
 	return r;
+}
+
+int symbolize_window(struct symbolize_view *v, uint64_t now_ns)
+{
+	return ask(v, false, now_ns);
+}
+
+int symbolize_window_urgent(struct symbolize_view *v, uint64_t now_ns)
+{
+	return ask(v, true, now_ns);
 }
 
 void symbolize_close_window(struct symbolize_view *v, uint64_t now_ns)
@@ -216,7 +227,7 @@ bool symbolize_awaits_rows(struct symbolize *s, uint32_t object)
 
 unsigned int symbolize_pending(const struct symbolize_view *v)
 {
-	unsigned int owed = v->rescan;
+	unsigned int owed = v->rescan + (unsigned int)v->patient.cnt;
 
 	for (size_t i = 0; i < v->files.cnt; i++)
 		owed += is_on_its_way(v, v->files.v[i]);

@@ -128,18 +128,54 @@ static int want_stack(struct symbolize_view *v, const struct window_stack *stack
 	return later;
 }
 
-static void wants_unique(struct symbolize_view *v)
+/* With what was put off. */
+static int wants_unique(struct symbolize_view *v)
 {
 	size_t kept = 0;
+	int r = vec_reserve(&v->wants, v->patient.cnt);
 
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < v->patient.cnt; i++) {
+		const struct want want = v->patient.v[i];
+
+		/* Its file may have been forgotten meanwhile, or is to be opened again. */
+		if (want_possible(v->s, want.object, objects_get(v->s->opts.objects, want.object)))
+			v->wants.v[v->wants.cnt++] = want;
+		else
+			(void)may_come(v, want.object, true);
+	}
+	v->patient.cnt = 0;
 	if (v->wants.cnt == 0)
-		return;
+		return 0;
 	qsort(v->wants.v, v->wants.cnt, sizeof(*v->wants.v), want_compare);
 	for (size_t i = 0; i < v->wants.cnt; i++) {
 		if (kept == 0 || want_compare(&v->wants.v[kept - 1], &v->wants.v[i]) != 0)
 			v->wants.v[kept++] = v->wants.v[i];
 	}
 	v->wants.cnt = kept;
+	return 0;
+}
+
+/* What can be asked as well with a later question is put off. */
+static int put_off(struct symbolize_view *v)
+{
+	size_t kept = 0;
+	int r = vec_reserve(&v->patient, v->wants.cnt);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < v->wants.cnt; i++) {
+		const struct want want = v->wants.v[i];
+		const struct work *w = symbolize_work(v->s, want.object);
+
+		if (w && (w->user_gone || w->jit))
+			v->wants.v[kept++] = want;
+		else
+			v->patient.v[v->patient.cnt++] = want;
+	}
+	v->wants.cnt = kept;
+	return 0;
 }
 
 /* Looks at the stacks from @from on; the number of frames, or -ENOMEM. */
@@ -184,7 +220,7 @@ static void scan_processes(struct symbolize_view *v)
 		(void)may_come(v, v->w->processes.v[v->processes].exe, false);
 }
 
-int wants_scan(struct symbolize_view *v, uint64_t now_ns)
+int wants_scan(struct symbolize_view *v, bool urgent, uint64_t now_ns)
 {
 	bool again = v->rescan && now_ns >= v->rescan_ns;
 	bool whole = again || !v->begun;
@@ -214,6 +250,6 @@ int wants_scan(struct symbolize_view *v, uint64_t now_ns)
 	v->begun = true;
 	v->ready = false;
 	v->scanned = v->w->stacks.cnt;
-	wants_unique(v);
-	return 0;
+	r = wants_unique(v);
+	return r == 0 && urgent ? put_off(v) : r;
 }

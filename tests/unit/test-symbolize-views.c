@@ -288,6 +288,42 @@ TEST(a_file_whose_process_is_gone_is_not_held_for_its_names)
 	end(&b);
 }
 
+static uint32_t asked_about(struct bench *b)
+{
+	const struct wire_names *m = (const struct wire_names *)b->buf;
+
+	return next(b, b->symbolizer) == WIRE_NAMES ? m->object : 0;
+}
+
+/* A process ended, and with it goes the file; the other one stays, and so do the questions about it. */
+TEST(what_may_be_too_late_soon_is_asked_for_alone)
+{
+	struct bench b;
+	uint32_t going, staying;
+
+	begin(&b);
+	going = make_held(&b, WIRE_LINED_NAMES);
+	staying = make_ready(&b, 100);
+	symbolize_use(b.s, going, 7, 1);
+	add_stack(&b, going, 1);
+	add_stack(&b, staying, 3);
+	CHECK_EQ(symbolize_window_urgent(b.v, SECOND), 0);
+	CHECK_EQ(asked_about(&b), 0);
+	CHECK_EQ(symbolize_pending(b.v), 4);
+	symbolize_gone(b.s, 7, 1);
+	CHECK_EQ(symbolize_window_urgent(b.v, 2 * SECOND), 0);
+	CHECK_EQ(asked_about(&b), going);
+	CHECK_EQ(answer(&b, 1), 0);
+	CHECK_EQ(symbolize_window_urgent(b.v, 3 * SECOND), 0);
+	CHECK_EQ(asked_about(&b), 0);
+	CHECK_EQ(symbolize_window(b.v, 4 * SECOND), 0);
+	CHECK_EQ(asked_about(&b), staying);
+	CHECK_EQ(answer(&b, 3), 0);
+	CHECK_EQ(symbolize_pending(b.v), 0);
+	CHECK_EQ(symbolize_late(b.v), 0);
+	end(&b);
+}
+
 TEST(there_is_an_end_to_views)
 {
 	struct symbolize_view *views[SYMBOLIZE_VIEWS_MAX - 1], *more;
