@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "cprof/base/fd.h"
 #include "collect-internal.h"
 
 #define LIST_MAX 4096

@@ -117,11 +117,13 @@ static void print_names(FILE *f, const struct explain_elf *e)
 
 		table_add(&t, "%s", source_names[i]);
 		table_add(&t, "%s", state_text(s->state));
-		table_add(&t, s->state == EXPLAIN_THERE ? "%" PRIu64 : "", s->functions);
-		if (s->state == EXPLAIN_THERE)
+		if (s->state == EXPLAIN_THERE) {
+			table_add(&t, "%" PRIu64, s->functions);
 			table_add(&t, "%.1f%%", percent(s->bytes, e->code));
-		else
+		} else {
 			table_add(&t, "%s", "");
+			table_add(&t, "%s", "");
+		}
 		table_add(&t, "%s", why_name(e, i));
 	}
 	table_add(&t, "%s", "together");

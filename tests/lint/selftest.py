@@ -319,7 +319,7 @@ class Rest(LintTest):
 
     def test_warning(self):
         self.write('src/a.c', 'int f(void);\nint f(void)\n{\n\treturn 0;\n}\n')
-        entry = '[{{"directory": "{0}", "file": "src/a.c", "command": "cc -Wall -Wshadow -c src/a.c -o a.o"}}]'
+        entry = '[{{"directory": "{0}", "file": "src/a.c", "command": "ccache cc -fdiagnostics-color=always -Wall -Wshadow -c src/a.c -o a.o"}}]'
         self.write('compile_commands.json', entry.format(self.root))
         self.finds(warnfree.check, 'gcc: src/a.c', 'src/a.c',
                    'int f(int a);\nint f(int a)\n{\n\tint b = a;\n\treturn a;\n}\n')

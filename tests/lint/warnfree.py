@@ -17,11 +17,13 @@ import source
 COMPILERS = {'gcc': ['gcc'], 'clang': ['clang-14', '-Wno-unknown-warning-option']}
 # Options that name outputs.
 DROPPED_WITH_VALUE = ('-o', '-MF', '-MQ')
-DROPPED = ('-MD', '-c')
+DROPPED = ('-MD', '-c', '-fdiagnostics-color=always')
 
 
 def read_flags(command):
-    words, flags, i = shlex.split(command)[1:], [], 0
+    words, flags, i = shlex.split(command), [], 0
+    while not words[i].startswith('-'):  # the compiler, perhaps behind a cache
+        i += 1
     while i < len(words):
         if words[i] in DROPPED_WITH_VALUE:
             i += 2
@@ -37,8 +39,10 @@ def compile_one(job):
     command = [*COMPILERS[name], *read_flags(entry['command']), '-Werror', '-O0', '-U_FORTIFY_SOURCE',
                '-fsyntax-only']
     run = subprocess.run(command, cwd=entry['directory'], capture_output=True, text=True)
-    return [f'{name}: {line.lstrip("./")}' for line in run.stderr.split('\n')
-            if ': error:' in line or ': fatal error:' in line]
+    if run.returncode == 0:
+        return []
+    lines = [line for line in run.stderr.split('\n') if 'error:' in line]
+    return [f'{name}: {line.lstrip("./")}' for line in lines or [f'{entry["file"]}: {run.stderr[:200]}']]
 
 
 def check(build):

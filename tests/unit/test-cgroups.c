@@ -399,7 +399,7 @@ static void make_tree(int dir)
 		"cg/v2 x",	  "cg/v2 x/a.slice",  "cg/v2 x/a.slice/b.service",
 		"cg/covered",	  "cg/covered/wrong", "cg/other",
 		"cg/other/wrong", "cg/cpuset",	      "cg/cpuset/x",
-		"cg/mem",	  "cg/mem/docker",    "cg/mem/docker/" ID
+		"cg/mem",	  "cg/mem/docker",    ("cg/mem/docker/" ID)
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(dirs); i++)

@@ -61,7 +61,9 @@ struct attack {
 static const char victim[] = "/etc/passwd", made[] = "/tmp/cprof-attack", dir[] = "/tmp";
 static const char *const argv_none[] = { "true", NULL };
 static const struct sockaddr_un abstract = { .sun_family = AF_UNIX, .sun_path = "\0attack" };
+#ifndef ATTACK_SAMPLER
 static const struct perf_event_attr event = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(event) };
+#endif
 static char page[2 * PAGE] __attribute__((aligned(PAGE)));
 #ifndef ATTACK_OPENER
 static const struct open_how how = { .flags = O_RDONLY };
