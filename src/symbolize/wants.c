@@ -128,33 +128,73 @@ static int want_stack(struct symbolize_view *v, const struct window_stack *stack
 	return later;
 }
 
-/* With what was put off. */
-static int wants_unique(struct symbolize_view *v)
+/* Files of what was put off may have been forgotten meanwhile, or are to be opened again. */
+static void patient_possible(struct symbolize_view *v)
 {
+	struct objects *objects = v->s->opts.objects;
+	bool possible = false;
 	size_t kept = 0;
-	int r = vec_reserve(&v->wants, v->patient.cnt);
 
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < v->patient.cnt; i++) {
 		const struct want want = v->patient.v[i];
 
-		/* Its file may have been forgotten meanwhile, or is to be opened again. */
-		if (want_possible(v->s, want.object, objects_get(v->s->opts.objects, want.object)))
-			v->wants.v[v->wants.cnt++] = want;
-		else
-			(void)may_come(v, want.object, true);
+		if (i == 0 || want.object != v->patient.v[i - 1].object) {
+			possible =
+				want_possible(v->s, want.object, objects_get(objects, want.object));
+			if (!possible)
+				(void)may_come(v, want.object, true);
+		}
+		if (possible)
+			v->patient.v[kept++] = want;
+	}
+	v->patient.cnt = kept;
+}
+
+/* Both are sorted: from the end, in place. */
+static int wants_merge(struct symbolize_view *v)
+{
+	size_t wants = v->wants.cnt, patient = v->patient.cnt, at = wants + patient;
+	int r = vec_reserve(&v->wants, patient);
+
+	if (r < 0)
+		return r;
+	v->wants.cnt = at;
+	while (patient > 0) {
+		const struct want *b = &v->patient.v[patient - 1];
+
+		if (wants > 0 && want_compare(&v->wants.v[wants - 1], b) > 0) {
+			v->wants.v[--at] = v->wants.v[--wants];
+		} else {
+			v->wants.v[--at] = *b;
+			patient--;
+		}
 	}
 	v->patient.cnt = 0;
-	if (v->wants.cnt == 0)
-		return 0;
-	qsort(v->wants.v, v->wants.cnt, sizeof(*v->wants.v), want_compare);
+	return 0;
+}
+
+static void wants_unique(struct symbolize_view *v)
+{
+	size_t kept = 0;
+
 	for (size_t i = 0; i < v->wants.cnt; i++) {
 		if (kept == 0 || want_compare(&v->wants.v[kept - 1], &v->wants.v[i]) != 0)
 			v->wants.v[kept++] = v->wants.v[i];
 	}
 	v->wants.cnt = kept;
-	return 0;
+}
+
+/* With what was put off: that is sorted already, and may be far more than what is new. */
+static int wants_gather(struct symbolize_view *v)
+{
+	int r;
+
+	if (v->wants.cnt > 0)
+		qsort(v->wants.v, v->wants.cnt, sizeof(*v->wants.v), want_compare);
+	patient_possible(v);
+	r = wants_merge(v);
+	wants_unique(v);
+	return r;
 }
 
 /* What can be asked as well with a later question is put off. */
@@ -250,6 +290,6 @@ int wants_scan(struct symbolize_view *v, bool urgent, uint64_t now_ns)
 	v->begun = true;
 	v->ready = false;
 	v->scanned = v->w->stacks.cnt;
-	r = wants_unique(v);
+	r = wants_gather(v);
 	return r == 0 && urgent ? put_off(v) : r;
 }
