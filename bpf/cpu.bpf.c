@@ -8,10 +8,12 @@
  * user space fills. What each file does: grid.h due ticks and busy time, identity.h whose, maple.h
  * which mapping, hits.h which were met before, key.h which file, userstack.h the user stack (walk.h its
  * steps, rows.h their rules, kept.h what is kept of it, rest.h what is walked again), cgroup.h which
- * control group, capture.h all of it into one record; announce.h and tell.h what goes into the event ring.
+ * control group, capture.h all of it into one record; announce.h and tell.h what goes into the event ring; code.h
+ * lines of BPF programs.
  */
 
 #include "capture.h"
+#include "code.h"
 #include "rows.h"
 #include "tell.h"
 #include "tasks.h"

@@ -83,7 +83,6 @@ static void sampler_done(struct sampler *s)
 		(void)interval_free(s->intervals.v[0]);
 	vec_done(&s->intervals);
 	s->symbolize = symbolize_free(s->symbolize);
-	codelines_done(s);
 	unwinding_done(s);
 	s->loop = loop_free(s->loop);
 	s->cgroups = cgroups_free(s->cgroups);

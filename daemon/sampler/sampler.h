@@ -88,12 +88,6 @@ struct neighbour {
 	uint64_t waited_ns;
 };
 
-/* codelines.c: the lines of BPF programs. */
-struct codelines {
-	struct collect_code *code; /* NULL: nobody asked yet, or this kernel does not tell */
-	bool tried;
-};
-
 struct sampler {
 	struct loop *loop;
 	struct root root;
@@ -112,7 +106,6 @@ struct sampler {
 	struct counters counters; /* of files, names and roles: no stream's alone */
 	struct symbolize *symbolize;
 	struct unwinding unwinding;
-	struct codelines codelines;
 	uint64_t sweep_ns;  /* names are not swept before */
 	size_t windows_max; /* what the memory's ceiling leaves for all windows; 0: there is none */
 	unsigned int unload; /* so many files that nobody uses are to be forgotten for its sake */
@@ -167,7 +160,6 @@ void forget_tick(struct sampler *s, uint64_t now_ns);
 
 /* codelines.c: symbolize_opts.on_code */
 void codelines_ask(const uint64_t *places, size_t cnt, void *ctx);
-void codelines_done(struct sampler *s);
 
 /* Once, before the first stream: 0, or -errno with @failure. */
 int unwinding_begin(struct sampler *s, struct collect_failure *failure);

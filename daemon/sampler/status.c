@@ -16,7 +16,6 @@
 #include "cprof/base/clock.h"
 #include "cprof/base/log.h"
 #include "cprof/base/str.h"
-#include "cprof/collect_code.h"
 #include "recording.h"
 
 #define BOOKS_TRIES 8
@@ -272,7 +271,7 @@ static uint64_t cpu_so_far(const struct always *a, uint64_t bpf_ns)
 
 uint64_t status_maps_bytes(const struct always *a)
 {
-	uint64_t sum = collect_code_map_bytes(a->sampler->codelines.code, &a->sampler->root);
+	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < a->streams_cnt; i++)
 		sum += collect_map_bytes(a->streams[i]->collect);

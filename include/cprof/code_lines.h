@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * code_lines — file and line of a place in a BPF program, as the kernel's side tells it (bpf/code.bpf.c).
+ * code_lines — file and line of a place in a BPF program, as the kernel's side tells it (bpf/code.h).
  */
 
 #include "cprof/abi.h" /* the words, on both sides */
@@ -19,7 +19,7 @@ struct cprof_code_line {
 	char file[CPROF_CODE_FILE_SZ]; /* as the compiler was told; "": not known */
 };
 
-/* The one value of the program's map: who asks writes it, all but the last, and reads the iterator then. */
+/* A variable of the programs: who asks writes it, all but the last, and reads the iterator then. */
 struct cprof_code_question {
 	__u64 places[CPROF_CODE_PLACES_MAX];
 	__u64 lowest, highest; /* of them */

@@ -11,15 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cprof/base/cleanup.h"
 #include "cprof/code_lines.h"
 #include "cprof/collect.h"
-
-struct collect_code;
-
-/* 0, or -errno with @failure: this kernel does not tell. */
-int collect_code_new(struct collect_code **ret, struct collect_failure *failure);
-struct collect_code *collect_code_free(struct collect_code *c);
 
 /* Valid during the call; its file is terminated. */
 typedef void (*collect_code_fn)(const struct cprof_code_line *line, void *ctx);
@@ -27,10 +20,5 @@ typedef void (*collect_code_fn)(const struct cprof_code_line *line, void *ctx);
  * Asks for @cnt places at most CPROF_CODE_PLACES_MAX of which @fn is told the lines that are known, in any
  * order. A place that is told twice had two programs meanwhile. 0 or -errno.
  */
-int collect_code_find(struct collect_code *c, const uint64_t *places, size_t cnt,
-		      collect_code_fn fn, void *ctx);
-
-/* What its maps take, as /proc below @root says; NULL: nothing. */
-uint64_t collect_code_map_bytes(const struct collect_code *c, const struct root *root);
-
-DEFINE_CLEANUP(struct collect_code *, collect_code_free);
+int collect_code_find(struct collect *c, const uint64_t *places, size_t cnt, collect_code_fn fn,
+		      void *ctx);

@@ -10,6 +10,7 @@
 #include "cprof/abi.h"
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
+#include "cprof/code_lines.h" /* the skeletons name its types */
 #include "cprof/collect.h"
 #include "cprof/collect_pool.h"
 
@@ -58,9 +59,6 @@ struct collect {
 
 /* What a map takes of the kernel's memory. */
 uint64_t collect_fd_bytes(const struct root *root, int fd);
-/* All of an object's, but for those whose names begin so (NULL: none). */
-uint64_t collect_object_bytes(const struct root *root, const struct bpf_object *obj,
-			      const char *but);
 /* Maps or programs could not be had. */
 int collect_load_failed(struct collect_failure *failure, int r);
 /* Writes one line into @failure and returns @r. */

@@ -262,22 +262,18 @@ uint64_t collect_fd_bytes(const struct root *root, int fd)
 	return at ? strtoull(at + strlen("memlock:"), NULL, 10) : 0;
 }
 
-uint64_t collect_object_bytes(const struct root *root, const struct bpf_object *obj,
-			      const char *but)
+uint64_t collect_map_bytes(const struct collect *c)
 {
 	const struct bpf_map *map;
 	uint64_t sum = 0;
 
-	bpf_object__for_each_map(map, obj)
+	bpf_object__for_each_map(map, c->bpf->obj)
 	{
-		if (!but || strncmp(bpf_map__name(map), but, strlen(but)) != 0)
-			sum += collect_fd_bytes(root, bpf_map__fd(map));
+		bool shared = c->opts.pool && strncmp(bpf_map__name(map), "cprof_unwind_",
+						      strlen("cprof_unwind_")) == 0;
+
+		if (!shared)
+			sum += collect_fd_bytes(c->opts.root, bpf_map__fd(map));
 	}
 	return sum;
-}
-
-uint64_t collect_map_bytes(const struct collect *c)
-{
-	return collect_object_bytes(c->opts.root, c->bpf->obj,
-				    c->opts.pool ? "cprof_unwind_" : NULL);
 }

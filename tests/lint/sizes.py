@@ -31,7 +31,7 @@ EXCEPTIONS = {
     ('params', 'src/base/loop.c:loop_add_io'): 'as its header',
     ('params', 'daemon/front/http.c:http_on_request'): 'a callback of libmicrohttpd, whose signature it is',
     ('global', 'src/base/log.c:log_state'): 'name and level of the program, set once by main()',
-    ('global', 'bpf/code.bpf.c:question'): 'a value of a BPF map: user space asks, our program answers',
+    ('global', 'bpf/code.h:code_question'): 'a value of a BPF map: user space asks, our program answers',
     ('global', 'bpf/maps.h:our_level'): 'a value of a BPF map: known only once our program ran',
     ('global', 'bpf/maps.h:our_inum'): 'as our_level',
     ('global', 'bpf/maps.h:walk_off'): 'a value of a BPF map: user space switches it while our programs run',

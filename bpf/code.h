@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
 
 /*
  * code — at which lines of their sources places in BPF programs lie.
@@ -14,13 +15,11 @@
 #include "ktypes.h"
 #include "cprof/code_lines.h"
 
-char LICENSE[] SEC("license") = "GPL";
-
 #define FUNCS_MAX 1024 /* of a program; the kernel has 256 */
 #define LINES_STEPS 21 /* a program has a million instructions at most */
 
-/* Nobody but who wrote the question reads the iterators of this map. */
-struct cprof_code_question question;
+/* Nobody but who wrote the question reads the iterators of this object. */
+struct cprof_code_question code_question;
 
 /* One program, while its functions are looked at. */
 struct program {
@@ -63,15 +62,15 @@ static __always_inline void take_file(struct btf *btf, __u32 offset)
 {
 	const char *strings = BPF_CORE_READ(btf, strings);
 
-	question.out.file[0] = '\0';
+	code_question.out.file[0] = '\0';
 	if (offset < BPF_CORE_READ(btf, hdr.str_len))
-		(void)bpf_probe_read_kernel_str(question.out.file, sizeof(question.out.file),
-						strings + offset);
+		(void)bpf_probe_read_kernel_str(code_question.out.file,
+						sizeof(code_question.out.file), strings + offset);
 }
 
 static int one_place(__u32 i, struct function *f)
 {
-	__u64 place = i < CPROF_CODE_PLACES_MAX ? question.places[i] : 0;
+	__u64 place = i < CPROF_CODE_PLACES_MAX ? code_question.places[i] : 0;
 	struct bpf_line_info line = { 0 }, first = { 0 };
 
 	if (place < f->start || place >= f->end)
@@ -79,12 +78,12 @@ static int one_place(__u32 i, struct function *f)
 	if (kenv_read_kernel(&line, sizeof(line), f->lines + line_at(f, place)) ||
 	    kenv_read_kernel(&first, sizeof(first), f->lines + f->first))
 		return 0;
-	question.out.place = place;
-	question.out.line = BPF_LINE_INFO_LINE_NUM(line.line_col);
-	question.out.column = BPF_LINE_INFO_LINE_COL(line.line_col);
-	question.out.start_line = BPF_LINE_INFO_LINE_NUM(first.line_col);
+	code_question.out.place = place;
+	code_question.out.line = BPF_LINE_INFO_LINE_NUM(line.line_col);
+	code_question.out.column = BPF_LINE_INFO_LINE_COL(line.line_col);
+	code_question.out.start_line = BPF_LINE_INFO_LINE_NUM(first.line_col);
 	take_file(f->btf, line.file_name_off);
-	(void)bpf_seq_write(f->seq, &question.out, sizeof(question.out));
+	(void)bpf_seq_write(f->seq, &code_question.out, sizeof(code_question.out));
 	return 0;
 }
 
@@ -104,8 +103,8 @@ static __always_inline void look_at(const struct program *p, struct bpf_prog *pr
 	struct bpf_prog *following = NULL;
 
 	f.end = f.start + BPF_CORE_READ(prog, jited_len);
-	if (f.end <= question.lowest || f.start > question.highest || !f.addrs || !f.lines ||
-	    !f.btf)
+	if (f.end <= code_question.lowest || f.start > code_question.highest || !f.addrs ||
+	    !f.lines || !f.btf)
 		return;
 	if (next < p->funcs_cnt &&
 	    !kenv_read_kernel(&following, sizeof(following), p->funcs + next)) {
@@ -115,7 +114,7 @@ static __always_inline void look_at(const struct program *p, struct bpf_prog *pr
 	if (end <= f.first)
 		return;
 	f.cnt = end - f.first;
-	(void)kenv_loop(question.cnt, one_place, &f);
+	(void)kenv_loop(code_question.cnt, one_place, &f);
 }
 
 static int one_function(__u32 i, struct program *p)
