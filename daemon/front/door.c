@@ -214,7 +214,7 @@ void door_set_group(struct door *d, uint32_t gid)
 	d->acceptor.control_gid = gid;
 }
 
-void door_check(struct door *d, uint64_t now_ns)
+bool door_check(struct door *d, uint64_t now_ns)
 {
 	struct guest *next;
 
@@ -229,4 +229,5 @@ void door_check(struct door *d, uint64_t now_ns)
 		send_away(d, fd, -ETIMEDOUT,
 			  "cprofd: nothing was asked for in time; connect again");
 	}
+	return d->guests != NULL;
 }

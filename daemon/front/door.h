@@ -24,5 +24,5 @@ DEFINE_CLEANUP(struct door *, door_free);
 int door_listen(struct door *d, int fd);
 void door_set_group(struct door *d, uint32_t gid);
 
-/* Sends away who said nothing for too long. */
-void door_check(struct door *d, uint64_t now_ns);
+/* Sends away who said nothing for too long. Returns whether anybody else waits. */
+bool door_check(struct door *d, uint64_t now_ns);

@@ -25,7 +25,8 @@
 
 #define FRONT_HZ_DEFAULT 99
 #define FRONT_MMAP_THRESHOLD (128 << 10)
-#define FRONT_TICK_NS NSEC_PER_SEC /* how late a deadline may be noticed */
+#define FRONT_TICK_NS NSEC_PER_SEC	  /* how late a deadline may be noticed */
+#define FRONT_QUIET_NS (5 * NSEC_PER_SEC) /* the first one's after a time without any */
 
 enum { FRONT_PRIORITY_CONTROL = 0, FRONT_PRIORITY_TICK = 7 };
 
@@ -44,10 +45,11 @@ static int front_on_tick(struct loop_source *s, uint64_t now_ns, void *ctx)
 {
 	struct front *f = ctx;
 
-	(void)http_check(f->http, now_ns);
-	door_check(f->door, now_ns);
-	link_check(f->link, now_ns);
-	loop_timer_set(f->tick, now_ns + FRONT_TICK_NS);
+	bool busy = http_check(f->http, now_ns);
+
+	busy |= door_check(f->door, now_ns);
+	busy |= link_check(f->link, now_ns);
+	loop_timer_set(f->tick, now_ns + (busy ? FRONT_TICK_NS : FRONT_QUIET_NS));
 	return 0;
 }
 

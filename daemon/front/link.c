@@ -254,15 +254,19 @@ int link_send_client(struct link *l, const struct control_client *m, int fd)
 	return link_send(l, m, sizeof(*m), fd);
 }
 
-void link_check(struct link *l, uint64_t now_ns)
+bool link_check(struct link *l, uint64_t now_ns)
 {
+	bool waits = false;
+
 	for (size_t i = 0; i < ELEMENTSOF(l->questions); i++) {
 		struct question *q = &l->questions[i];
 
+		waits |= q->is_asked;
 		if (!q->is_asked || now_ns < q->asked_ns + LINK_PATIENCE_NS)
 			continue;
 		l->counts->v[COUNT_sampler_silent]++;
 		q->id = 0; /* an answer that comes now is too late */
 		question_answer(q, -ETIMEDOUT, NULL);
 	}
+	return waits;
 }

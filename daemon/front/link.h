@@ -55,5 +55,5 @@ void link_forget(struct link *l, struct link_waiter *w);
  */
 int link_send_client(struct link *l, const struct control_client *m, int fd);
 
-/* Tells those who waited too long. */
-void link_check(struct link *l, uint64_t now_ns);
+/* Tells those who waited too long. Returns whether the sampler was asked anything that it may still answer. */
+bool link_check(struct link *l, uint64_t now_ns);
