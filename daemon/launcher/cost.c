@@ -61,7 +61,7 @@ static uint64_t pss_without_maps(pid_t pid)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	char line[PATH_MAX + 128];
-	uint64_t sum = 0, kib;
+	uint64_t sum = 0;
 	bool counts = true;
 
 	(void)snprintf(line, sizeof(line), "/proc/%d/smaps", pid);
@@ -69,13 +69,11 @@ static uint64_t pss_without_maps(pid_t pid)
 	if (!f)
 		return 0;
 	while (fgets(line, sizeof(line), f)) {
-		int range = 0;
-
-		if (sscanf(line, "Pss: %20" SCNu64, &kib) == 1)
-			sum += counts ? kib * KIB : 0;
-		(void)sscanf(line, "%*x-%*x %n", &range);
-		if (range > 0)
-			counts = !strstr(line + range, "anon_inode:bpf-map");
+		if (line[0] < 'A' ||
+		    line[0] > 'Z') /* a mapping begins by its address, in small letters */
+			counts = !strstr(line, "anon_inode:bpf-map");
+		else if (counts && strncmp(line, "Pss:", 4) == 0)
+			sum += strtoull(line + 4, NULL, 10) * KIB;
 	}
 	return sum;
 }
