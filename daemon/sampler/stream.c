@@ -21,6 +21,7 @@
 
 #include "cprof/base/clock.h"
 #include "cprof/base/rng.h"
+#include "cprof/symbolize_kernel.h"
 #include "stream.h"
 
 #define TICK_NS (100 * NSEC_PER_MSEC)
@@ -184,9 +185,10 @@ static uint64_t next_look(const struct stream *st, uint64_t now_ns)
 	return now_ns + TICK_NS;
 }
 
+/* The kernel's names are needed everywhere, and take longest: the first of them are asked for at once. */
 static uint64_t names_pause(const struct stream *st, uint64_t now_ns)
 {
-	if (!st->opts.may_sleep)
+	if (!st->opts.may_sleep || !symbolize_kernel_is_begun(st->sampler->symbolize))
 		return NAMES_NS;
 	return is_calm(st, now_ns) ? NAMES_SETTLED_NS : NAMES_NEW_NS;
 }

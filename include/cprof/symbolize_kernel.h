@@ -20,6 +20,9 @@ struct symbolize_code {
 /* Names of such places are asked for again; where nobody told what it was, all are read again before. */
 void symbolize_kernel_code(struct symbolize *s, const struct symbolize_code *code);
 
+/* Was a name of the kernel's asked for? The first takes the symbolizer as long as reading all of kallsyms. */
+bool symbolize_kernel_is_begun(const struct symbolize *s);
+
 /* A place in a BPF program, and where its source is; the text is a stranger's. */
 struct symbolize_code_line {
 	uint64_t place;

@@ -71,6 +71,11 @@ void kernel_asked(struct symbolize *s)
 	s->kernel_read = true;
 }
 
+bool symbolize_kernel_is_begun(const struct symbolize *s)
+{
+	return s->kernel_read;
+}
+
 /* Asks anew when something changed and a place outside of the text was met. */
 void kernel_tick(struct symbolize *s, uint64_t now_ns)
 {
