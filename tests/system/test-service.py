@@ -129,8 +129,8 @@ def started(bench, service):
     checks.check("start: cprofctl status", "99" in done, done.splitlines()[:1])
     verified = [int(n) for path in pathlib.Path(f"/proc/{service.roles()['cprofd-sampler']}/fdinfo").iterdir()
                 for n in re.findall(r"^verified_insns:\s*(\d+)", path.read_text(encoding="utf-8"), re.M)]
-    # Most of what a restart loses is the verifier's time: 118,000 took 0.15 s.
-    checks.at_most("start: instructions that the verifier followed", sum(verified) or math.inf, 50000)
+    # Most of what a restart loses is the verifier's time: 118,000 took 0.15 s. Lines of BPF programs take 7,000 of them.
+    checks.at_most("start: instructions that the verifier followed", sum(verified) or math.inf, 60000)
 
 
 def profiled(bench, service):
