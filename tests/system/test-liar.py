@@ -229,6 +229,16 @@ class Mad:
         if not self.launcher.take():
             self.caught += 1
             self.launcher.link_again()
+            if self.caught % 50 == 0:
+                self.begin_honestly()
+
+    def begin_honestly(self):
+        """Most are found out before they are given a file: some wait for one, and answer truly once."""
+        end = time.monotonic() + 2
+        while not self.launcher.files and time.monotonic() < end and self.launcher.take():
+            select.select([self.launcher.sampler_end, self.launcher.opener_end], [], [], 0.05)
+        if self.launcher.files:
+            self.send(object_message(self.launcher.files.pop(0)), None)
 
     def send(self, data, fd):
         self.sent += 1
@@ -273,7 +283,6 @@ def at_random(args, checks, tmp):
         checks.note(f"{mad.sent} messages, {mad.caught} times replaced, counted {status.counters['symbolizer_lied']}, "
                     f"{status.counters['objects_named']} files named")
         checks.at_least("at random: times that it was found lying", status.counters["symbolizer_lied"], wanted // 200)
-        # It gets that far. How often is chance: by how many files come while one lives.
         checks.at_least("at random: true answers that were taken", status.counters["objects_named"], 1)
         for role, pid in roles.items():
             name = {wire.SAMPLER: "sampler", wire.OPENER: "opener"}[role]
