@@ -343,8 +343,12 @@ int lines_find(struct lines *l, uint32_t object, const struct lines_question *q)
 {
 	size_t i = lines_index(l, object), n;
 	struct lines_file *f = i < l->v.cnt ? l->v.v[i] : NULL;
+	_cleanup_(elf_file_restp) const struct elf_file *kept = elf_file_keep(f ? f->elf : NULL);
+	_cleanup_(elf_file_restp) const struct elf_file *debug = elf_file_keep(f ? f->debug : NULL);
 	struct asking a = { .file = f, .q = q };
 
+	(void)kept;
+	(void)debug;
 	if (!f)
 		return 0;
 	f->used = ++l->used;

@@ -33,6 +33,15 @@ int elf_file_open_part(int fd, uint64_t file_sz, struct elf_file **ret);
 
 /* The same file, open once more. As elf_file_open(). */
 int elf_file_copy(const struct elf_file *f, struct elf_file **ret);
+/*
+ * From now on what was read of the file (NULL: none) is kept, some 64 KiB, for further small reads, until
+ * elf_file_rest(): for the time of one question. It is then seen as it was, whoever writes to it. Returns @f, and
+ * NULL.
+ */
+const struct elf_file *elf_file_keep(const struct elf_file *f);
+const struct elf_file *elf_file_rest(const struct elf_file *f);
+DEFINE_CLEANUP(const struct elf_file *, elf_file_rest);
+
 /* Closes the descriptor, and keeps what is known: nothing can be read until the file is there again. */
 void elf_file_detach(struct elf_file *f);
 /* Takes the descriptor, of the same file: 0, or -ESTALE: its size is another one. */

@@ -35,7 +35,10 @@ static int open_file(int fd, uint64_t file_sz, enum kind kind, struct elf_file *
 		return -ENOMEM;
 	f->fd = TAKE_FD(owned);
 	f->img = ELF_IMAGE_INIT;
-	r = elf_image_init(&f->img, f->fd, file_sz, kind == PART);
+	f->reads = elf_reads_new();
+	if (!f->reads)
+		return -ENOMEM;
+	r = elf_image_init(&f->img, f->fd, f->reads, file_sz, kind == PART);
 	if (r == SYMTAB_OK)
 		r = kind == PROGRAM ? elf_image_info(&f->img, &f->info)
 				    : elf_image_build_id(&f->img, &f->info);
@@ -72,8 +75,23 @@ int elf_file_copy(const struct elf_file *f, struct elf_file **ret)
 	return elf_file_open_copy(f->fd, f->img.file_sz, ret);
 }
 
+const struct elf_file *elf_file_keep(const struct elf_file *f)
+{
+	if (f)
+		elf_reads_keep(f->reads);
+	return f;
+}
+
+const struct elf_file *elf_file_rest(const struct elf_file *f)
+{
+	if (f)
+		elf_reads_rest(f->reads);
+	return NULL;
+}
+
 void elf_file_detach(struct elf_file *f)
 {
+	elf_reads_rest(f->reads);
 	f->fd = fd_close(f->fd);
 	f->img.fd = -EBADF;
 }
@@ -100,6 +118,7 @@ struct elf_file *elf_file_close(struct elf_file *f)
 	if (!f)
 		return NULL;
 	elf_image_done(&f->img);
+	f->reads = elf_reads_free(f->reads);
 	f->fd = fd_close(f->fd);
 	free(f);
 	return NULL;

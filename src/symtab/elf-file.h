@@ -9,6 +9,7 @@
 struct elf_file {
 	struct elf_image img;
 	struct symtab_info info; /* kind, segments, build id */
+	struct elf_reads *reads; /* the image's */
 	int fd;
 };
 

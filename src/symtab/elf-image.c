@@ -17,8 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cprof/base/fd.h"
-
 #define PHDRS_MAX 4096
 #define NAME_SZ 32 /* of sections that are asked for */
 
@@ -38,7 +36,7 @@ int elf_image_read(const struct elf_image *img, uint64_t offset, void *dst, size
 		memcpy(dst, img->bytes + offset, sz);
 		return SYMTAB_OK;
 	}
-	n = fd_pread_upto(img->fd, dst, sz, offset);
+	n = elf_reads_get(img->reads, img->fd, offset, dst, sz);
 	if (n < 0)
 		return (int)n;
 	return (size_t)n == sz ? SYMTAB_OK : SYMTAB_BAD;
@@ -113,11 +111,12 @@ int elf_image_init_memory(struct elf_image *img, const uint8_t *bytes, size_t sz
 	return read_headers(img, false);
 }
 
-int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz, bool part)
+int elf_image_init(struct elf_image *img, int fd, struct elf_reads *reads, uint64_t file_sz,
+		   bool part)
 {
 	int r;
 
-	*img = (struct elf_image){ .fd = fd, .file_sz = file_sz };
+	*img = (struct elf_image){ .fd = fd, .reads = reads, .file_sz = file_sz };
 	r = read_headers(img, part);
 	if (r != SYMTAB_OK)
 		return r;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "cprof/symtab.h"
+#include "elf-reads.h"
 
 #define ELF_IMAGE_NOTE_MAX (64ULL << 10) /* more than anything real has */
 
@@ -17,6 +18,7 @@ struct elf_image {
 	int fd; /* borrowed */
 	const uint8_t
 		*bytes; /* it lies in memory, borrowed, and not in a file; NULL: in the file */
+	struct elf_reads *reads; /* borrowed; NULL: each read goes to the file */
 	uint64_t file_sz;
 	Elf64_Ehdr ehdr;
 	Elf64_Phdr *phdrs;
@@ -30,9 +32,10 @@ struct elf_image {
 
 /*
  * SYMTAB_OK, SYMTAB_BAD or -errno; elf_image_done() in any case. @part: also one that was never linked, and
- * has no segments.
+ * has no segments. @reads: the caller's, NULL: none.
  */
-int elf_image_init(struct elf_image *img, int fd, uint64_t file_sz, bool part);
+int elf_image_init(struct elf_image *img, int fd, struct elf_reads *reads, uint64_t file_sz,
+		   bool part);
 /* The same of a file's bytes in memory; they stay the caller's, and longer than the image. */
 int elf_image_init_memory(struct elf_image *img, const uint8_t *bytes, size_t sz);
 void elf_image_done(struct elf_image *img);

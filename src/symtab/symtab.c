@@ -35,8 +35,10 @@ int symtab_read_lean(const struct elf_file *f, const struct symtab_limits *limit
 		     struct symtab **ret)
 {
 	_cleanup_(symtab_freep) struct symtab *t = calloc(1, sizeof(*t));
+	_cleanup_(elf_file_restp) const struct elf_file *kept = elf_file_keep(f);
 	int r;
 
+	(void)kept;
 	if (!t)
 		return -ENOMEM;
 	t->info = f->info;

@@ -115,9 +115,11 @@ int unwind_info_read(const struct elf_file *f, const struct elf_file *debug,
 		     struct unwind_info *ret)
 {
 	_cleanup_(rows_builder_freep) struct rows_builder *b = NULL;
+	_cleanup_(elf_file_restp) const struct elf_file *kept = elf_file_keep(f);
 	uint64_t covered, code = code_bytes(f);
 	int outcome, r;
 
+	(void)kept;
 	r = rows_builder_new(&b);
 	if (r < 0)
 		return r;

@@ -129,8 +129,10 @@ static int is_told(const struct unwind_pages *p)
 int unwind_pages_open(const struct elf_file *f, uint64_t frame_min, struct unwind_pages **ret)
 {
 	_cleanup_(unwind_pages_closep) struct unwind_pages *p = calloc(1, sizeof(*p));
+	_cleanup_(elf_file_restp) const struct elf_file *kept = elf_file_keep(f);
 	int r;
 
+	(void)kept;
 	if (!p)
 		return -ENOMEM;
 	p->f = f;
@@ -273,9 +275,11 @@ int unwind_pages_read(struct unwind_pages *p, const uint32_t *pages, size_t cnt,
 {
 	_cleanup_(rows_builder_freep) struct rows_builder *b = NULL;
 	_cleanup_(question_done) struct question q = { 0 };
+	_cleanup_(elf_file_restp) const struct elf_file *kept = elf_file_keep(p->f);
 	struct unwind_source source = { 0 };
 	int r = rows_builder_new(&b), r2;
 
+	(void)kept;
 	if (r == 0)
 		r = rows_pages(b, p->page_first, p->pages_cnt);
 	if (r < 0)
