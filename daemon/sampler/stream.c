@@ -35,8 +35,10 @@
 #define NAMES_ENDED_NS (1900 * NSEC_PER_MSEC)
 /* Run-time code has names: before its memory has others. */
 #define NAMES_MAPS_NS (7900 * NSEC_PER_MSEC)
-#define NAMES_NEW_NS (27900 * NSEC_PER_MSEC)	 /* files are */
-#define NAMES_SETTLED_NS (57900 * NSEC_PER_MSEC) /* mostly when a window ends */
+#define NAMES_ALL_NS (57900 * NSEC_PER_MSEC) /* mostly when a window ends */
+#define NAMES_MANY_NS \
+	(27900 * NSEC_PER_MSEC) /* one that has many stacks would wait for all their names */
+#define NAMES_MANY 16384
 #define RETRY_NS (400 * NSEC_PER_MSEC)
 #define RETRY_CALM_NS (7900 * NSEC_PER_MSEC)
 #define MAINTAIN_NS (900 * NSEC_PER_MSEC)
@@ -186,11 +188,11 @@ static uint64_t next_look(const struct stream *st, uint64_t now_ns)
 }
 
 /* The kernel's names are needed everywhere, and take longest: the first of them are asked for at once. */
-static uint64_t names_pause(const struct stream *st, uint64_t now_ns)
+static uint64_t names_pause(const struct stream *st)
 {
 	if (!st->opts.may_sleep || !symbolize_kernel_is_begun(st->sampler->symbolize))
 		return NAMES_NS;
-	return is_calm(st, now_ns) ? NAMES_SETTLED_NS : NAMES_NEW_NS;
+	return st->open->window->stacks.cnt < NAMES_MANY ? NAMES_ALL_NS : NAMES_MANY_NS;
 }
 
 /* Of what may be too late soon, and only of that. */
@@ -202,7 +204,7 @@ static uint64_t urgent_pause(const struct stream *st, uint64_t now_ns)
 		return NAMES_NS;
 	if (symbolize_lets_go(s))
 		return NAMES_ENDED_NS;
-	return symbolize_has_maps(s) ? NAMES_MAPS_NS : NAMES_SETTLED_NS;
+	return symbolize_has_maps(s) ? NAMES_MAPS_NS : NAMES_ALL_NS;
 }
 
 /* By processes that are gone there is nothing to be had, so with those that come. */
@@ -214,12 +216,12 @@ static void try_again(struct stream *st, uint64_t now_ns)
 	st->retry_ns = now_ns + (is_calm(st, now_ns) ? RETRY_CALM_NS : RETRY_NS);
 }
 
-/* Of what comes without end nobody waits for a name; new files may be of processes that soon are gone. */
+/* Of what comes without end nobody waits for a name. */
 static void ask_for_names(struct stream *st, uint64_t now_ns)
 {
 	if (st->names_wait) {
 		interval_tick_places(st->open, now_ns);
-	} else if (now_ns >= st->names_ns + names_pause(st, now_ns)) {
+	} else if (now_ns >= st->names_ns + names_pause(st)) {
 		interval_tick(st->open, now_ns);
 		st->names_ns = st->urgent_ns = now_ns;
 	} else if (now_ns >= st->urgent_ns + urgent_pause(st, now_ns)) {
