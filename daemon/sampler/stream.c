@@ -35,7 +35,7 @@
 #define NAMES_ENDED_NS (1900 * NSEC_PER_MSEC)
 /* Run-time code has names: before its memory has others. */
 #define NAMES_MAPS_NS (7900 * NSEC_PER_MSEC)
-#define NAMES_ALL_NS (57900 * NSEC_PER_MSEC) /* mostly when a window ends */
+#define NAMES_ALL_NS (89900 * NSEC_PER_MSEC) /* never in a window of a minute, whose end asks */
 #define NAMES_MANY_NS \
 	(27900 * NSEC_PER_MSEC) /* one that has many stacks would wait for all their names */
 #define NAMES_MANY 16384
@@ -221,7 +221,7 @@ static void ask_for_names(struct stream *st, uint64_t now_ns)
 {
 	if (st->names_wait) {
 		interval_tick_places(st->open, now_ns);
-	} else if (now_ns >= st->names_ns + names_pause(st)) {
+	} else if (now_ns >= MAX(st->names_ns, st->open->begun_ns) + names_pause(st)) {
 		interval_tick(st->open, now_ns);
 		st->names_ns = st->urgent_ns = now_ns;
 	} else if (now_ns >= st->urgent_ns + urgent_pause(st, now_ns)) {
