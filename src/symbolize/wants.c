@@ -16,6 +16,17 @@
 #define RESCAN_MIN_NS 500000000ull
 #define RESCAN_MAX_NS 2000000000ull
 #define LIMITED_MAX 65536 /* 1 MiB */
+#define SEEN_SHIFT 9
+
+/*
+ * One look at stacks. They share most of their frames: places that were just met, and need no second look, are
+ * told by a table with one entry for each. An empty entry is a place without an object, of which nothing is wanted.
+ */
+struct scan {
+	struct symbolize_view *v;
+	uint64_t now_ns;
+	struct want seen[1 << SEEN_SHIFT];
+};
 
 static bool want_possible(struct symbolize *s, uint32_t object, const struct object *o)
 {
@@ -86,44 +97,59 @@ static bool is_rechecked(struct symbolize_view *v, const struct want *want)
 	return s->kernel_reading > v->readings;
 }
 
-/* 1: some of its files may come soon; 0 or -ENOMEM. */
-static int want_stack(struct symbolize_view *v, const struct window_stack *stack, uint64_t now_ns,
-		      bool is_last_look)
+static struct want *seen_place(struct scan *sc, const struct want *want)
 {
+	const uint64_t mixed =
+		(want->offset ^ (uint64_t)want->object << 40) * 0x9e3779b97f4a7c15ull;
+
+	return &sc->seen[mixed >> (64 - SEEN_SHIFT)];
+}
+
+/* 1: its file may come soon; 0 or -ENOMEM. */
+static int want_place(struct scan *sc, const struct want *want, bool is_last_look)
+{
+	struct symbolize_view *v = sc->v;
 	struct symbolize *s = v->s;
-	const struct object *o = NULL;
+	const struct object *o = objects_get(s->opts.objects, want->object);
+
+	if (o && o->kind == OBJECT_JIT) {
+		if (!jit_want(v, want->object, want->offset, sc->now_ns))
+			return 0;
+	} else if (!want_possible(s, want->object, o)) {
+		return may_come(v, want->object, is_last_look);
+	} else if (!is_rechecked(v, want) &&
+		   names_use(s->opts.names, want->object, want->offset, sc->now_ns)) {
+		return 0;
+	}
+	if (wants_is_limited(v, want->object, want->offset))
+		return 0;
+	if (o && o->lined && lines_want(v, want->object, sc->now_ns))
+		return 1;
+	return vec_push(&v->wants, *want);
+}
+
+/* 1: some of its files may come soon; 0 or -ENOMEM. */
+static int want_stack(struct scan *sc, const struct window_stack *stack, bool is_last_look)
+{
 	int later = 0;
 
 	for (uint32_t i = 0; i < stack->cnt; i++) {
 		const struct window_frame *f = &stack->frames[i];
-		struct want want = {
+		const struct want want = {
 			.object = f->object,
 			.offset = names_offset(f->offset, f->flags),
 		};
+		struct want *seen = seen_place(sc, &want);
 		int r;
 
-		/* Most frames lie in the object of the one before. */
-		if (i == 0 || f->object != f[-1].object)
-			o = objects_get(s->opts.objects, f->object);
-		if (o && o->kind == OBJECT_JIT) {
-			if (!jit_want(v, want.object, want.offset, now_ns))
-				continue;
-		} else if (!want_possible(s, f->object, o)) {
-			later |= may_come(v, f->object, is_last_look);
+		if (want_compare(seen, &want) == 0)
 			continue;
-		} else if (!is_rechecked(v, &want) &&
-			   names_use(s->opts.names, want.object, want.offset, now_ns)) {
-			continue;
-		}
-		if (wants_is_limited(v, want.object, want.offset))
-			continue;
-		if (o && o->lined && lines_want(v, f->object, now_ns)) {
-			later = 1;
-			continue;
-		}
-		r = vec_push(&v->wants, want);
+		r = want_place(sc, &want, is_last_look);
 		if (r < 0)
 			return r;
+		later |= r;
+		if (r == 0)
+			*seen = want;
 	}
 	return later;
 }
@@ -219,13 +245,14 @@ static int put_off(struct symbolize_view *v)
 }
 
 /* Looks at the stacks from @from on; the number of frames, or -ENOMEM. */
-static int64_t scan_new(struct symbolize_view *v, size_t from, uint64_t now_ns)
+static int64_t scan_new(struct scan *sc, size_t from)
 {
+	struct symbolize_view *v = sc->v;
 	int64_t frames = 0;
 
 	for (size_t i = from; i < v->w->stacks.cnt; i++) {
-		struct awaiting a = { .stack = (uint32_t)i, .until_ns = now_ns + AWAIT_NS };
-		int r = want_stack(v, &v->w->stacks.v[i], now_ns, false);
+		struct awaiting a = { .stack = (uint32_t)i, .until_ns = sc->now_ns + AWAIT_NS };
+		int r = want_stack(sc, &v->w->stacks.v[i], false);
 
 		if (r > 0)
 			r = vec_push(&v->awaiting, a);
@@ -236,8 +263,9 @@ static int64_t scan_new(struct symbolize_view *v, size_t from, uint64_t now_ns)
 	return frames;
 }
 
-static int scan_awaiting(struct symbolize_view *v, uint64_t now_ns)
+static int scan_awaiting(struct scan *sc)
 {
+	struct symbolize_view *v = sc->v;
 	size_t kept = 0;
 	int r = 0;
 
@@ -245,7 +273,7 @@ static int scan_awaiting(struct symbolize_view *v, uint64_t now_ns)
 		const struct awaiting a = v->awaiting.v[i];
 
 		if (r >= 0)
-			r = want_stack(v, &v->w->stacks.v[a.stack], now_ns, now_ns >= a.until_ns);
+			r = want_stack(sc, &v->w->stacks.v[a.stack], sc->now_ns >= a.until_ns);
 		if (r != 0)
 			v->awaiting.v[kept++] = a;
 	}
@@ -264,6 +292,7 @@ int wants_scan(struct symbolize_view *v, bool urgent, uint64_t now_ns)
 {
 	bool again = v->rescan && now_ns >= v->rescan_ns;
 	bool whole = again || !v->begun;
+	struct scan sc = { .v = v, .now_ns = now_ns };
 	int64_t frames;
 	int r = 0;
 
@@ -274,10 +303,10 @@ int wants_scan(struct symbolize_view *v, bool urgent, uint64_t now_ns)
 	if (whole)
 		v->awaiting.cnt = 0;
 	else if (v->ready)
-		r = scan_awaiting(v, now_ns);
+		r = scan_awaiting(&sc);
 	if (r < 0)
 		return r;
-	frames = scan_new(v, whole ? 0 : v->scanned, now_ns);
+	frames = scan_new(&sc, whole ? 0 : v->scanned);
 	if (frames < 0)
 		return (int)frames;
 	if (again)
