@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -23,9 +24,12 @@
 #define WRITER_OUT_SZ 16384
 /* Most parts have a few bytes: deflated one by one they cost half as much again. */
 #define WRITER_PARTS_SZ ((size_t)16384)
+/* Most profiles are no larger, and deflated at once: that takes half as long. */
+#define WRITER_WHOLE_SZ ((size_t)256 << 10)
 
 struct pprof_writer {
 	z_stream z;
+	bool is_stream; /* larger than what is deflated at once: by zlib */
 	pprof_write_fn write;
 	void *ctx;
 	VEC(uint8_t) parts; /* encoded, not deflated yet */
@@ -48,9 +52,6 @@ int pprof_writer_new(pprof_write_fn write, void *ctx, struct pprof_writer **ret)
 		return -ENOMEM;
 	w->write = write;
 	w->ctx = ctx;
-	if (deflateInit2(&w->z, WRITER_LEVEL, Z_DEFLATED, WRITER_WINDOW_BITS_GZIP, WRITER_MEM_LEVEL,
-			 Z_DEFAULT_STRATEGY) != Z_OK)
-		return -ENOMEM;
 	*ret = TAKE_PTR(w);
 	return 0;
 }
@@ -59,7 +60,8 @@ struct pprof_writer *pprof_writer_free(struct pprof_writer *w)
 {
 	if (!w)
 		return NULL;
-	(void)deflateEnd(&w->z);
+	if (w->is_stream)
+		(void)deflateEnd(&w->z);
 	vec_done(&w->parts);
 	vec_done(&w->ids);
 	vec_done(&w->labels);
@@ -70,10 +72,18 @@ struct pprof_writer *pprof_writer_free(struct pprof_writer *w)
 	return NULL;
 }
 
+static int hand_out(struct pprof_writer *w, const uint8_t *bytes, size_t sz)
+{
+	int r = w->write(bytes, sz, w->ctx);
+
+	w->bytes += r < 0 ? 0 : sz;
+	return r;
+}
+
 /* Feeds what is in z.next_in; with Z_FINISH until the end of the stream. */
 static int writer_deflate(struct pprof_writer *w, int flush)
 {
-	int r, status;
+	int status;
 
 	do {
 		w->z.next_out = w->out;
@@ -82,40 +92,68 @@ static int writer_deflate(struct pprof_writer *w, int flush)
 		assert(status != Z_STREAM_ERROR);
 
 		size_t sz = sizeof(w->out) - w->z.avail_out;
-		if (sz > 0) {
-			r = w->write(w->out, sz, w->ctx);
-			if (r < 0)
-				return r;
-			w->bytes += sz;
-		}
+		int r = sz > 0 ? hand_out(w, w->out, sz) : 0;
+		if (r < 0)
+			return r;
 	} while (w->z.avail_out == 0 || (flush == Z_FINISH && status != Z_STREAM_END));
+	return 0;
+}
+
+static int begin_stream(struct pprof_writer *w)
+{
+	if (deflateInit2(&w->z, WRITER_LEVEL, Z_DEFLATED, WRITER_WINDOW_BITS_GZIP, WRITER_MEM_LEVEL,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
+		return -ENOMEM;
+	w->is_stream = true;
 	return 0;
 }
 
 static int deflate_parts(struct pprof_writer *w)
 {
+	int r = w->is_stream ? 0 : begin_stream(w);
+
+	if (r < 0)
+		return r;
 	w->z.next_in = w->parts.v;
 	w->z.avail_in = (uInt)w->parts.cnt;
 	w->parts.cnt = 0;
 	return writer_deflate(w, Z_NO_FLUSH);
 }
 
+/* All that there is, when it is little. */
+static int deflate_whole(struct pprof_writer *w)
+{
+	_cleanup_free_ uint8_t *out = NULL;
+	struct libdeflate_compressor *c = libdeflate_alloc_compressor(WRITER_LEVEL);
+	size_t sz;
+
+	if (!c)
+		return -ENOMEM;
+	sz = libdeflate_gzip_compress_bound(c, w->parts.cnt);
+	out = malloc(sz);
+	if (out)
+		sz = libdeflate_gzip_compress(c, w->parts.v, w->parts.cnt, out, sz);
+	libdeflate_free_compressor(c);
+	return out ? hand_out(w, out, sz) : -ENOMEM;
+}
+
 /* No single-valued field may be in more than one part. */
 static int put(struct pprof_writer *w, const Perftools__Profiles__Profile *part)
 {
-	size_t sz = protobuf_c_message_get_packed_size(&part->base);
+	const size_t sz = protobuf_c_message_get_packed_size(&part->base);
+	const size_t most = w->is_stream ? WRITER_PARTS_SZ : WRITER_WHOLE_SZ;
 	int r = 0;
 
 	if (sz > UINT32_MAX)
 		return -ENOMEM; /* what zlib takes at once; only a stack of 2^30 frames gets there */
-	if (w->parts.cnt > 0 && w->parts.cnt + sz > WRITER_PARTS_SZ)
+	if (w->parts.cnt > 0 && w->parts.cnt + sz > most)
 		r = deflate_parts(w);
 	if (r == 0)
 		r = vec_reserve(&w->parts, sz);
 	if (r < 0)
 		return r;
 	w->parts.cnt += protobuf_c_message_pack(&part->base, w->parts.v + w->parts.cnt);
-	return w->parts.cnt < WRITER_PARTS_SZ ? 0 : deflate_parts(w);
+	return w->parts.cnt < most ? 0 : deflate_parts(w);
 }
 
 static Perftools__Profiles__ValueType value_type(const struct pprof_type *from)
@@ -297,9 +335,9 @@ int pprof_put_strings(struct pprof_writer *w, const struct strtab *strings)
 
 int pprof_writer_finish(struct pprof_writer *w, uint64_t *ret_bytes)
 {
-	int r = deflate_parts(w);
+	int r = w->is_stream ? deflate_parts(w) : deflate_whole(w);
 
-	if (r == 0)
+	if (r == 0 && w->is_stream)
 		r = writer_deflate(w, Z_FINISH);
 	if (r == 0)
 		*ret_bytes = w->bytes;

@@ -85,7 +85,7 @@ LIBRARIES = {
                    ['libprotobuf-c', 'protobuf-c', 'protobuf_c', 'libprotobuf_c'],
                    ['src/pprof', 'proto']),
     'lz4': (['lz4.h'], ['lz4'], ['src/symtab']),
-    'libdeflate': (['libdeflate.h'], ['libdeflate', 'deflate'], ['src/symtab']),
+    'libdeflate': (['libdeflate.h'], ['libdeflate', 'deflate'], ['src/pprof', 'src/symtab']),
     'zlib': (['zlib.h'], ['zlib', 'z'], ['src/pprof', 'src/symtab']),
     'zstd': (['zstd.h', 'zstd_errors.h'], ['libzstd', 'zstd'], ['src/symtab']),
     'libmicrohttpd': (['microhttpd.h'], ['libmicrohttpd', 'microhttpd'], ['daemon/front']),

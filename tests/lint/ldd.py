@@ -21,13 +21,13 @@ LIBC = r'libc|libm|ld-linux-x86-64'
 # what it may need, what must not even come with that, a symbol that must not be linked in statically)
 PROGRAMS = {
     'cprofd': ('daemon/launcher', LIBC + '|libsystemd', 'libbpf|libelf|libdw|libstdc++', 'cplus_demangle_v3'),
-    'cprofd-sampler': ('daemon/sampler', LIBC + '|libbpf|libprotobuf-c|libz', r'libdw|liblzma|libstdc\+\+|libsystemd',
+    'cprofd-sampler': ('daemon/sampler', LIBC + '|libbpf|libdeflate|libprotobuf-c|libz', r'libdw|liblzma|libstdc\+\+|libsystemd',
                        'cplus_demangle_v3'),
     'cprofd-opener': ('daemon/opener', LIBC, '', 'cplus_demangle_v3'),
     'cprofd-symbolizer': ('daemon/symbolizer', LIBC + '|libdeflate|libelf|liblz4|liblzma|libz|libzstd', 'libbpf|libsystemd', ''),
     'cprofd-front': ('daemon/front', LIBC + '|libmicrohttpd', r'libbpf|libelf|libdw|liblzma|libsystemd|libprotobuf-c|libz',
                      'cplus_demangle_v3'),
-    'cprofctl': ('src/ctl', LIBC + '|libprotobuf-c|libz', 'libbpf|libelf|libdw|libsystemd', 'cplus_demangle_v3'),
+    'cprofctl': ('src/ctl', LIBC + '|libdeflate|libprotobuf-c|libz', 'libbpf|libelf|libdw|libsystemd', 'cplus_demangle_v3'),
 }
 
 

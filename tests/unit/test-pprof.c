@@ -9,6 +9,7 @@
 #include "check.h"
 #include "cprof/base/cleanup.h"
 #include "cprof/base/clock.h"
+#include "cprof/base/rng.h"
 #include "cprof/pprof_write.h"
 #include "sink.h"
 
@@ -218,6 +219,63 @@ TEST(write_fails)
 		struct sink file = { .fail_at = i };
 
 		CHECK_EQ(write_all(&file), -ENOSPC);
+		vec_done(&file.v);
+	}
+	vec_done(&whole.v);
+}
+
+/* A profile of nothing but @cnt strings, of a KiB each, that are all different. -errno: the writer's. */
+static int write_strings(struct sink *file, uint32_t cnt)
+{
+	_cleanup_(pprof_writer_freep) struct pprof_writer *w = NULL;
+	_cleanup_(strtab_done) struct strtab strings;
+	struct rng rng = { .state = 1 };
+	uint64_t bytes;
+	char text[1021];
+	uint32_t id;
+	int r;
+
+	CHECK_EQ(strtab_init(&strings, 1), 0);
+	for (uint32_t i = 0; i < cnt; i++) {
+		for (size_t k = 0; k < sizeof(text); k++)
+			text[k] = (char)('a' + rng_next(&rng) % 26);
+		CHECK_EQ(strtab_add(&strings, text, sizeof(text), &id), 0);
+	}
+	CHECK_EQ(pprof_writer_new(sink_write, file, &w), 0);
+	r = pprof_put_strings(w, &strings);
+	if (r == 0)
+		r = pprof_writer_finish(w, &bytes);
+	if (r == 0)
+		CHECK_EQ(bytes, file->v.cnt);
+	return r;
+}
+
+/* Little is deflated at once, and more by a stream: on both sides of the edge all of it is there. */
+TEST(sizes)
+{
+	static const uint32_t counts[] = { 0, 1, 255, 256, 257, 300, 700 };
+
+	for (size_t i = 0; i < ELEMENTSOF(counts); i++) {
+		struct sink file = { 0 };
+		_cleanup_free_ uint8_t *plain = NULL;
+		struct pprof_bytes bytes;
+
+		CHECK_EQ(write_strings(&file, counts[i]), 0);
+		unpack(&file, &plain, &bytes);
+		CHECK_EQ((size_t)(bytes.end - bytes.p), 2 + (size_t)counts[i] * 1024);
+		vec_done(&file.v);
+	}
+}
+
+TEST(stream_fails)
+{
+	struct sink whole = { 0 };
+
+	CHECK_EQ(write_strings(&whole, 300), 0);
+	for (size_t i = 1; i <= whole.v.cnt; i += whole.v.cnt / 20) {
+		struct sink file = { .fail_at = i };
+
+		CHECK_EQ(write_strings(&file, 300), -ENOSPC);
 		vec_done(&file.v);
 	}
 	vec_done(&whole.v);
